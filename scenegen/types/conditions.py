@@ -1,0 +1,41 @@
+"""Per-camera condition maps: what a camera sees of the world, before any appearance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, UInt8, UInt16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionMaps:
+    """Exact maps of V views at T steps.
+
+    Attributes:
+        semantic: Occ3D class; 17 is sky.
+        material: code of `taxonomy.Material`.
+        instance: 0 nothing or ground, 1 + agent index, or STATIC_INSTANCE_OFFSET + row of the static table.
+        depth_m: z-depth, +inf for sky.
+        normal_world: unit outward normal of the surface (a building's wall plane, not its voxel's face);
+            zero for sky.
+        canonical: agents and props: position in the thing's own box, -0.5..0.5 per axis. Buildings:
+            (metres along the wall from its middle, metres above ground, 0). Ground and sky: zero.
+        point_world_m: the surface point; zero for sky.
+        motion_px: where this surface point was one step earlier, minus where it is now, in pixels (x, y);
+            NaN for sky, for the first step, and where it was behind the camera.
+        sun_visible: whether the surface point sees the sun; True for sky.
+        world_from_cam, K: pose and intrinsics used.
+    """
+
+    semantic: UInt8[np.ndarray, "V T H W"]
+    material: UInt8[np.ndarray, "V T H W"]
+    instance: UInt16[np.ndarray, "V T H W"]
+    depth_m: Float32[np.ndarray, "V T H W"]
+    normal_world: Float32[np.ndarray, "V T H W 3"]
+    canonical: Float32[np.ndarray, "V T H W 3"]
+    point_world_m: Float32[np.ndarray, "V T H W 3"]
+    motion_px: Float32[np.ndarray, "V T H W 2"]
+    sun_visible: Bool[np.ndarray, "V T H W"]
+    world_from_cam: Float64[np.ndarray, "V T 4 4"]
+    K: Float64[np.ndarray, "V 3 3"]

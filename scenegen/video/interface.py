@@ -1,0 +1,51 @@
+"""What a video backbone is: it opens a session per scene, and the session paints chunk after chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+
+from scenegen.types import AppearanceTable, ConditionMaps, Lighting, StaticTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneContext:
+    """What a backbone may know of a scene beside its condition maps.
+
+    Attributes:
+        scene_id, seed: key of all randomness.
+        rate_hz: steps per second.
+        statics: static instances and their appearance.
+        agents: appearance of agent i in row i.
+        lighting: light and weather.
+    """
+
+    scene_id: str
+    seed: int
+    rate_hz: float
+    statics: StaticTable
+    agents: AppearanceTable
+    lighting: Lighting
+
+
+class VideoSession(Protocol):
+    """The painting of one scene; carries its own history from chunk to chunk."""
+
+    def paint(self, conditions: ConditionMaps, *, start_step: int) -> UInt8[np.ndarray, "V T H W 3"]:
+        """Paint the steps that `conditions` cover. Chunks come in order, without gaps."""
+        ...
+
+
+class VideoBackbone(Protocol):
+    """A way to turn condition maps into frames, loaded once and used for many scenes."""
+
+    model_id: str
+    weights_sha256: str
+    licence: str
+
+    def open_session(self, scene: SceneContext) -> VideoSession:
+        """Start a scene."""
+        ...
