@@ -33,7 +33,7 @@ from scenegen.types.taxonomy import parse_category
 from scenegen.types.timeline import Timeline
 
 FORMAT_VERSION = 1
-PackArray = Callable[[Shaped[np.ndarray, "..."]], Any]
+PackArray = Callable[[Shaped[np.ndarray, "*shape"]], Any]
 
 _PLAIN_COLUMNS = {"centerline_world_m": 3, "points_world_m": 3, "polygon_world_m": 2, "holes_world_m": 2}
 _PACKED = frozenset({"center_world_m", "heading_rad", "velocity_world_mps", "valid", "world_from_ego"})
@@ -110,7 +110,7 @@ def _encode_value(name: str, value: Any, pack: PackArray) -> Any:
     return value
 
 
-def _pack(array: Shaped[np.ndarray, "..."]) -> dict[str, Any]:
+def _pack(array: Shaped[np.ndarray, "*shape"]) -> dict[str, Any]:
     content = _bytes_of(array)
     return {
         "dtype": "bool" if array.dtype == np.bool_ else "<f8",
@@ -119,15 +119,15 @@ def _pack(array: Shaped[np.ndarray, "..."]) -> dict[str, Any]:
     }
 
 
-def _bytes_only(array: Shaped[np.ndarray, "..."]) -> list[Any]:
+def _bytes_only(array: Shaped[np.ndarray, "*shape"]) -> list[Any]:
     return [list(array.shape), base64.b64encode(_bytes_of(array)).decode()]
 
 
-def _bytes_of(array: Shaped[np.ndarray, "..."]) -> bytes:
+def _bytes_of(array: Shaped[np.ndarray, "*shape"]) -> bytes:
     return np.ascontiguousarray(array, np.bool_ if array.dtype == np.bool_ else "<f8").tobytes()
 
 
-def _unpack(packed: Mapping[str, Any]) -> Shaped[np.ndarray, "..."]:
+def _unpack(packed: Mapping[str, Any]) -> Shaped[np.ndarray, "*shape"]:
     content = zlib.decompress(base64.b64decode(packed["zlib_base64"]))
     dtype = np.dtype(np.bool_) if packed["dtype"] == "bool" else np.dtype("<f8")
     return np.frombuffer(content, dtype).reshape(packed["shape"]).copy()
@@ -158,7 +158,7 @@ def _decode(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decode_value(name: str, value: Any) -> Any:
-    if name in _PACKED:
+    if name in _PACKED and isinstance(value, Mapping):
         return _unpack(value)
     if name == "holes_world_m":
         return tuple(np.array(ring, np.float64).reshape(-1, 2) for ring in value)
