@@ -1,0 +1,216 @@
+"""One view of one step: which surface each pixel sees, then what that surface is. Compiled with numba."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from scenegen.conditions.raycast import (
+    FAR_M,
+    NEAR_M,
+    NO_HIT,
+    cast_ground,
+    cast_voxels,
+    enter_shape,
+    shape_pixel_bounds,
+)
+from scenegen.conditions.shadows import sees_sun
+from scenegen.types.taxonomy import STATIC_INSTANCE_OFFSET, Material, Semantic
+
+STATIC = int(STATIC_INSTANCE_OFFSET)
+FREE = int(Semantic.FREE)
+SKY = int(Material.SKY)
+FACADE = int(Material.FACADE)
+WALL = int(Material.WALL)
+ROOF = int(Material.ROOF)
+FOLIAGE = int(Material.FOLIAGE)
+KERB = int(Material.KERB)
+GRASS = int(Material.GRASS)
+
+SURFACE_GROUND, SURFACE_VOXEL, SURFACE_SHAPE, SURFACE_NONE = 0, 1, 2, 3
+
+
+@njit(cache=True, nogil=True)
+def find_surfaces(world, shapes, camera, depth, surface, detail, normal):  # type: ignore[no-untyped-def]
+    """Fill `depth`, `surface` (kind), `detail` (what) and `normal` of every pixel of a view.
+
+    `detail` holds (ix, iy, iz) for a voxel, (material, 0, 0) for ground, (solid, 0, 0) for a shape.
+    """
+    masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
+    kind, half, taper, world_from_shape = shapes
+    world_from_cam, cam_from_world, fx, fy, cx, cy = camera
+    height, width = depth.shape
+    o = world_from_cam[:3, 3].copy()
+    d = np.empty(3)
+    m = world_from_cam
+    for v in range(height):
+        y = (v + 0.5 - cy) / fy
+        for u in range(width):
+            x = (u + 0.5 - cx) / fx
+            d[0] = m[0, 0] * x + m[0, 1] * y + m[0, 2]
+            d[1] = m[1, 0] * x + m[1, 1] * y + m[1, 2]
+            d[2] = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+            surface[v, u] = SURFACE_NONE
+            depth[v, u] = NO_HIT
+            t_ground, material, ground_axis = cast_ground(ground, raised, corner_m, cell_m, kerb_m, o, d, GRASS)
+            if t_ground < FAR_M:
+                depth[v, u] = t_ground
+                surface[v, u] = SURFACE_GROUND
+                if ground_axis == 2:
+                    detail[v, u, 0] = material
+                    normal[v, u, 0], normal[v, u, 1], normal[v, u, 2] = 0.0, 0.0, 1.0
+                else:
+                    detail[v, u, 0] = KERB
+                    normal[v, u, 0], normal[v, u, 1], normal[v, u, 2] = 0.0, 0.0, 0.0
+                    normal[v, u, ground_axis] = -1.0 if d[ground_axis] > 0 else 1.0
+            t, ix, iy, iz, axis = cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, min(depth[v, u], FAR_M))
+            if t < depth[v, u]:
+                depth[v, u] = t
+                surface[v, u] = SURFACE_VOXEL
+                detail[v, u, 0], detail[v, u, 1], detail[v, u, 2] = ix, iy, iz
+                normal[v, u, 0], normal[v, u, 1], normal[v, u, 2] = 0.0, 0.0, 0.0
+                if axis < 3:
+                    normal[v, u, axis] = -1.0 if d[axis] > 0 else 1.0
+                else:
+                    normal[v, u, 2] = 1.0
+    for s in range(len(kind)):
+        u0, u1, v0, v1 = shape_pixel_bounds(
+            half[s], world_from_shape[s], cam_from_world, fx, fy, cx, cy, width, height
+        )
+        for v in range(v0, v1):
+            y = (v + 0.5 - cy) / fy
+            for u in range(u0, u1):
+                x = (u + 0.5 - cx) / fx
+                d[0] = m[0, 0] * x + m[0, 1] * y + m[0, 2]
+                d[1] = m[1, 0] * x + m[1, 1] * y + m[1, 2]
+                d[2] = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+                t, nx, ny, nz = enter_shape(kind[s], half[s], taper[s], world_from_shape[s], o, d)
+                if t < depth[v, u] and t < FAR_M and t > NEAR_M:
+                    depth[v, u] = t
+                    surface[v, u] = SURFACE_SHAPE
+                    detail[v, u, 0] = s
+                    normal[v, u, 0], normal[v, u, 1], normal[v, u, 2] = nx, ny, nz
+
+
+@njit(cache=True, nogil=True)
+def place_on_thing(thing_from_world, size, material, p, n, canonical):  # type: ignore[no-untyped-def]
+    """Set the canonical coordinate, and for walls the normal, of point `p` on a voxel thing.
+
+    Walls: metres along the nearest wall plane from its middle, and metres above ground. Others: position in
+    the thing's own box, -0.5..0.5 per axis. Returns the material (the top of a building is a roof).
+    """
+    g = thing_from_world
+    lx = g[0, 0] * p[0] + g[0, 1] * p[1] + g[0, 2] * p[2] + g[0, 3]
+    ly = g[1, 0] * p[0] + g[1, 1] * p[1] + g[1, 2] * p[2] + g[1, 3]
+    lz = g[2, 0] * p[0] + g[2, 1] * p[1] + g[2, 2] * p[2] + g[2, 3]
+    if material == FACADE or material == WALL:
+        if n[2] > 0.5 or n[2] < -0.5:
+            if material == FACADE:
+                return ROOF
+            return material
+        over_x = abs(lx) - 0.5 * size[0]
+        over_y = abs(ly) - 0.5 * size[1]
+        if over_x > over_y:
+            sign = 1.0 if lx > 0 else -1.0
+            canonical[0] = ly * sign
+            n[0], n[1], n[2] = sign * g[0, 0], sign * g[0, 1], sign * g[0, 2]
+        else:
+            sign = 1.0 if ly > 0 else -1.0
+            canonical[0] = -lx * sign
+            n[0], n[1], n[2] = sign * g[1, 0], sign * g[1, 1], sign * g[1, 2]
+        canonical[1] = lz
+        return material
+    canonical[0] = lx / size[0]
+    canonical[1] = ly / size[1]
+    canonical[2] = lz / size[2] - 0.5
+    if material == FOLIAGE:
+        # A canopy is round: its shading normal points away from the middle of its box.
+        rx, ry, rz = canonical[0], canonical[1], canonical[2] + 0.1
+        length = math.sqrt(rx * rx + ry * ry + rz * rz) + 1e-9
+        for a in range(3):
+            n[a] = (g[0, a] * rx + g[1, a] * ry + g[2, a] * rz) / length
+    return material
+
+
+@njit(cache=True, nogil=True)
+def describe_surfaces(  # type: ignore[no-untyped-def]
+    world, voxel_tables, shapes, shape_tables, agents, camera, previous, sun, index, hits, out
+):
+    """Turn hits into the maps of a view. `out` arrays are float32 or integer, sky already filled in."""
+    masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
+    semantics, column_instance, static_material, static_from_world, static_size = voxel_tables
+    shape_instance, shape_semantic, shape_material, box_from_world = shape_tables
+    previous_from_current, has_previous = agents
+    world_from_cam, cam_from_world, fx, fy, cx, cy = camera
+    previous_cam_from_world, is_first = previous
+    sun_direction, use_sun, center_xy = sun
+    depth, surface, detail, normal = hits
+    semantic, material_map, instance_map, depth_out, normal_out, canonical_out, point_out, motion, sun_out = out
+    ground_semantic = np.full(32, 14, np.uint8)
+    ground_semantic[1:5] = 11
+    ground_semantic[5] = 12
+    ground_semantic[6:8] = 13
+    height, width = depth.shape
+    m = world_from_cam
+    c = previous_cam_from_world
+    p = np.empty(3)
+    q = np.empty(3)
+    n = np.empty(3)
+    canonical = np.empty(3)
+    for v in range(height):
+        y = (v + 0.5 - cy) / fy
+        for u in range(width):
+            where = surface[v, u]
+            if where == SURFACE_NONE:
+                continue
+            x = (u + 0.5 - cx) / fx
+            t = depth[v, u]
+            for a in range(3):
+                p[a] = m[a, 3] + t * (m[a, 0] * x + m[a, 1] * y + m[a, 2])
+                q[a] = p[a]
+                n[a] = normal[v, u, a]
+                canonical[a] = 0.0
+            instance = 0
+            moved = True
+            if where == SURFACE_GROUND:
+                material = detail[v, u, 0]
+                semantic[v, u] = ground_semantic[material]
+            elif where == SURFACE_VOXEL:
+                ix, iy, iz = detail[v, u, 0], detail[v, u, 1], detail[v, u, 2]
+                row = column_instance[ix, iy]
+                instance = STATIC + row
+                semantic[v, u] = semantics[ix, iy, iz]
+                material = place_on_thing(static_from_world[row], static_size[row], static_material[row], p, n, canonical)
+            else:
+                s = detail[v, u, 0]
+                instance = shape_instance[s]
+                semantic[v, u] = shape_semantic[s]
+                material = shape_material[s]
+                b = box_from_world[s]
+                for a in range(3):
+                    canonical[a] = b[a, 0] * p[0] + b[a, 1] * p[1] + b[a, 2] * p[2] + b[a, 3]
+                if instance < STATIC:
+                    moved = has_previous[instance]
+                    w = previous_from_current[instance]
+                    for a in range(3):
+                        q[a] = w[a, 0] * p[0] + w[a, 1] * p[1] + w[a, 2] * p[2] + w[a, 3]
+            material_map[v, u] = material
+            instance_map[v, u] = instance
+            depth_out[v, u] = t
+            for a in range(3):
+                normal_out[v, u, a] = n[a]
+                canonical_out[v, u, a] = canonical[a]
+                point_out[v, u, a] = p[a]
+            if moved and not is_first:
+                px = c[0, 0] * q[0] + c[0, 1] * q[1] + c[0, 2] * q[2] + c[0, 3]
+                py = c[1, 0] * q[0] + c[1, 1] * q[1] + c[1, 2] * q[2] + c[1, 3]
+                pz = c[2, 0] * q[0] + c[2, 1] * q[1] + c[2, 2] * q[2] + c[2, 3]
+                if pz > NEAR_M:
+                    motion[v, u, 0] = fx * px / pz + cx - (u + 0.5)
+                    motion[v, u, 1] = fy * py / pz + cy - (v + 0.5)
+            if use_sun:
+                sun_out[v, u] = sees_sun(
+                    p, n, sun_direction, masks, origin_m, voxel_m, num_levels, shapes, index, center_xy
+                )
