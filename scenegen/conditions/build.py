@@ -44,9 +44,11 @@ class ConditionRenderer:
         world: static world.
         rig: pinhole cameras of one image size, any poses.
         lighting: only the sun's direction is used, for `sun_visible`.
+        num_agents: number of agents of the layout, the A of `unoccluded_px`.
     """
 
-    def __init__(self, world: World, *, rig: CameraRig, lighting: Lighting) -> None:
+    def __init__(self, world: World, *, rig: CameraRig, lighting: Lighting, num_agents: int) -> None:
+        self._num_agents = num_agents
         self._rig = rig
         self._static_shapes = world.shapes
         self._use_sun = lighting.sun > 0.02 and lighting.sun_direction_world[2] > MIN_SUN_HEIGHT
@@ -93,6 +95,7 @@ class ConditionRenderer:
         num_steps, num_views = len(shapes), len(self._rig.cameras)
         width, height = self._rig.size_px
         maps = empty_maps(num_views, num_steps, height=height, width=width)
+        maps["unoccluded_px"] = np.zeros((num_views, num_steps, self._num_agents), np.int32)
         poses = np.stack([world_from_ego @ camera.ego_from_cam for camera in self._rig.cameras])
         before = self._prepare(previous_shapes) if previous_shapes is not None else None
         before_ego = previous_world_from_ego
@@ -138,7 +141,9 @@ class ConditionRenderer:
             np.zeros((height, width, 3), np.int64),
             np.zeros((height, width, 3)),
         )
-        find_surfaces(self._world, now.solids, packed_camera, *hits)
+        find_surfaces(
+            self._world, now.solids, now.tables[0], packed_camera, *hits, maps["unoccluded_px"][view, step]
+        )
         is_first = before is None or before_ego is None
         earlier = world_from_ego if before_ego is None else before_ego
         center_xy = np.ascontiguousarray(world_from_ego[:2, 3])

@@ -33,15 +33,17 @@ SURFACE_GROUND, SURFACE_VOXEL, SURFACE_SHAPE, SURFACE_NONE = 0, 1, 2, 3
 
 
 @njit(cache=True, nogil=True)
-def find_surfaces(world, shapes, camera, depth, surface, detail, normal):  # type: ignore[no-untyped-def]
+def find_surfaces(world, shapes, instance, camera, depth, surface, detail, normal, unoccluded_px):  # type: ignore[no-untyped-def]
     """Fill `depth`, `surface` (kind), `detail` (what) and `normal` of every pixel of a view.
 
     `detail` holds (ix, iy, iz) for a voxel, (material, 0, 0) for ground, (solid, 0, 0) for a shape.
+    `unoccluded_px[a]` counts the pixels agent a covers by itself; the solids of an agent are neighbours in the list.
     """
     masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
     kind, half, taper, world_from_shape = shapes
     world_from_cam, cam_from_world, fx, fy, cx, cy = camera
     height, width = depth.shape
+    last_agent = np.zeros((height, width), np.int64)
     o = world_from_cam[:3, 3].copy()
     d = np.empty(3)
     m = world_from_cam
@@ -87,7 +89,13 @@ def find_surfaces(world, shapes, camera, depth, surface, detail, normal):  # typ
                 d[1] = m[1, 0] * x + m[1, 1] * y + m[1, 2]
                 d[2] = m[2, 0] * x + m[2, 1] * y + m[2, 2]
                 t, nx, ny, nz = enter_shape(kind[s], half[s], taper[s], world_from_shape[s], o, d)
-                if t < depth[v, u] and t < FAR_M and t > NEAR_M:
+                if t >= FAR_M or t <= NEAR_M:
+                    continue
+                agent = instance[s]
+                if agent < STATIC and last_agent[v, u] != agent:
+                    last_agent[v, u] = agent
+                    unoccluded_px[agent - 1] += 1
+                if t < depth[v, u]:
                     depth[v, u] = t
                     surface[v, u] = SURFACE_SHAPE
                     detail[v, u, 0] = s

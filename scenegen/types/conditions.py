@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8, UInt16
+from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class ConditionMaps:
         motion_px: where this surface point was one step earlier, minus where it is now, in pixels (x, y);
             NaN for sky, for the first step, and where it was behind the camera.
         sun_visible: whether the surface point sees the sun; True for sky.
+        unoccluded_px: pixels that each of the A agents would cover in each view if nothing stood before it.
         world_from_cam, K: pose and intrinsics used.
     """
 
@@ -37,5 +38,6 @@ class ConditionMaps:
     point_world_m: Float32[np.ndarray, "V T H W 3"]
     motion_px: Float32[np.ndarray, "V T H W 2"]
     sun_visible: Bool[np.ndarray, "V T H W"]
+    unoccluded_px: Int32[np.ndarray, "V T A"]
     world_from_cam: Float64[np.ndarray, "V T 4 4"]
     K: Float64[np.ndarray, "V 3 3"]
