@@ -1,0 +1,54 @@
+# Two commands: `make demo` runs the main job, `make test` passes the tests. Both set up what they need.
+
+VENV   ?= .venv
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/dev/null 2>&1 && \
+            $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' && echo $$p && break; done)
+BIN     = $(VENV)/bin
+PIP     = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+
+.PHONY: help setup setup-dev system-libs demo test check clean
+
+help:
+	@echo "make demo    set up, then generate the library scene crossing_pedestrian (30 s, six cameras) into out/demo"
+	@echo "make test    set up, then run the tests"
+	@echo "make check   lint, format, types, import rules"
+	@echo "make clean   remove the environment and caches"
+
+$(VENV)/created:
+	@test -n "$(PYTHON)" || { echo "scenegen needs Python 3.11 or 3.12; install one or call: make PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "could not create $(VENV); on Debian and Ubuntu install the package python3-venv"; exit 2; }
+	@touch $@
+
+# Stamps: an install is repeated only when what it depends on changed.
+$(VENV)/installed-generate: $(VENV)/created pyproject.toml constraints.txt hatch_build.py
+	@echo "installing scenegen for generation ..."
+	@$(PIP) -e '.[generate]'
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/created pyproject.toml constraints.txt hatch_build.py
+	@echo "installing scenegen with everything the tests use ..."
+	@$(PIP) -e '.[all,dev]'
+	@touch $@ $(VENV)/installed-generate
+
+setup: $(VENV)/installed-generate
+
+setup-dev: $(VENV)/installed-dev
+
+# Open3D, an optional baseline, links these. Nothing on the demo's path needs them.
+system-libs: $(VENV)/installed-dev
+	@$(BIN)/python .ci/system_libs.py
+
+demo: setup
+	$(BIN)/scenegen generate output=out/demo
+
+test: setup-dev system-libs
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
