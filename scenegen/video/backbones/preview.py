@@ -1,0 +1,97 @@
+"""The preview backbone: shaded, textured, lit frames straight from exact condition maps; nothing is learned.
+
+It serves for authoring and tests, and is the free, perfectly labelled image domain that the shipped weights
+learn from. A surface point has one texture in every step and camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from scenegen.errors import WorldError
+from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps
+from scenegen.video.backbones.preview_shading import Looks, Maps, build_tone_table, paint_frames
+from scenegen.video.backbones.preview_sky import build_light_state
+from scenegen.video.interface import SceneContext
+
+HEADLAMP_BELOW_CAMERA_M = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewBackbone:
+    """Opens preview sessions. Holds nothing: there are no weights."""
+
+    model_id: str = "preview"
+    weights_sha256: str = ""
+    licence: str = "Apache-2.0"
+
+    def open_session(self, scene: SceneContext) -> PreviewSession:
+        """Start a scene."""
+        return PreviewSession(scene)
+
+
+class PreviewSession:
+    """Paints one scene. Steps are independent of each other, so chunks may be of any size."""
+
+    def __init__(self, scene: SceneContext) -> None:
+        self._scene = scene
+        self._looks = _gather_looks(scene)
+        self._light = build_light_state(scene.lighting, seed=scene.seed, scene_id=scene.scene_id)
+        self._tone_table = build_tone_table()
+
+    def paint(self, conditions: ConditionMaps, *, start_step: int) -> UInt8[np.ndarray, "V T H W 3"]:
+        """Paint the steps that `conditions` cover, in one thread and without the GIL.
+
+        Raises:
+            WorldError: an instance id has no row in the scene's appearance tables.
+        """
+        self._check_instances(conditions)
+        maps = Maps(**{name: np.ascontiguousarray(getattr(conditions, name)) for name in Maps._fields})
+        frames = np.empty((*conditions.depth_m.shape, 3), np.uint8)
+        lamps = _headlamps(conditions.world_from_cam)
+        paint_frames(maps, self._looks, self._light, lamps, self._tone_table, start_step, frames)
+        return frames
+
+    def _check_instances(self, conditions: ConditionMaps) -> None:
+        instance = conditions.instance.astype(np.int32)
+        is_static = instance >= STATIC_INSTANCE_OFFSET
+        num_agents, num_statics = self._looks.num_agents, len(self._scene.statics.material)
+        last_agent = int(np.where(is_static, 0, instance).max())
+        last_static = int(np.where(is_static, instance - STATIC_INSTANCE_OFFSET, 0).max())
+        if last_agent > num_agents or last_static >= num_statics:
+            raise WorldError(
+                f"instance ids of {num_agents} agents and {num_statics} statics",
+                found=f"agent {last_agent - 1}, static {last_static}",
+                where=f"{self._scene.scene_id}: preview",
+                fix="open the session with the tables of the world that was rendered",
+            )
+
+
+def _gather_looks(scene: SceneContext) -> Looks:
+    """Stack the appearance of agents and statics; agents get unit boxes along x, which nothing reads."""
+    agents, statics = scene.agents, scene.statics
+    num_agents = len(agents.primary_rgb)
+    axis = np.concatenate([np.tile([1.0, 0.0], (num_agents, 1)), statics.world_from_thing[:, :2, 0]])
+    return Looks(
+        num_agents=num_agents,
+        primary_rgb=np.concatenate([agents.primary_rgb, statics.appearance.primary_rgb]).astype(np.float64),
+        secondary_rgb=np.concatenate([agents.secondary_rgb, statics.appearance.secondary_rgb]).astype(np.float64),
+        pattern=np.concatenate([agents.pattern, statics.appearance.pattern]).astype(np.float64),
+        size_lwh_m=np.concatenate([np.ones((num_agents, 3)), statics.size_lwh_m]).astype(np.float64),
+        axis_world=np.ascontiguousarray(axis, np.float64),
+    )
+
+
+def _headlamps(world_from_cam: Float64[np.ndarray, "V T 4 4"]) -> Float64[np.ndarray, "T 5"]:
+    """Place the ego's headlamps from what is known, the cameras: x, y, z and the beam's horizontal direction.
+
+    Rigs look mostly ahead, so the mean of their viewing directions points forward.
+    """
+    place = world_from_cam[:, :, :3, 3].mean(axis=0)
+    beam = world_from_cam[:, :, :2, 2].mean(axis=0)
+    beam = beam / np.maximum(np.linalg.norm(beam, axis=1, keepdims=True), 1e-6)
+    place[:, 2] -= HEADLAMP_BELOW_CAMERA_M
+    return np.concatenate([place, beam], axis=1)
