@@ -1,0 +1,10 @@
+"""Readers of other people's formats. Every foreign convention ends here; what leaves is a `Layout`.
+
+Common to all of them: the world frame is the source's own, moved so that the first ego position is its
+origin (orientation kept); the ground is flat at z = 0; agents keep the source's stamps and rate.
+"""
+
+from scenegen.layout.importers.argoverse2 import read_argoverse2
+from scenegen.layout.importers.scenarionet import read_scenarionet
+
+__all__ = ["read_argoverse2", "read_scenarionet"]

@@ -1,0 +1,60 @@
+"""Unpickle records of plain containers and numpy arrays, and nothing else.
+
+A pickle is a program. This reader resolves only the four numpy names that an array or a numpy scalar needs,
+so that a foreign file cannot name, and therefore cannot call, anything else.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+from scenegen.errors import LayoutError
+
+ALLOWED_GLOBALS = frozenset(
+    {
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy.core.multiarray", "scalar"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "scalar"),
+    }
+)
+"""(module, name) pairs a record may refer to; `numpy._core` is what numpy 2 writes for `numpy.core`."""
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    """An unpickler that knows only `ALLOWED_GLOBALS`."""
+
+    def find_class(self, module: str, name: str) -> object:
+        """Return an allowed global, or refuse."""
+        if (module, name) not in ALLOWED_GLOBALS:
+            raise LayoutError(
+                "a record of plain containers and numpy arrays",
+                found=f"a pickle that asks for {module}.{name}",
+                fix="do not open this file with an ordinary unpickler: it may run code",
+            )
+        return super().find_class(module, name)
+
+
+def read_restricted_pickle(path: Path) -> object:
+    """Read a pickle that holds only plain Python containers, strings, numbers and numpy arrays.
+
+    Raises:
+        LayoutError: the file is missing, damaged, or refers to any other global.
+    """
+    try:
+        with path.open("rb") as file:
+            return _RestrictedUnpickler(file).load()
+    except LayoutError as error:
+        raise LayoutError(error.expected, found=error.found, where=str(path), fix=error.fix) from None
+    except OSError as error:
+        raise LayoutError("a readable record", found=error.strerror or str(error), where=str(path)) from error
+    except Exception as error:  # a damaged pickle program can fail in any way at all
+        raise LayoutError(
+            "a complete pickle of plain containers and numpy arrays",
+            found=f"{type(error).__name__}: {error}",
+            where=str(path),
+            fix="fetch or export the record again",
+        ) from error

@@ -1,0 +1,72 @@
+"""Steps that every importer shares: finite fill, velocities from positions, a clean ring, checked numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from scenegen.errors import LayoutError
+
+
+def hold_last_valid(
+    values: Float64[np.ndarray, "T ..."], valid: Bool[np.ndarray, " T"]
+) -> Float64[np.ndarray, "T ..."]:
+    """Fill invalid steps with the last valid value before them, or the first valid one after the start.
+
+    >>> hold_last_valid(np.array([9.0, 1.0, 9.0, 3.0]), np.array([False, True, False, True])).tolist()
+    [1.0, 1.0, 1.0, 3.0]
+    """
+    step_idx = np.where(valid, np.arange(len(valid)), -1)
+    source_idx = np.maximum.accumulate(step_idx)
+    source_idx[source_idx < 0] = int(np.argmax(valid))
+    held: Float64[np.ndarray, "T ..."] = values[source_idx]
+    return held
+
+
+def velocity_by_differences(
+    position_m: Float64[np.ndarray, "N D"], t_s: Float64[np.ndarray, " N"]
+) -> Float64[np.ndarray, "N D"]:
+    """Differentiate positions: central differences inside, one-sided at both ends, zero for one sample.
+
+    >>> velocity_by_differences(np.array([[0.0], [1.0], [4.0]]), np.array([0.0, 1.0, 2.0])).ravel().tolist()
+    [1.0, 2.0, 3.0]
+    """
+    if len(t_s) < 2:
+        return np.zeros_like(position_m)
+    after_idx = np.minimum(np.arange(len(t_s)) + 1, len(t_s) - 1)
+    before_idx = np.maximum(np.arange(len(t_s)) - 1, 0)
+    elapsed_s = (t_s[after_idx] - t_s[before_idx])[:, None]
+    velocity: Float64[np.ndarray, "N D"] = (position_m[after_idx] - position_m[before_idx]) / elapsed_s
+    return velocity
+
+
+def open_ring(polygon_m: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "M 2"]:
+    """Drop the last corner where it repeats the first.
+
+    >>> open_ring(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])).tolist()
+    [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    """
+    if len(polygon_m) > 1 and np.allclose(polygon_m[0], polygon_m[-1], atol=1e-6):
+        return polygon_m[:-1]
+    return polygon_m
+
+
+def path_length_m(points_m: Float64[np.ndarray, "N D"]) -> float:
+    """Sum the lengths of the segments.
+
+    >>> path_length_m(np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0]]))
+    6.0
+    """
+    return float(np.linalg.norm(np.diff(points_m, axis=0), axis=1).sum())
+
+
+def require_finite(values: Float64[np.ndarray, "*N"], *, name: str, where: str) -> None:
+    """Check that every number is finite.
+
+    Raises:
+        LayoutError: naming the first bad row.
+    """
+    bad: Bool[np.ndarray, "*N"] = ~np.isfinite(values)
+    if bad.any():
+        rows: Int64[np.ndarray, " K"] = np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))
+        raise LayoutError(f"finite {name}", found=f"NaN or infinity at row {rows[0]}", where=where)
