@@ -1,0 +1,27 @@
+"""Data sets: write scenes, read them back, verify them. Importing this makes the image codecs known to zarr."""
+
+from scenegen.dataset.jpeg_codec import JpegCodec, PngCodec
+from scenegen.dataset.manifest import Manifest, committed_scene_ids, fold_receipts, read_manifest
+from scenegen.dataset.paths import DatasetPaths
+from scenegen.dataset.read import Boxes, Dataset, Occupancy, Scene, open_dataset
+from scenegen.dataset.receipt import Receipt
+from scenegen.dataset.write import ChunkError, SceneWriter, open_scene_writer
+
+__all__ = [
+    "Boxes",
+    "ChunkError",
+    "Dataset",
+    "DatasetPaths",
+    "JpegCodec",
+    "Manifest",
+    "Occupancy",
+    "PngCodec",
+    "Receipt",
+    "Scene",
+    "SceneWriter",
+    "committed_scene_ids",
+    "fold_receipts",
+    "open_dataset",
+    "open_scene_writer",
+    "read_manifest",
+]

@@ -1,0 +1,316 @@
+"""Reading a data set: numpy out, lazy, and loud about damage. Needs neither torch nor Ray nor Hydra.
+
+ds = open_dataset("out/ds")
+scene = ds[ds.scene_ids[0]]
+frames = scene.rgb("CAM_FRONT")[0:8]          # T H W 3, uint8
+boxes = scene.boxes(0)                        # world frame
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
+
+from scenegen.dataset.jpeg_codec import register_image_codecs
+from scenegen.dataset.durable import sha256_of_file
+from scenegen.dataset.manifest import Manifest, SceneEntry, read_manifest
+from scenegen.dataset.paths import DatasetPaths
+from scenegen.dataset.receipt import Receipt, damaged_files, read_receipt, size_of
+from scenegen.dataset.strict_store import StrictStore
+from scenegen.errors import DatasetError
+from scenegen.types import Camera, CameraRig, Layout
+from scenegen.types.layout_json import layout_from_dict
+
+register_image_codecs()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boxes:
+    """The agents of one step, world frame. `category_names[category[n]]` names the category of box n."""
+
+    center_world_m: Float64[np.ndarray, "N 3"]
+    size_lwh_m: Float64[np.ndarray, "N 3"]
+    rotation_wxyz: Float64[np.ndarray, "N 4"]
+    velocity_world_mps: Float64[np.ndarray, "N 2"]
+    track_id: Int32[np.ndarray, " N"]
+    category: UInt8[np.ndarray, " N"]
+    category_names: tuple[str, ...]
+    attribute: tuple[str, ...]
+    visibility: UInt8[np.ndarray, " N"]
+    visible_fraction: Float32[np.ndarray, " N"]
+    visible_height_px: Float32[np.ndarray, " N"]
+
+    def __len__(self) -> int:
+        return len(self.track_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occupancy:
+    """Ego-frame occupancy of one step, Occ3D meaning: 0 others .. 16 vegetation, 17 free."""
+
+    semantics: UInt8[np.ndarray, "X Y Z"]
+    mask_camera: UInt8[np.ndarray, "X Y Z"]
+
+
+class StoredArray:
+    """A lazy array of a scene: slicing reads and checks just what is asked for."""
+
+    def __init__(self, scene: Scene, path: str, array: zarr.Array[Any]) -> None:
+        self._scene = scene
+        self._path = path
+        self._array = array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of every dimension."""
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return np.dtype(self._array.dtype)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Unit, frame and what else belongs to the array."""
+        return dict(self._array.attrs)
+
+    def __len__(self) -> int:
+        return int(self._array.shape[0])
+
+    def __getitem__(self, selection: Any) -> np.ndarray[Any, Any]:
+        """Read with numpy's basic indexing.
+
+        Raises:
+            DatasetError: a file is missing or damaged; names scene, array and file.
+        """
+        try:
+            return np.asarray(self._array[selection])
+        except IndexError:
+            raise
+        except Exception as error:
+            raise self._scene.damage_error(self._path, str(error)) from error
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.asarray(self[...], dtype=dtype)
+
+
+class Dataset:
+    """A data set as its manifest describes it. Made by `open_dataset`."""
+
+    def __init__(self, root: Path, manifest: Manifest) -> None:
+        self.paths = DatasetPaths(root)
+        self.manifest = manifest
+        self._entries = {entry.scene_id: entry for entry in manifest.scenes}
+
+    @property
+    def scene_ids(self) -> tuple[str, ...]:
+        """Ids of all scenes, sorted."""
+        return tuple(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Scene]:
+        return (self[scene_id] for scene_id in self.scene_ids)
+
+    def __getitem__(self, scene_id: str) -> Scene:
+        """Open a scene.
+
+        Raises:
+            DatasetError: not in the manifest, or one of its files is missing or has another size.
+        """
+        if scene_id not in self._entries:
+            raise DatasetError(f"one of {len(self)} scenes", found=repr(scene_id), where=str(self.paths.manifest))
+        return _open_scene(self.paths, self._entries[scene_id])
+
+
+class Scene:
+    """One scene. Arrays of the calibration and the tracks are read on first use; pictures and voxels when sliced."""
+
+    def __init__(self, scene_id: str, folder: Path, receipt: Receipt) -> None:
+        self.scene_id = scene_id
+        self.receipt = receipt
+        self._folder = folder
+        try:
+            self._group = zarr.open_group(StrictStore(folder), mode="r")
+            self.attrs: dict[str, Any] = dict(self._group.attrs)
+        except Exception as error:
+            raise self.damage_error("", str(error)) from error
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras, in the order of the rig."""
+        return tuple(camera["name"] for camera in self.attrs["rig"]["cameras"])
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the scene."""
+        return int(self.attrs["timeline"]["num_steps"])
+
+    @cached_property
+    def timestamps_us(self) -> Int64[np.ndarray, " T"]:
+        """Microseconds from scene start."""
+        return self.array("time/timestamp_us")[:]
+
+    @cached_property
+    def is_key_frame(self) -> Bool[np.ndarray, " T"]:
+        """Steps at 2 Hz."""
+        return self.array("time/is_key_frame")[:]
+
+    @cached_property
+    def ego2global(self) -> Float64[np.ndarray, "T 4 4"]:
+        """Pose of the ego vehicle in the world frame."""
+        return self.array("ego/ego2global")[:]
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The layout the scene was made from, at the scene's own rate."""
+        return layout_from_dict(self.attrs["layout"])
+
+    @cached_property
+    def rig(self) -> CameraRig:
+        """The cameras with their calibration."""
+        cameras = tuple(
+            Camera(
+                name=camera["name"],
+                K=np.array(camera["cam2img"], np.float64),
+                ego_from_cam=np.array(camera["cam2ego"], np.float64),
+                size_px=(int(camera["size_px"][0]), int(camera["size_px"][1])),
+            )
+            for camera in self.attrs["rig"]["cameras"]
+        )
+        return CameraRig(name=self.attrs["rig"]["name"], cameras=cameras)
+
+    def rgb(self, camera: str) -> StoredArray:
+        """Pictures of a camera: lazy, T H W 3, uint8 sRGB."""
+        return self.array(f"cameras/{self._known_camera(camera)}/rgb")
+
+    def cam2img(self, camera: str) -> Float64[np.ndarray, "3 3"]:
+        """Intrinsics of the stored pixels."""
+        return self.array(f"cameras/{self._known_camera(camera)}/cam2img")[:]
+
+    def cam2ego(self, camera: str) -> Float64[np.ndarray, "4 4"]:
+        """Pose of a camera on the vehicle; x right, y down, z forward."""
+        return self.array(f"cameras/{self._known_camera(camera)}/cam2ego")[:]
+
+    def boxes(self, step: int) -> Boxes:
+        """Return the agents of one step."""
+        columns = self._object_columns
+        start, stop = self._frame_ptr[self._known_step(step)], self._frame_ptr[step + 1]
+        row = {name: values[start:stop] for name, values in columns.items()}
+        labels = self.array("objects/attribute").attrs["labels"]
+        return Boxes(
+            center_world_m=row["center"],
+            size_lwh_m=row["size_lwh"],
+            rotation_wxyz=row["rotation_wxyz"],
+            velocity_world_mps=row["velocity"],
+            track_id=row["track_id"],
+            category=row["category"],
+            category_names=tuple(self.attrs["taxonomy"]["categories"]),
+            attribute=tuple(labels[code] for code in row["attribute"]),
+            visibility=row["visibility"],
+            visible_fraction=row["visible_fraction"],
+            visible_height_px=row["visible_height"],
+        )
+
+    def occupancy(self, step: int) -> Occupancy:
+        """Return the voxels of one step."""
+        step = self._known_step(step)
+        return Occupancy(
+            semantics=self.array("occupancy/semantics")[step], mask_camera=self.array("occupancy/mask_camera")[step]
+        )
+
+    def array(self, path: str) -> StoredArray:
+        """Return any array of the store, for example `map/lanes/points`.
+
+        Raises:
+            DatasetError: there is no such array, or its metadata is damaged.
+        """
+        try:
+            node = self._group[path]
+        except Exception as error:
+            raise self.damage_error(path, str(error)) from error
+        if not isinstance(node, zarr.Array):
+            raise DatasetError("an array", found=f"group {path!r}", where=f"scene {self.scene_id}")
+        return StoredArray(self, path, node)
+
+    def damage_error(self, path: str, cause: str) -> DatasetError:
+        """Find the file that makes an array unreadable and describe it."""
+        for name, entry in self.receipt.files.items():
+            file = self._folder / name
+            if not name.startswith(path):
+                continue
+            found = ""
+            if size_of(file) != entry.num_bytes:
+                found = "no such file" if size_of(file) is None else f"{size_of(file)} bytes"
+            elif sha256_of_file(file) != entry.sha256:
+                found = "other content"
+            if found:
+                return DatasetError(
+                    f"{entry.num_bytes} bytes as written",
+                    found=f"{found} in {file}",
+                    where=f"scene {self.scene_id}, array {path or 'root'}",
+                    fix="run the generating command again after deleting the scene's receipt",
+                )
+        return DatasetError("a readable array", found=cause, where=f"scene {self.scene_id}, array {path or 'root'}")
+
+    @cached_property
+    def _frame_ptr(self) -> Int64[np.ndarray, " T1"]:
+        return self.array("objects/frame_ptr")[:]
+
+    @cached_property
+    def _object_columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        names = ("center", "size_lwh", "rotation_wxyz", "velocity", "track_id", "category", "attribute")
+        measured = ("visibility", "visible_fraction", "visible_height")
+        return {name: self.array(f"objects/{name}")[:] for name in names + measured}
+
+    def _known_camera(self, camera: str) -> str:
+        if camera not in self.cameras:
+            raise DatasetError(f"a camera in {self.cameras}", found=repr(camera), where=f"scene {self.scene_id}")
+        return camera
+
+    def _known_step(self, step: int) -> int:
+        if not 0 <= step < self.num_steps:
+            raise DatasetError(f"a step in 0..{self.num_steps - 1}", found=f"{step}", where=f"scene {self.scene_id}")
+        return step
+
+
+def open_dataset(path: Path | str) -> Dataset:
+    """Open a data set by its manifest; no folder is listed and no scene opened.
+
+    Raises:
+        DatasetError: no data set, or its manifest is damaged or of another schema version.
+    """
+    root = Path(path)
+    return Dataset(root, read_manifest(root))
+
+
+def _open_scene(paths: DatasetPaths, entry: SceneEntry) -> Scene:
+    receipt = read_receipt(paths.receipt(entry.scene_id))
+    where = f"scene {entry.scene_id}"
+    if receipt.self_sha256() != entry.receipt_sha256:
+        raise DatasetError(
+            "the receipt that the manifest names",
+            found=f"another in {paths.receipt(entry.scene_id)}",
+            where=where,
+            fix="run the generating command again, which folds new receipts into the manifest",
+        )
+    folder = paths.scene(entry.scene_id)
+    damaged = damaged_files(folder, receipt)
+    if damaged:
+        file = folder / damaged[0]
+        raise DatasetError(
+            f"{receipt.files[damaged[0]].num_bytes} bytes as written",
+            found=f"{'no such file' if size_of(file) is None else f'{size_of(file)} bytes'} in {file}",
+            where=f"{where}, array {damaged[0].partition('/c/')[0]}",
+            fix="run the generating command again, which replaces damaged scenes",
+        )
+    return Scene(entry.scene_id, folder, receipt)

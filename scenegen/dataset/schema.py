@@ -1,0 +1,158 @@
+"""The scene store as a table: every array with its dimensions, type, unit and frame, and the attributes.
+
+The writer, the verifier, `datasets/scene.schema.json` and the contract tests all read this one table.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SCHEMA_VERSION = "1.0"
+CAMERA_PLACEHOLDER = "<CAM>"
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of the scene store."""
+
+    path: str
+    dims: tuple[str, ...]
+    dtype: str
+    unit: str
+    frame: str
+    note: str
+
+    def for_camera(self, camera_name: str) -> str:
+        """Return the path with the camera filled in."""
+        return self.path.replace(CAMERA_PLACEHOLDER, camera_name)
+
+
+_CAN_BUS_NOTE = (
+    "BEVFormer's order: 0-2 position (m, world); 3-6 rotation wxyz; 7-9 acceleration (m/s2, ego, gravity included, "
+    "as an accelerometer reads it); 10-12 rotation rate (rad/s, ego); 13-15 velocity (m/s, ego); 16 yaw (rad, "
+    "0..2pi); 17 yaw (degrees, 0..360). 7-12 come from central differences of the ego track; there is no sensor noise"
+)
+
+ARRAYS: tuple[ArraySpec, ...] = (
+    ArraySpec("time/timestamp_us", ("time",), "int64", "us", "scene start", "round(k * 1e6 / rate_hz)"),
+    ArraySpec("time/is_key_frame", ("time",), "bool", "1", "none", "steps at 2 Hz"),
+    ArraySpec("cameras/<CAM>/rgb", ("time", "y", "x", "rgb"), "uint8", "sRGB", "pixel", "one picture per inner chunk"),
+    ArraySpec("cameras/<CAM>/cam2img", ("i", "j"), "float64", "px", "pixel from cam", "K of the stored pixels"),
+    ArraySpec(
+        "cameras/<CAM>/cam2ego", ("i4", "j4"), "float64", "m", "ego from cam", "OpenCV axes: x right, y down, z forward"
+    ),
+    ArraySpec("ego/ego2global", ("time", "i4", "j4"), "float64", "m", "world from ego", "rear axle, on the ground"),
+    ArraySpec("ego/velocity", ("time", "xy"), "float32", "m/s", "world", ""),
+    ArraySpec("ego/can_bus", ("time", "signal"), "float32", "mixed", "mixed", _CAN_BUS_NOTE),
+    ArraySpec("objects/frame_ptr", ("step_boundary",), "int64", "1", "none", "boxes of step t are [ptr[t], ptr[t+1])"),
+    ArraySpec("objects/center", ("box", "xyz"), "float64", "m", "world", "box centre"),
+    ArraySpec("objects/size_lwh", ("box", "lwh"), "float64", "m", "agent", "length, width, height"),
+    ArraySpec("objects/rotation_wxyz", ("box", "wxyz"), "float64", "1", "world from agent", "unit quaternion"),
+    ArraySpec("objects/velocity", ("box", "xy"), "float64", "m/s", "world", ""),
+    ArraySpec("objects/track_id", ("box",), "int32", "1", "none", "index into attribute agent_ids"),
+    ArraySpec("objects/category", ("box",), "uint8", "1", "none", "index into attribute labels"),
+    ArraySpec("objects/attribute", ("box",), "uint8", "1", "none", "index into attribute labels; '' where unknown"),
+    ArraySpec(
+        "objects/visibility",
+        ("box",),
+        "uint8",
+        "1",
+        "all cameras",
+        "nuScenes levels of the visible fraction: 1 up to 0.4, 2 up to 0.6, 3 up to 0.8, 4 up to 1",
+    ),
+    ArraySpec(
+        "objects/visible_fraction", ("box",), "float32", "1", "all cameras", "share of its pixels that nothing hides"
+    ),
+    ArraySpec("objects/visible_height", ("box",), "float32", "px", "pixel", "tallest visible extent in any camera"),
+    ArraySpec(
+        "occupancy/semantics",
+        ("time", "x", "y", "z"),
+        "uint8",
+        "1",
+        "ego",
+        "Occ3D-nuScenes classes; 17 free; voxel (i, j, k) starts at attribute origin_m + voxel_m * (i, j, k)",
+    ),
+    ArraySpec(
+        "occupancy/mask_camera", ("time", "x", "y", "z"), "uint8", "1", "ego", "1 where a camera observes the voxel"
+    ),
+    ArraySpec("map/lanes/ptr", ("lane_boundary",), "int64", "1", "none", "points of lane n are [ptr[n], ptr[n+1])"),
+    ArraySpec("map/lanes/points", ("lane_point", "xyz"), "float64", "m", "world", "centre lines, driving direction"),
+    ArraySpec("map/lanes/width", ("lane",), "float64", "m", "world", ""),
+    ArraySpec("map/lanes/kind", ("lane",), "uint8", "1", "none", "index into attribute labels"),
+    ArraySpec("map/lanes/is_intersection", ("lane",), "bool", "1", "none", ""),
+    ArraySpec("map/lanes/speed_limit", ("lane",), "float64", "m/s", "none", "NaN where unknown"),
+    ArraySpec("map/lane_lines/ptr", ("line_boundary",), "int64", "1", "none", "like map/lanes/ptr"),
+    ArraySpec("map/lane_lines/points", ("line_point", "xyz"), "float64", "m", "world", "painted lines"),
+    ArraySpec("map/lane_lines/width", ("line",), "float64", "m", "world", ""),
+    ArraySpec("map/lane_lines/kind", ("line",), "uint8", "1", "none", "index into attribute labels"),
+    ArraySpec("map/lane_lines/color", ("line",), "uint8", "1", "none", "index into attribute labels"),
+    ArraySpec(
+        "map/areas/ptr", ("area_boundary",), "int64", "1", "none", "rings of area n are [ptr[n], ptr[n+1]); holes after"
+    ),
+    ArraySpec("map/areas/ring_ptr", ("ring_boundary",), "int64", "1", "none", "corners of ring r likewise"),
+    ArraySpec("map/areas/points", ("corner", "xy"), "float64", "m", "world", "corners, first not repeated"),
+    ArraySpec("map/areas/kind", ("area",), "uint8", "1", "none", "index into attribute labels"),
+    ArraySpec("map/areas/height", ("area",), "float64", "m", "world", "buildings only"),
+    ArraySpec("map/props/position", ("prop", "xy"), "float64", "m", "world", "trees, poles, signs the layout names"),
+    ArraySpec("map/props/heading", ("prop",), "float64", "rad", "world", ""),
+    ArraySpec("map/props/kind", ("prop",), "uint8", "1", "none", "index into attribute labels"),
+    ArraySpec("map/props/height", ("prop",), "float64", "m", "world", "NaN where the layout leaves it open"),
+)
+
+SPEC_OF_PATH = {spec.path: spec for spec in ARRAYS}
+
+_SHA256 = {"type": "string", "pattern": "^([0-9a-f]{64})?$"}
+_TEXT = {"type": "string"}
+
+
+def scene_attributes_schema() -> dict[str, Any]:
+    """Return the JSON schema of the attributes of a scene's root group."""
+    properties: dict[str, Any] = {
+        "schema_version": {"const": SCHEMA_VERSION},
+        "scene_id": _TEXT,
+        "split": {"enum": ["train", "val", "test"]},
+        "synthetic": {"const": True},
+        "prompt": _TEXT,
+        "seed": {"type": "integer"},
+        "timeline": _object(rate_hz={"type": "number"}, num_steps={"type": "integer"}, duration_s={"type": "number"}),
+        "environment": _object(weather=_TEXT, time_of_day=_TEXT),
+        "layout": {"type": "object", "description": "scenegen.types.layout_json.layout_from_dict rebuilds the layout"},
+        "layout_sha256": _SHA256,
+        "rig": _object(name=_TEXT, cameras={"type": "array", "items": {"type": "object"}}),
+        "taxonomy": _object(
+            categories={"type": "array"}, occupancy={"type": "object"}, occupancy_numbering={"const": "Occ3D-nuScenes"}
+        ),
+        "config_sha256": _SHA256,
+        "code_version": _TEXT,
+        "model": _object(model_id=_TEXT, weights_sha256=_SHA256, licence=_TEXT),
+        "source": _object(kind=_TEXT, layout_id=_TEXT, licence=_TEXT),
+        "library_versions": {"type": "object", "additionalProperties": _TEXT},
+        "scores": {"type": "object"},
+    }
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def scene_schema_text() -> str:
+    """Return the content of `datasets/scene.schema.json`.
+
+    Write it again with `python -m scenegen.dataset.schema > datasets/scene.schema.json`.
+    """
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "scenegen scene store: attributes of the root group, and the array table",
+        **scene_attributes_schema(),
+        "x-arrays": [asdict(spec) for spec in ARRAYS],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(scene_schema_text())

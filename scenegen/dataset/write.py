@@ -1,0 +1,259 @@
+"""Writing a scene: chunks stream into a staging folder, and one rename makes the whole scene appear.
+
+Protocol (DESIGN section 6): stage, fsync, read back and hash, rename, receipt. A crash at any point leaves
+either nothing a reader can see, or a committed scene. Memory holds one shard, whatever the scene's length.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import secrets
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from scenegen.dataset.attributes import scene_attributes
+from scenegen.dataset.columns import header_columns, visibility_columns
+from scenegen.dataset.durable import exclusive_lock, fsync_folder, output_errors
+from scenegen.dataset.paths import DatasetPaths, check_scene_id
+from scenegen.dataset.receipt import (
+    FileEntry,
+    Receipt,
+    content_sha256,
+    find_valid_receipt,
+    seal_files,
+    write_receipt,
+)
+from scenegen.dataset.schema import SCHEMA_VERSION
+from scenegen.dataset.step_buffer import StepArrays, StepBuffer
+from scenegen.dataset.store import SceneStore, check_codec_options
+from scenegen.types import OCC3D_GRID, SceneChunk, SceneRecord
+from scenegen.types.layout_json import layout_sha256
+
+_log = logging.getLogger(__name__)
+_STORE_FOLDER, _PREVIEW_FOLDER, _REPLACED_FOLDER = "scene.zarr", "previews", "replaced.zarr"
+
+
+class ChunkError(AssertionError):
+    """A chunk that does not fit its scene: a bug in the caller, not in anybody's input."""
+
+
+def open_scene_writer(
+    dataset_dir: Path,
+    record: SceneRecord,
+    *,
+    image_codec: str = "jpeg",
+    jpeg_quality: int = 95,
+    num_steps_per_shard: int = 60,
+) -> SceneWriter:
+    """Start writing a scene; use as a context manager, which aborts on any error and when not committed.
+
+    Args:
+        dataset_dir: root of the data set; created where missing.
+        record: header of the scene.
+        image_codec: `jpeg` (4:4:4), or lossless `png` or `zstd`.
+        jpeg_quality: 1 to 100, for `jpeg`.
+        num_steps_per_shard: steps per file. Chunks of this many steps are written without being held back.
+
+    Raises:
+        ConfigError: an option is out of range.
+        DatasetError: the scene id is no safe file name.
+        OutputError: the folder cannot be written.
+    """
+    check_codec_options(image_codec=image_codec, jpeg_quality=jpeg_quality, num_steps_per_shard=num_steps_per_shard)
+    paths = DatasetPaths(Path(dataset_dir))
+    staging = paths.staging / f"{check_scene_id(record.scene_id)}.{secrets.token_hex(4)}"
+    with output_errors(staging):
+        staging.mkdir(parents=True)
+        store = SceneStore(
+            staging / _STORE_FOLDER,
+            record,
+            image_codec=image_codec,
+            jpeg_quality=jpeg_quality,
+            num_steps_per_shard=num_steps_per_shard,
+        )
+        for column in header_columns(record):
+            store.write_column(column)
+    buffer = StepBuffer(num_steps=record.layout.timeline.num_steps, num_steps_per_shard=num_steps_per_shard)
+    return SceneWriter(paths, record, staging=staging, store=store, buffer=buffer)
+
+
+class SceneWriter:
+    """Writes one scene. Made by `open_scene_writer`."""
+
+    def __init__(
+        self, paths: DatasetPaths, record: SceneRecord, *, staging: Path, store: SceneStore, buffer: StepBuffer
+    ) -> None:
+        self._paths = paths
+        self._record = record
+        self._staging = staging
+        self._store = store
+        self._buffer = buffer
+        self._num_appended = 0
+        self._visible_fraction: list[np.ndarray[Any, Any]] = []
+        self._visible_height_px: list[np.ndarray[Any, Any]] = []
+        self._is_open = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+    @property
+    def preview_dir(self) -> Path:
+        """Folder for `<scene_id>.mp4` and `.jpg`; what lies here at `commit` becomes the scene's previews."""
+        folder = self._staging / _PREVIEW_FOLDER
+        with output_errors(folder):
+            folder.mkdir(exist_ok=True)
+        return folder
+
+    def append(self, chunk: SceneChunk) -> None:
+        """Write the next chunk. Chunks come in order and without gaps; their length is free.
+
+        Raises:
+            ChunkError: out of order, beyond the end, or of the wrong shape.
+            OutputError: the disk is full or cannot be written.
+        """
+        self._check_chunk(chunk)
+        arrays: StepArrays = {
+            f"cameras/{camera.name}/rgb": chunk.rgb[view_idx]
+            for view_idx, camera in enumerate(self._record.rig.cameras)
+        }
+        arrays["occupancy/semantics"] = chunk.occupancy
+        arrays["occupancy/mask_camera"] = chunk.mask_camera
+        with output_errors(self._staging):
+            for start_step, block in self._buffer.push(arrays):
+                self._store.write_steps(start_step, block)
+        self._visible_fraction.append(np.array(chunk.visible_fraction, np.float32))
+        self._visible_height_px.append(np.array(chunk.visible_height_px, np.float32))
+        self._num_appended += len(chunk.occupancy)
+
+    def commit(self, *, scores: dict[str, Any], cost: dict[str, Any]) -> Receipt:
+        """Finish the scene: everything durable and hashed, then visible at once, then its receipt.
+
+        A scene that is already committed is kept, and its receipt returned. One that a crash left without a
+        receipt, or whose files no longer match it, is replaced.
+
+        Args:
+            scores: of the judges; become part of the scene's bytes.
+            cost: seconds, memory and the like; stored in the receipt only.
+
+        Raises:
+            ChunkError: steps are missing.
+            OutputError: the disk is full or cannot be written.
+        """
+        self._check_complete()
+        with output_errors(self._staging):
+            self._finish_store(scores)
+            files = seal_files(self._staging / _STORE_FOLDER)
+            previews = seal_files(self.preview_dir)
+            receipt = _build_receipt(self._record, files=files, previews=previews, scores=scores, cost=cost)
+            with exclusive_lock(self._paths.lock):
+                committed = find_valid_receipt(self._paths, self._record.scene_id)
+                if committed is None:
+                    self._publish_previews(previews)
+                    self._publish_store()
+                    write_receipt(self._paths, receipt)
+        self.abort()
+        return committed or receipt
+
+    def abort(self) -> None:
+        """Throw away what is not committed. Harmless after `commit` and when called twice."""
+        self._is_open = False
+        shutil.rmtree(self._staging, ignore_errors=True)
+
+    def _finish_store(self, scores: dict[str, Any]) -> None:
+        fraction = np.concatenate(self._visible_fraction)
+        height_px = np.concatenate(self._visible_height_px)
+        for column in visibility_columns(self._record.layout, fraction, height_px):
+            self._store.write_column(column)
+        self._store.finish(scene_attributes(self._record, scores=scores))
+
+    def _publish_previews(self, previews: dict[str, FileEntry]) -> None:
+        for name in previews:
+            target = self._paths.preview(self._record.scene_id, Path(name).suffix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (self.preview_dir / name).replace(target)
+            fsync_folder(target.parent)
+
+    def _publish_store(self) -> None:
+        target = self._paths.scene(self._record.scene_id)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            _log.warning("scene %s: replacing files that have no valid receipt", self._record.scene_id)
+            target.rename(self._staging / _REPLACED_FOLDER)
+        (self._staging / _STORE_FOLDER).rename(target)
+        fsync_folder(target.parent)
+        fsync_folder(target.parent.parent)
+
+    def _check_chunk(self, chunk: SceneChunk) -> None:
+        if not self._is_open:
+            raise ChunkError(f"scene {self._record.scene_id}: append after commit or abort")
+        if chunk.start_step != self._num_appended:
+            raise ChunkError(
+                f"scene {self._record.scene_id}: expected the chunk from step {self._num_appended}, "
+                f"got one from step {chunk.start_step}"
+            )
+        steps = len(chunk.occupancy)
+        total = self._record.layout.timeline.num_steps
+        if steps < 1 or chunk.start_step + steps > total:
+            raise ChunkError(f"scene {self._record.scene_id}: {steps} steps from {chunk.start_step}, of {total} in all")
+        width, height = self._record.rig.size_px
+        num_views, num_agents = len(self._record.rig.cameras), len(self._record.layout.agents)
+        expected = {
+            "rgb": ((num_views, steps, height, width, 3), np.uint8),
+            "occupancy": ((steps, *OCC3D_GRID.shape), np.uint8),
+            "mask_camera": ((steps, *OCC3D_GRID.shape), np.uint8),
+            "visible_fraction": ((steps, num_agents), np.float32),
+            "visible_height_px": ((steps, num_agents), np.float32),
+        }
+        for name, (shape, dtype) in expected.items():
+            array = getattr(chunk, name)
+            if array.shape != shape or array.dtype != dtype:
+                raise ChunkError(
+                    f"scene {self._record.scene_id}: expected {name} {np.dtype(dtype)} {shape}, "
+                    f"got {array.dtype} {array.shape}"
+                )
+
+    def _check_complete(self) -> None:
+        total = self._record.layout.timeline.num_steps
+        if not self._is_open or self._num_appended != total:
+            raise ChunkError(f"scene {self._record.scene_id}: commit after {self._num_appended} of {total} steps")
+
+
+def _build_receipt(
+    record: SceneRecord,
+    *,
+    files: dict[str, FileEntry],
+    previews: dict[str, FileEntry],
+    scores: dict[str, Any],
+    cost: dict[str, Any],
+) -> Receipt:
+    provenance, timeline = record.provenance, record.layout.timeline
+    return Receipt(
+        schema_version=SCHEMA_VERSION,
+        scene_id=record.scene_id,
+        split=record.split,
+        num_steps=int(timeline.num_steps),
+        rate_hz=float(timeline.rate_hz),
+        cameras=tuple(camera.name for camera in record.rig.cameras),
+        size_px=(int(record.rig.size_px[0]), int(record.rig.size_px[1])),
+        layout_sha256=layout_sha256(record.layout),
+        config_sha256=provenance.config_sha256,
+        code_version=provenance.code_version,
+        model_id=provenance.model_id,
+        weights_sha256=provenance.weights_sha256,
+        created_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        content_sha256=content_sha256(files),
+        files=files,
+        previews={f"previews/{name}": entry for name, entry in previews.items()},
+        scores=dict(scores),
+        cost=dict(cost),
+    )
