@@ -1,0 +1,52 @@
+"""Build the static world of a layout by rules: `occupancy=rules`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scenegen.occupancy.buildings import add_explicit_buildings
+from scenegen.occupancy.draft import Look, WorldDraft
+from scenegen.occupancy.furniture import add_prop
+from scenegen.occupancy.ground import paint_ground
+from scenegen.occupancy.site import survey_site
+from scenegen.occupancy.streets import District, draw_district, line_streets
+from scenegen.types import Layout, Material, World, random_generator
+
+
+def build_world(layout: Layout, *, seed: int) -> World:
+    """Build the static world: ground, buildings, greenery and street furniture around the ego path.
+
+    Everything the layout gives is taken exactly; what it leaves open within 75 m of the ego path's bounding box is
+    filled by seeded rules. Nothing static stands on the roadway, on crossings, or in space that an agent or the
+    ego ever passes. The same layout and seed give the same bytes.
+
+    Raises:
+        WorldError: there is no road near the ego, or the world has too many things.
+    """
+    district = draw_district(random_generator(seed, layout.layout_id, stage="world/district"))
+    site = survey_site(layout, sidewalk_width_m=district.sidewalk_width_m)
+    draft = WorldDraft(site=site, ground=paint_ground(site))
+    draft.add_thing(
+        Material.GRASS, world_from_thing=np.eye(4), size_lwh_m=(0.0, 0.0, 0.0),
+        look=_draw_ground_look(random_generator(seed, layout.layout_id, stage="world/ground")),
+    )  # fmt: skip
+    _add_given(draft, district, random_generator(seed, layout.layout_id, stage="world/given"))
+    line_streets(draft, district, random_generator(seed, layout.layout_id, stage="world/streets"))
+    return draft.finish()
+
+
+def _add_given(draft: WorldDraft, district: District, generator: np.random.Generator) -> None:
+    """Add the buildings and props that the layout asks for."""
+    add_explicit_buildings(draft, generator)
+    for prop in draft.site.layout.road_map.props:
+        add_prop(draft, prop, generator, autumn=district.autumn)
+
+
+def _draw_ground_look(generator: np.random.Generator) -> Look:
+    """Draw the tone of asphalt (primary) and grass (secondary)."""
+    grey = generator.uniform(0.06, 0.16)
+    return Look(
+        primary_rgb=np.full(3, grey, np.float32),
+        secondary_rgb=(np.array([0.09, 0.16, 0.05]) * generator.uniform(0.7, 1.3)).astype(np.float32),
+        pattern=generator.random(4).astype(np.float32),
+    )
