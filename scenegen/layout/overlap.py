@@ -1,0 +1,108 @@
+"""Oriented boxes in the ground plane: do they overlap, at any step?"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from scenegen.layout.motion import EGO_CENTER_FROM_AXLE_M, EGO_SIZE_LWH_M
+from scenegen.types.layout import AgentTrack, EgoTrack, Layout
+from scenegen.types.taxonomy import AgentCategory
+
+
+def ego_as_agent(ego: EgoTrack) -> AgentTrack:
+    """Return the ego vehicle as a track with a box, for collision tests and pictures."""
+    heading_rad = ego.heading_rad
+    ahead = np.stack([np.cos(heading_rad), np.sin(heading_rad), np.zeros(len(heading_rad))], axis=1)
+    lift = np.array([0.0, 0.0, 0.5 * EGO_SIZE_LWH_M[2]])
+    return AgentTrack(
+        agent_id="ego",
+        category=AgentCategory.CAR,
+        size_lwh_m=np.array(EGO_SIZE_LWH_M),
+        center_world_m=ego.position_world_m + EGO_CENTER_FROM_AXLE_M * ahead + lift,
+        heading_rad=heading_rad,
+        velocity_world_mps=ego.velocity_world_mps,
+        valid=np.ones(len(heading_rad), bool),
+    )
+
+
+def boxes_overlap(
+    center_a_m: Float64[np.ndarray, "P 2"],
+    heading_a_rad: Float64[np.ndarray, " P"],
+    half_a_m: Float64[np.ndarray, "P 2"],
+    center_b_m: Float64[np.ndarray, "P 2"],
+    heading_b_rad: Float64[np.ndarray, " P"],
+    half_b_m: Float64[np.ndarray, "P 2"],
+) -> Bool[np.ndarray, " P"]:
+    """Test P pairs of oriented rectangles by their four separating axes."""
+    apart_m = center_b_m - center_a_m
+    turn = heading_b_rad - heading_a_rad
+    cos, sin = np.abs(np.cos(turn)), np.abs(np.sin(turn))
+    overlap = np.ones(len(apart_m), bool)
+    for heading, own, other in ((heading_a_rad, half_a_m, half_b_m), (heading_b_rad, half_b_m, half_a_m)):
+        along = apart_m[:, 0] * np.cos(heading) + apart_m[:, 1] * np.sin(heading)
+        across = apart_m[:, 1] * np.cos(heading) - apart_m[:, 0] * np.sin(heading)
+        overlap &= np.abs(along) < own[:, 0] + other[:, 0] * cos + other[:, 1] * sin
+        overlap &= np.abs(across) < own[:, 1] + other[:, 0] * sin + other[:, 1] * cos
+    return overlap
+
+
+class Crowd:
+    """Tracks that are already in a scene; answers whether one more would run into any of them."""
+
+    def __init__(self, num_steps: int, *, capacity: int = 256) -> None:
+        self._center_m = np.full((capacity, num_steps, 2), 1e9)
+        self._heading_rad = np.zeros((capacity, num_steps))
+        self._half_m = np.zeros((capacity, 2))
+        self._radius_m = np.zeros(capacity)
+        self._count = 0
+
+    def add(self, track: AgentTrack) -> None:
+        """Take one more track in."""
+        if self._count == len(self._radius_m):
+            for name in ("_center_m", "_heading_rad", "_half_m", "_radius_m"):
+                array = getattr(self, name)
+                setattr(self, name, np.concatenate([array, array]))
+        row = self._count
+        self._center_m[row] = np.where(track.valid[:, None], track.center_world_m[:, :2], 1e9)
+        self._heading_rad[row] = track.heading_rad
+        self._half_m[row] = 0.5 * track.size_lwh_m[:2]
+        self._radius_m[row] = np.linalg.norm(self._half_m[row])
+        self._count += 1
+
+    def first_conflict(self, track: AgentTrack, *, margin_m: float = 0.0) -> tuple[int, int] | None:
+        """Return (row, step) of an overlap with the track grown by a margin on every side, or None."""
+        half_m = 0.5 * track.size_lwh_m[:2] + margin_m
+        n = self._count
+        apart_m = self._center_m[:n] - track.center_world_m[None, :, :2]
+        reach_m = (self._radius_m[:n] + np.linalg.norm(half_m))[:, None]
+        near = (np.einsum("ntc,ntc->nt", apart_m, apart_m) < reach_m**2) & track.valid
+        rows, steps = np.nonzero(near)
+        if not len(rows):
+            return None
+        hit = boxes_overlap(
+            track.center_world_m[steps, :2],
+            track.heading_rad[steps],
+            np.broadcast_to(half_m, (len(rows), 2)),
+            self._center_m[rows, steps],
+            self._heading_rad[rows, steps],
+            self._half_m[rows],
+        )
+        if not hit.any():
+            return None
+        first = int(np.argmax(hit))
+        return int(rows[first]), int(steps[first])
+
+
+def find_overlaps(layout: Layout, *, margin_m: float = 0.0) -> list[tuple[str, str, int]]:
+    """Return (agent, other agent or `ego`, step) for every pair of boxes that ever overlap."""
+    tracks = [ego_as_agent(layout.ego), *layout.agents]
+    crowd = Crowd(layout.timeline.num_steps, capacity=len(tracks))
+    found = []
+    for track in tracks:
+        conflict = crowd.first_conflict(track, margin_m=margin_m)
+        if conflict is not None:
+            row, step = conflict
+            found.append((track.agent_id, tracks[row].agent_id, step))
+        crowd.add(track)
+    return found
