@@ -41,12 +41,12 @@ def _build_camera(config: CameraConfig, *, scale: float, size_px: tuple[int, int
     if not np.allclose(source_K[2], (0.0, 0.0, 1.0)):
         raise CameraError("(0, 0, 1) in the last row of K", found=str(config.K[2]), where=f"camera {config.name!r}")
     # Pixel (0, 0) spans [0, 1) x [0, 1), so a scaled image scales K and nothing is added.
-    return Camera(name=config.name, K=np.diag([scale, scale, 1.0]) @ source_K, ego_from_cam=ego_from_cam, size_px=size_px)
+    return Camera(
+        name=config.name, K=np.diag([scale, scale, 1.0]) @ source_K, ego_from_cam=ego_from_cam, size_px=size_px
+    )
 
 
-def _rotation_matrix(
-    rotation_wxyz: tuple[float, float, float, float], *, camera: str
-) -> Float64[np.ndarray, "3 3"]:
+def _rotation_matrix(rotation_wxyz: tuple[float, float, float, float], *, camera: str) -> Float64[np.ndarray, "3 3"]:
     """Turn a quaternion, given to a few digits, into an exact rotation."""
     length = float(np.linalg.norm(rotation_wxyz))
     if not abs(length - 1.0) < 1e-3:

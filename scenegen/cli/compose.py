@@ -1,0 +1,97 @@
+"""Hydra, and only here: YAML groups and overrides become one plain dictionary, and Hydra is forgotten."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import scenegen
+from scenegen.config import known_keys, parse_config, unknown_key_error
+from scenegen.errors import ConfigError, DependencyError
+
+T = TypeVar("T")
+
+
+def config_folder() -> Path:
+    """Return the configuration tree: the checkout's `conf/`, or the one inside the wheel."""
+    package = Path(scenegen.__file__).parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "generate.yaml").is_file():
+            return folder
+    raise ConfigError("the folder conf beside or inside the package", found="neither", where=str(package))
+
+
+def compose_config(kind: type[T], job: str, overrides: Sequence[str], *, search: Path | None = None) -> T:
+    """Compose `conf/<job>.yaml` with overrides and check it.
+
+    Args:
+        kind: dataclass of the job's configuration.
+        job: `generate` or `train`.
+        overrides: `key=value` texts.
+        search: a further folder with config groups of the user's own, for example `rig/mine.yaml`.
+
+    Raises:
+        ConfigError: anything in it is not usable; the message names the key.
+    """
+    return parse_config(kind, compose_dict(job, overrides, known=known_keys(kind), search=search))
+
+
+def compose_dict(job: str, overrides: Sequence[str], *, known: list[str], search: Path | None = None) -> dict[str, Any]:
+    """Compose to a plain dictionary; keys without a value are "???"."""
+    try:
+        from hydra import compose, initialize_config_dir
+        from hydra.errors import HydraException, OverrideParseException
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+    except ImportError as error:
+        raise DependencyError("hydra-core", found="none", fix="pip install 'scenegen[generate]'") from error
+
+    texts = [_checked_override(text) for text in overrides]
+    if search is not None:
+        if not search.is_dir():
+            raise ConfigError("an existing folder", found=str(search), where="--config-dir")
+        texts.append(f"hydra.searchpath=['file://{search.resolve()}']")
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_folder().resolve())):
+            composed = compose(job, overrides=texts)
+        values = OmegaConf.to_container(composed, resolve=True)
+    except OverrideParseException as error:
+        raise ConfigError(
+            "an override that Hydra can read",
+            found=repr(error.override),
+            fix="put quotes inside quotes around a value with special characters: 'output=\"my=data\"'",
+        ) from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explain(error, known) from None
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def _checked_override(text: str) -> str:
+    key, equals, _ = text.partition("=")
+    if not equals and not text.startswith("~"):
+        raise ConfigError("overrides of the form key=value", found=repr(text))
+    if "_target_" in key.split("."):
+        raise ConfigError("names that scenegen looks up in its own tables", found=repr(text))
+    return text
+
+
+def _explain(error: Exception, known: list[str]) -> ConfigError:
+    """Turn what Hydra says into one line that names the key."""
+    text = str(error)
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return unknown_key_error(match.group(1).lstrip("+"), known)
+    if match := re.search(r"Could not find '([^']+)/([^']+)'", text):
+        group, choice = match.groups()
+        options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+        near = difflib.get_close_matches(choice, options, n=1)
+        return ConfigError(
+            f"{group} in {', '.join(options)}", found=repr(choice), fix=f"did you mean {near[0]!r}?" if near else ""
+        )
+    if match := re.search(r"You must specify '([^']+)'", text):
+        options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+        return ConfigError(f"a value for {match.group(1)!r}", found="nothing", fix=f"one of: {', '.join(options)}")
+    return ConfigError("a configuration that can be composed", found=" ".join(text.split()))

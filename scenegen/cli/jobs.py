@@ -1,0 +1,128 @@
+"""The verbs that work: `generate` and `train`. They take Hydra overrides."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scenegen.cli.compose import compose_config, compose_dict
+from scenegen.config import GenerateConfig, TrainConfig, known_keys
+from scenegen.errors import DependencyError
+
+if TYPE_CHECKING:
+    from scenegen.pipeline import Executor
+
+GENERATE_EXAMPLES = """examples:
+  scenegen generate layouts=[crossing_pedestrian] output=out/dataset
+  scenegen generate layouts=[my.yaml,procedural:1-20] rig=front1 seed=7 duration_s=30
+  scenegen generate layouts=[av2:path/to/log] video.steps=8 run=ray run.num_workers=4
+"""
+TRAIN_EXAMPLES = """examples:
+  scenegen generate video=preview layouts=[procedural:1-100] output=out/preview
+  scenegen train recipe=autoencoder data=out/preview output=out/autoencoder
+  scenegen train recipe=video data=out/preview output=out/video recipe.steps=20000
+"""
+
+
+def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add `generate` and `train`."""
+    for name, verb, help_text, examples in (
+        ("generate", run_generate, "layouts in, a labelled multi-camera data set out", GENERATE_EXAMPLES),
+        ("train", run_train, "learn a model from a scenegen data set", TRAIN_EXAMPLES),
+    ):
+        parser = verbs.add_parser(
+            name,
+            help=help_text,
+            description=help_text,
+            parents=[common],
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides; --cfg lists the keys")
+        parser.add_argument("--cfg", action="store_true", help="print the resolved configuration and stop")
+        parser.add_argument("--config-dir", type=Path, help="a folder with config groups of your own: rig/mine.yaml")
+        parser.add_argument("--plain", action="store_true", help="progress as lines instead of a bar")
+        parser.set_defaults(verb=verb)
+
+
+def run_generate(options: argparse.Namespace) -> None:
+    """Generate scenes and say where they are."""
+    if options.cfg:
+        print_config("generate", GenerateConfig, options)
+        return
+    config = compose_config(GenerateConfig, "generate", with_flags(options), search=options.config_dir)
+    generate_and_report(config, executor=find_executor(config.run.name, options.executors))
+
+
+def generate_and_report(config: GenerateConfig, *, executor: Executor) -> None:
+    """Run the main job, then print its results.
+
+    Raises:
+        SceneFailedError: after the report, when a scene failed.
+    """
+    from scenegen.cli.report import write_report
+    from scenegen.pipeline import generate
+    from scenegen.progress import open_reporter
+
+    reporter = open_reporter(config.progress)
+    try:
+        report = generate(config, executor=executor, reporter=reporter)
+    finally:
+        reporter.close()
+    write_report(report, sys.stdout)
+    report.raise_on_failure()
+
+
+def find_executor(name: str, executors: Mapping[str, Callable[[], Executor]]) -> Executor:
+    """Return the serial executor, one that the caller brought, or one registered as an entry point.
+
+    Raises:
+        DependencyError: nothing is registered under that name, or its packages are missing.
+    """
+    from scenegen.pipeline import SerialExecutor
+
+    if name == "serial":
+        return SerialExecutor()
+    if name in executors:
+        return executors[name]()
+    for entry in metadata.entry_points(group="scenegen.executors", name=name):
+        try:
+            executor: Executor = entry.load()()
+        except ImportError as error:
+            raise DependencyError(
+                f"the packages of run={name}", found=str(error), fix=f"pip install 'scenegen[{name}]'"
+            ) from error
+        return executor
+    raise DependencyError(
+        f"an executor {name!r} in the entry points scenegen.executors",
+        found="none",
+        fix=f"install the package, or run python -m ray_jobs.generate ... run={name}",
+    )
+
+
+def run_train(options: argparse.Namespace) -> None:
+    """Run a training recipe."""
+    if options.cfg:
+        print_config("train", TrainConfig, options)
+        return
+    config = compose_config(TrainConfig, "train", with_flags(options), search=options.config_dir)
+    from scenegen.training.recipes import run_recipe
+
+    run_recipe(config)
+
+
+def with_flags(options: argparse.Namespace) -> list[str]:
+    """Return the overrides, flags included."""
+    return [*options.overrides, *(["progress=plain"] if options.plain else [])]
+
+
+def print_config(job: str, kind: type[Any], options: argparse.Namespace) -> None:
+    """Print the resolved configuration as YAML; a key that still needs a value shows ???."""
+    import yaml
+
+    values = compose_dict(job, with_flags(options), known=known_keys(kind), search=options.config_dir)
+    sys.stdout.write(yaml.safe_dump(values, sort_keys=False))

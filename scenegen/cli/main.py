@@ -1,0 +1,114 @@
+"""Arguments in, exit code out: 0 done, 2 bad input, 3 some scenes failed, 130 interrupted and resumable."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import scenegen
+from scenegen.errors import SceneGenError
+
+if TYPE_CHECKING:
+    from scenegen.pipeline import Executor
+
+EXIT_INTERNAL = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+EXAMPLES = """examples:
+  scenegen generate
+  scenegen generate layouts=[crossing_pedestrian,my.yaml] rig=nuscenes6 seed=7 duration_s=30 output=out/ds
+  scenegen generate layouts=[procedural:1-100] run=ray run.num_workers=8 output=out/many
+  scenegen generate video=preview duration_s=2        # no model: a shaded ray cast, in seconds
+  scenegen generate --cfg                             # print the configuration and stop
+  scenegen layout show crossing_pedestrian --png layout.png
+  scenegen inspect out/ds
+
+exit codes: 0 all committed, 2 bad input, 3 some scenes failed, 130 interrupted (the same command continues)
+"""
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, executors: Mapping[str, Callable[[], Executor]] | None = None
+) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: those of the process by default.
+        executors: ways to run scenes beside the serial one and those registered as entry points.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser()
+    options, rest = parser.parse_known_args(arguments)
+    overrides = [text for text in rest if not text.startswith("-")]
+    if len(overrides) < len(rest) or (rest and not hasattr(options, "overrides")):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if hasattr(options, "overrides"):
+        options.overrides = [*options.overrides, *overrides]
+    options.executors = executors or {}
+    options.command = " ".join(["scenegen", *arguments])
+    return run_verb(options)
+
+
+def run_verb(options: argparse.Namespace) -> int:
+    """Call a verb and turn what it raises into one line and an exit code."""
+    is_debug = options.debug
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        options.verb(options)
+    except SceneGenError as error:
+        return _fail(str(error), code=error.exit_code, is_debug=is_debug)
+    except KeyboardInterrupt:
+        return _fail(
+            f"interrupted. What is committed stays; the same command makes the rest: {options.command}",
+            code=EXIT_INTERRUPTED,
+            is_debug=False,
+        )
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has left. Point stdout elsewhere so that the flush at exit is quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(str(error), code=EXIT_BAD_INPUT, is_debug=is_debug)
+    except Exception as error:
+        text = f"internal error, please report it: {type(error).__name__}: {error}. --debug shows where"
+        return _fail(text, code=EXIT_INTERNAL, is_debug=is_debug)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe every verb."""
+    from scenegen.cli import jobs, look
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show a traceback when something goes wrong")
+    parser = argparse.ArgumentParser(
+        prog="scenegen",
+        description="Draw a road scene, get a labelled multi-camera driving data set.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"scenegen {scenegen.__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    jobs.add_verbs(verbs, common)
+    look.add_verbs(verbs, common)
+    return parser
+
+
+def _fail(text: str, *, code: int, is_debug: bool) -> int:
+    if is_debug:
+        traceback.print_exc()
+    sys.stderr.write(f"scenegen: {' '.join(text.split())}\n")
+    return code
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

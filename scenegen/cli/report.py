@@ -1,0 +1,119 @@
+"""What is printed about a finished job or an existing data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from scenegen.pipeline import JobReport
+
+STAGES = ("world", "conditions", "occupancy", "paint", "write")
+MAX_LISTED = 10
+
+
+def write_report(report: JobReport, out: TextIO) -> None:
+    """Say what was made, what it cost, where the previews are, and how to load the result."""
+    num_frames = sum(outcome.num_frames for outcome in report.committed)
+    out.write(
+        f"\n{len(report.committed)} scenes committed ({num_frames} frames in {report.wall_s:.1f} s), "
+        f"{len(report.skipped)} were there already, {len(report.failed)} failed"
+        + (f", {report.not_started} not started\n" if report.not_started else "\n")
+    )
+    if report.committed:
+        _write_cost(report, out)
+    for outcome in report.failed[:MAX_LISTED]:
+        out.write(f"failed: {outcome.scene_id}: {outcome.error}\n")
+    ready = [*(outcome.scene_id for outcome in report.committed), *report.skipped]
+    if not ready:
+        return
+    out.write("\nlook at it:\n")
+    for scene_id in ready[:MAX_LISTED]:
+        out.write(f"  {report.dataset_dir / 'previews' / scene_id}.mp4\n")
+    if len(ready) > MAX_LISTED:
+        out.write(f"  ... and {len(ready) - MAX_LISTED} more\n")
+    out.write(
+        "\nload it:\n"
+        "  from scenegen.dataset import open_dataset\n"
+        f"  scene = open_dataset({str(report.dataset_dir)!r})[{ready[0]!r}]\n"
+        "  frames, boxes = scene.rgb(scene.cameras[0])[0:12], scene.boxes(0)\n"
+    )
+
+
+def _write_cost(report: JobReport, out: TextIO) -> None:
+    """Print seconds per stage. Stages overlap, so they may add up to more than the wall time."""
+    num_frames = max(sum(outcome.num_frames for outcome in report.committed), 1)
+    wall_s = sum(outcome.wall_s for outcome in report.committed)
+    out.write("\n  stage       seconds  ms/frame\n")
+    for stage in STAGES:
+        seconds = sum(outcome.cost_s.get(stage, 0.0) for outcome in report.committed)
+        out.write(f"  {stage:<10} {seconds:>8.1f} {1000.0 * seconds / num_frames:>9.2f}\n")
+    out.write(f"  {'wall':<10} {wall_s:>8.1f} {1000.0 * wall_s / num_frames:>9.2f}  (labels overlap painting)\n")
+
+
+def describe_status(dataset_dir: Path) -> dict[str, Any]:
+    """Say what is committed, and what the runs so far left undone."""
+    from scenegen.dataset import committed_scene_ids, read_manifest
+
+    manifest = read_manifest(dataset_dir)
+    committed = committed_scene_ids(dataset_dir)
+    failures: dict[str, str] = {}
+    runs = sorted((dataset_dir / "runs").glob("*/"))
+    for run in runs:
+        for failure in _read_lines(run / "failures.jsonl"):
+            failures[failure["scene_id"]] = failure["error"]
+    return {
+        "dataset": str(dataset_dir),
+        **manifest.counts,
+        "runs": len(runs),
+        "damaged": [scene.scene_id for scene in manifest.scenes if scene.scene_id not in committed],
+        "failed": {scene_id: error for scene_id, error in failures.items() if scene_id not in committed},
+    }
+
+
+def describe_dataset(dataset_dir: Path) -> dict[str, Any]:
+    """Say what a data set contains, from its manifest alone."""
+    from scenegen.dataset import read_manifest
+
+    manifest = read_manifest(dataset_dir)
+    return {
+        "dataset": str(dataset_dir),
+        "schema_version": manifest.schema_version,
+        **manifest.counts,
+        "splits": _count(scene.split for scene in manifest.scenes),
+        "models": _count(scene.model_id for scene in manifest.scenes),
+        "scene_ids": [scene.scene_id for scene in manifest.scenes],
+    }
+
+
+def describe_scene(dataset_dir: Path, scene_id: str) -> dict[str, Any]:
+    """Say what one scene contains and where it comes from."""
+    from scenegen.dataset import open_dataset
+
+    scene = open_dataset(dataset_dir)[scene_id]
+    attributes = {key: value for key, value in scene.attrs.items() if key not in ("layout", "taxonomy", "rig")}
+    width_px, height_px = scene.rig.size_px
+    return {
+        **attributes,
+        "cameras": list(scene.cameras),
+        "image_size_px": [width_px, height_px],
+        "agents": _count(agent.category.label for agent in scene.layout.agents),
+        "bytes": scene.receipt.num_bytes,
+        "created_utc": scene.receipt.created_utc,
+        "cost": scene.receipt.cost,
+        "content_sha256": scene.receipt.content_sha256,
+    }
+
+
+def _count(names: Any) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]

@@ -1,0 +1,260 @@
+"""The main job on one page: layouts in, a labelled multi-camera data set out.
+
+    layout -> world -> for every chunk: conditions -> frames -> labels -> disk
+
+`generate` plans scenes, skips what is committed, hands the rest to an executor and folds the receipts into the
+manifest. `generate_scene` makes one scene and is the same function in this process and in a Ray actor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import scenegen
+from scenegen.config import GenerateConfig
+from scenegen.errors import SceneFailedError, SceneGenError
+from scenegen.ledger import RunLedger, open_ledger
+from scenegen.rig import build_rig
+from scenegen.scene import StageClock, build_stage
+from scenegen.types import CameraRig, Layout, Provenance, SceneRecord
+from scenegen.types.layout_json import layout_sha256
+from scenegen.video.interface import VideoBackbone
+
+OnChunk = Callable[[str, int], None]
+"""Called after every chunk with the scene id and the number of frames (steps times views) just written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneOutcome:
+    """What became of one scene. Small on purpose: it is all that travels back from a worker.
+
+    Attributes:
+        error: one line; empty when the scene is committed.
+        traceback: for the ledger and `--debug`.
+        worker_died: the process that made it is gone.
+        cost_s: seconds per stage. Stages overlap, so the sum may exceed the wall time.
+    """
+
+    scene_id: str
+    error: str = ""
+    traceback: str = ""
+    worker_died: bool = False
+    num_frames: int = 0
+    wall_s: float = 0.0
+    cost_s: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobReport:
+    """What a job did: scenes it committed, scenes that were there already, scenes that failed."""
+
+    dataset_dir: Path
+    committed: tuple[SceneOutcome, ...]
+    skipped: tuple[str, ...]
+    failed: tuple[SceneOutcome, ...]
+    not_started: int
+    wall_s: float
+
+    def raise_on_failure(self) -> None:
+        """Raise `SceneFailedError` when any scene failed."""
+        if self.failed:
+            first = self.failed[0]
+            raise SceneFailedError(
+                f"all {len(self.committed) + len(self.failed) + self.not_started} scenes to be committed",
+                found=f"{len(self.failed)} failed, {self.not_started} not started; the first: {first.error}",
+                where=first.scene_id,
+                fix="see runs/*/failures.jsonl; the same command tries only what is missing",
+            )
+
+
+class Executor(Protocol):
+    """A way to run scenes: in this process, or over Ray actors. Outcomes come in any order."""
+
+    def run(
+        self, records: Sequence[SceneRecord], *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
+    ) -> Iterator[SceneOutcome]:
+        """Make every scene; a failed one is an outcome, not an exception."""
+        ...
+
+
+class Reporter(Protocol):
+    """Whoever shows progress."""
+
+    def plan(self, records: Sequence[SceneRecord], *, num_skipped: int) -> None:
+        """Take note of what will be made."""
+        ...
+
+    def chunk_done(self, scene_id: str, num_frames: int) -> None:
+        """Take note of one chunk."""
+        ...
+
+    def scene_done(self, outcome: SceneOutcome) -> None:
+        """Take note of one scene."""
+        ...
+
+
+class SerialExecutor:
+    """One scene after the other, in this process."""
+
+    def run(
+        self, records: Sequence[SceneRecord], *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
+    ) -> Iterator[SceneOutcome]:
+        """Make the scenes in order."""
+        for record in records:
+            yield attempt_scene(record, config=config, backbone=backbone, on_chunk=on_chunk)
+
+
+def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) -> JobReport:
+    """Run the main job. The same call again does only what is not yet committed.
+
+    Raises:
+        SceneGenError: before any work, when a layout, the rig, the weights or the output place is not usable.
+    """
+    from scenegen.dataset.manifest import committed_scene_ids, fold_receipts
+
+    started_s = time.perf_counter()
+    dataset_dir = Path(config.output)
+    backbone = open_backbone(config)
+    planned = plan_scenes(config, backbone)
+    ledger = open_ledger(dataset_dir, config)
+    fold_receipts(dataset_dir)  # a killed job may have left receipts that no manifest names yet
+    present = committed_scene_ids(dataset_dir)
+    todo = [record for record in planned if record.scene_id not in present]
+    reporter.plan(todo, num_skipped=len(planned) - len(todo))
+
+    committed: list[SceneOutcome] = []
+    failed: list[SceneOutcome] = []
+    for outcome in executor.run(todo, config=config, backbone=backbone, on_chunk=reporter.chunk_done):
+        record_outcome(ledger, outcome)
+        (failed if outcome.error else committed).append(outcome)
+        fold_receipts(dataset_dir)
+        reporter.scene_done(outcome)
+        if len(failed) > config.run.max_failures:
+            break
+    return JobReport(
+        dataset_dir=dataset_dir,
+        committed=tuple(committed),
+        skipped=tuple(record.scene_id for record in planned if record.scene_id in present),
+        failed=tuple(failed),
+        not_started=len(todo) - len(committed) - len(failed),
+        wall_s=time.perf_counter() - started_s,
+    )
+
+
+def open_backbone(config: GenerateConfig) -> VideoBackbone:
+    """Load the model that the configuration names, with its arithmetic pinned to a number of threads."""
+    from scenegen.video.build import load_backbone
+
+    return load_backbone(
+        config.video.name,
+        size=config.video.size,
+        steps=config.video.steps,
+        weights=config.video.weights,
+        threads=config.run.threads_per_scene,
+    )
+
+
+def plan_scenes(config: GenerateConfig, backbone: VideoBackbone) -> list[SceneRecord]:
+    """Read every layout and name every scene, so that bad input is found before any work."""
+    from scenegen.layout.extend import extend_layout
+    from scenegen.layout.sources import expand_references, read_layout
+    from scenegen.layout.validate import validate_layout
+
+    rig = build_rig(config.rig)
+    records: dict[str, SceneRecord] = {}
+    for reference in expand_references(list(config.layouts)):
+        layout = read_layout(reference)
+        layout = extend_layout(layout, duration_s=config.duration_s, rate_hz=config.rate_hz)
+        validate_layout(layout)
+        record = plan_scene(layout, rig=rig, config=config, backbone=backbone)
+        records[record.scene_id] = record
+    return list(records.values())
+
+
+def plan_scene(layout: Layout, *, rig: CameraRig, config: GenerateConfig, backbone: VideoBackbone) -> SceneRecord:
+    """Name a scene after everything that decides its bytes, and nothing else."""
+    provenance = Provenance(
+        code_version=scenegen.__version__,
+        config_sha256=config.content_sha256(),
+        model_id=backbone.model_id,
+        weights_sha256=backbone.weights_sha256,
+        model_licence=backbone.licence,
+        source_licence=layout.licence,
+    )
+    decisive = (layout_sha256(layout), config.seed, config.split, provenance)
+    scene_id = f"{layout.layout_id}-{hashlib.sha256(repr(decisive).encode()).hexdigest()[:8]}"
+    return SceneRecord(
+        scene_id=scene_id, layout=layout, rig=rig, seed=config.seed, split=config.split, provenance=provenance
+    )
+
+
+def attempt_scene(
+    record: SceneRecord, *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
+) -> SceneOutcome:
+    """Make one scene and report what became of it; only an interrupt gets through."""
+    started_s = time.perf_counter()
+    try:
+        cost_s = generate_scene(record, config=config, backbone=backbone, on_chunk=on_chunk)
+    except Exception as error:
+        text = str(error) if isinstance(error, SceneGenError) else f"{type(error).__name__}: {error}"
+        return SceneOutcome(
+            scene_id=record.scene_id,
+            error=" ".join(text.split()),
+            traceback=traceback.format_exc(),
+            wall_s=time.perf_counter() - started_s,
+        )
+    return SceneOutcome(
+        scene_id=record.scene_id,
+        num_frames=record.layout.timeline.num_steps * len(record.rig.cameras),
+        wall_s=time.perf_counter() - started_s,
+        cost_s=cost_s,
+    )
+
+
+def generate_scene(
+    record: SceneRecord, *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
+) -> dict[str, float]:
+    """Make and commit one scene; return the seconds each stage took.
+
+    Memory does not grow with the length of the scene: chunks stream from the ray caster to the disk. While the
+    model paints one chunk, a thread prepares the next; the order of all arithmetic stays fixed.
+    """
+    from scenegen.dataset.preview import PreviewWriter
+    from scenegen.dataset.write import open_scene_writer
+
+    clock = StageClock()
+    with clock.stage("world"):
+        stage = build_stage(record)
+    session = backbone.open_session(stage.context)
+    writer = open_scene_writer(
+        Path(config.output), record, image_codec=config.dataset.image_codec, jpeg_quality=config.dataset.jpeg_quality
+    )
+    chunks = stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=clock)
+    with writer, PreviewWriter(writer.preview_dir, record) as preview, closing(chunks):
+        for labels in chunks:
+            with clock.stage("paint"):
+                rgb = session.paint(labels.conditions, start_step=labels.start_step)
+            with clock.stage("write"):
+                chunk = labels.with_frames(rgb)
+                writer.append(chunk)
+                preview.append(chunk)
+            on_chunk(record.scene_id, rgb.shape[0] * rgb.shape[1])
+        with clock.stage("write"):
+            preview.close()
+            writer.commit(scores={}, cost={"seconds": clock.seconds()})
+    return clock.seconds()
+
+
+def record_outcome(ledger: RunLedger, outcome: SceneOutcome) -> None:
+    """Write what became of a scene into the run's folder."""
+    if outcome.error:
+        ledger.append_failure(outcome.scene_id, error=outcome.error, traceback=outcome.traceback)
+        return
+    ledger.append("committed", scene_id=outcome.scene_id, wall_s=round(outcome.wall_s, 3), cost_s=outcome.cost_s)

@@ -1,0 +1,155 @@
+"""One scene, everything but its pixels: the world, and chunk by chunk what the cameras see and the exact labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from scenegen.types import CameraRig, ConditionMaps, Layout, SceneChunk, SceneRecord
+from scenegen.video.interface import SceneContext
+
+
+class StageClock:
+    """Seconds spent per stage. Each stage belongs to one thread, so no lock is needed."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time inside the block to one stage."""
+        started_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - started_s
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds so far, rounded to milliseconds."""
+        return {name: round(seconds, 3) for name, seconds in self._seconds.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkLabels:
+    """All that is known of T steps before they are painted. See `SceneChunk` for the meaning of the arrays."""
+
+    start_step: int
+    conditions: ConditionMaps
+    occupancy: UInt8[np.ndarray, "T X Y Z"]
+    mask_camera: UInt8[np.ndarray, "T X Y Z"]
+    visible_fraction: Float32[np.ndarray, "T A"]
+    visible_height_px: Float32[np.ndarray, "T A"]
+
+    def with_frames(self, rgb: UInt8[np.ndarray, "V T H W 3"]) -> SceneChunk:
+        """Join labels and pixels into what is written."""
+        return SceneChunk(
+            start_step=self.start_step,
+            rgb=rgb,
+            occupancy=self.occupancy,
+            mask_camera=self.mask_camera,
+            visible_fraction=self.visible_fraction,
+            visible_height_px=self.visible_height_px,
+        )
+
+
+class SceneStage:
+    """The built world of one scene, ready to be looked at.
+
+    Args:
+        layout: at its final timeline.
+        rig: cameras that look.
+        seed: with the layout's id, the key of everything the layout leaves open. The backbone is not part of the
+            key: the same layout and seed give the same world, light and conditions whatever paints them.
+    """
+
+    def __init__(self, layout: Layout, *, rig: CameraRig, seed: int) -> None:
+        from scenegen.conditions.build import ConditionRenderer
+        from scenegen.conditions.lighting import build_lighting
+        from scenegen.occupancy.agents import build_agent_appearance
+        from scenegen.occupancy.build import build_world
+
+        self.layout = layout
+        self.world = build_world(layout, seed=seed)
+        lighting = build_lighting(layout.environment, seed=seed, scene_id=layout.layout_id)
+        self.context = SceneContext(
+            scene_id=layout.layout_id,
+            seed=seed,
+            rate_hz=layout.timeline.rate_hz,
+            statics=self.world.statics,
+            agents=build_agent_appearance(layout, seed=seed),
+            lighting=lighting,
+        )
+        self._renderer = ConditionRenderer(self.world, rig=rig, lighting=lighting, num_agents=len(layout.agents))
+
+    def render_conditions(self, start_step: int, stop_step: int) -> ConditionMaps:
+        """Cast the rays of steps `start_step` to `stop_step - 1`."""
+        from scenegen.occupancy.agents import build_agent_shapes
+
+        first = max(start_step - 1, 0)
+        shapes = [build_agent_shapes(self.layout, step=step) for step in range(first, stop_step)]
+        poses = self.layout.ego.world_from_ego
+        has_previous = start_step > 0
+        return self._renderer.render(
+            shapes[1:] if has_previous else shapes,
+            previous_shapes=shapes[0] if has_previous else None,
+            world_from_ego=poses[start_step:stop_step],
+            previous_world_from_ego=poses[start_step - 1] if has_previous else None,
+        )
+
+    def label_chunk(self, start_step: int, stop_step: int, *, clock: StageClock) -> ChunkLabels:
+        """Render the conditions of a chunk and take its labels from the world."""
+        from scenegen.conditions.visibility import agent_visibility
+        from scenegen.occupancy.agents import build_agent_shapes
+        from scenegen.occupancy.views import build_occupancy_view
+
+        with clock.stage("conditions"):
+            conditions = self.render_conditions(start_step, stop_step)
+            visibility = agent_visibility(conditions)
+        with clock.stage("occupancy"):
+            views = [
+                build_occupancy_view(
+                    self.world,
+                    build_agent_shapes(self.layout, step=step),
+                    world_from_ego=self.layout.ego.world_from_ego[step],
+                    depth_m=conditions.depth_m[:, step - start_step],
+                    world_from_cam=conditions.world_from_cam[:, step - start_step],
+                    K=conditions.K,
+                )
+                for step in range(start_step, stop_step)
+            ]
+        return ChunkLabels(
+            start_step=start_step,
+            conditions=conditions,
+            occupancy=np.stack([view.semantics for view in views]),
+            mask_camera=np.stack([view.mask_camera for view in views]).astype(np.uint8),
+            visible_fraction=visibility.visible_fraction,
+            visible_height_px=visibility.visible_height_px,
+        )
+
+    def label_ahead(self, *, num_steps_per_chunk: int, clock: StageClock) -> Generator[ChunkLabels, None, None]:
+        """Yield the chunks of the whole scene in order, always one ahead of the caller in a thread.
+
+        The thread makes one chunk at a time, so the order of all arithmetic is fixed.
+        """
+        num_steps = self.layout.timeline.num_steps
+        spans = [
+            (start, min(start + num_steps_per_chunk, num_steps)) for start in range(0, num_steps, num_steps_per_chunk)
+        ]
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="labels") as thread:
+            coming = thread.submit(self.label_chunk, *spans[0], clock=clock)
+            for span in spans[1:]:
+                ready = coming.result()
+                coming = thread.submit(self.label_chunk, *span, clock=clock)
+                yield ready
+            yield coming.result()
+
+
+def build_stage(record: SceneRecord) -> SceneStage:
+    """Build the world of a planned or stored scene."""
+    return SceneStage(record.layout, rig=record.rig, seed=record.seed)
