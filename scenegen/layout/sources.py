@@ -1,0 +1,183 @@
+"""Layout references: `source:location`, a library name, or a path; and the table of sources behind them."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from scenegen.errors import LayoutError
+from scenegen.types.layout import Layout
+
+LAYOUT_SUFFIXES = (".yaml", ".yml")
+_RANGE = re.compile(r"(\d+)-(\d+)")
+MOST_IN_RANGE = 1_000_000
+
+
+def read_layout(reference: str) -> Layout:
+    """Read and validate the layout that a single reference names.
+
+    Args:
+        reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `av2:DIR`, `scenarionet:FILE.pkl`; or only
+            NAME for the library, or only PATH.yaml.
+
+    Raises:
+        LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
+    """
+    from scenegen.layout.validate import validate_layout
+
+    source, location = split_reference(reference)
+    layout = SOURCES[source](location)
+    validate_layout(layout)
+    return layout
+
+
+def expand_references(references: Sequence[str]) -> list[str]:
+    """Expand globs and ranges, in order, each result being `source:location`.
+
+    >>> expand_references(["procedural:3-5", "procedural:9"])
+    ['procedural:3', 'procedural:4', 'procedural:5', 'procedural:9']
+
+    Raises:
+        LayoutError: unknown source, empty range, or a glob that matches nothing.
+    """
+    expanded: list[str] = []
+    for reference in references:
+        source, location = split_reference(reference)
+        if source == "procedural":
+            expanded += [f"procedural:{seed}" for seed in _seeds(location)]
+        elif glob.has_magic(location):
+            expanded += [f"{source}:{match}" for match in _matches(source, location)]
+        else:
+            expanded.append(f"{source}:{location}")
+    return expanded
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Split a reference into its source and location, filling in the source of bare names and paths.
+
+    >>> split_reference("crossing_pedestrian"), split_reference("scenes/my.yaml")
+    (('library', 'crossing_pedestrian'), ('file', 'scenes/my.yaml'))
+    """
+    head, colon, tail = reference.partition(":")
+    if colon and head in SOURCES:
+        if not tail:
+            raise LayoutError("a location after the colon", found=repr(reference), where="layout reference")
+        return head, tail
+    if reference.endswith(LAYOUT_SUFFIXES):
+        return "file", reference
+    if colon:
+        raise LayoutError(
+            f"a source out of {', '.join(SOURCES)}",
+            found=repr(head),
+            where=f"layout reference {reference!r}",
+            fix=_did_you_mean(head, list(SOURCES)),
+        )
+    if not reference:
+        raise LayoutError("a layout reference", found="nothing", where="layouts")
+    return "library", reference
+
+
+def library_names() -> list[str]:
+    """Return the names of all scenes that ship with scenegen, sorted."""
+    return sorted(path.stem for path in _library_folder().glob("*.yaml"))
+
+
+def _library_folder() -> Path:
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "layouts" / "library", package.parent / "layouts" / "library"):
+        if folder.is_dir():
+            return folder
+    raise LayoutError("the scene library", found="no folder layouts/library", where=str(package), fix="reinstall scenegen")
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def _seeds(location: str) -> range:
+    where = f"layout reference 'procedural:{location}'"
+    if location.isdecimal():
+        return range(int(location), int(location) + 1)
+    match = _RANGE.fullmatch(location)
+    if match is None:
+        raise LayoutError("a seed like 7 or a range like 1-100", found=repr(location), where=where)
+    first, last = int(match[1]), int(match[2])
+    if not first <= last < first + MOST_IN_RANGE:
+        raise LayoutError("a range that goes up, of at most a million seeds", found=repr(location), where=where)
+    return range(first, last + 1)
+
+
+def _matches(source: str, pattern: str) -> list[str]:
+    where = f"layout reference '{source}:{pattern}'"
+    if source == "library":
+        matches = [name for name in library_names() if Path(name).match(pattern)]
+        if not matches:
+            raise LayoutError("library scenes matching the pattern", found="none", where=where, fix=_library_listing())
+        return matches
+    matches = sorted(glob.glob(pattern, recursive=True))
+    if not matches:
+        raise LayoutError("files matching the pattern", found="none", where=where)
+    return matches
+
+
+def _library_listing() -> str:
+    return f"the library has {', '.join(library_names())}"
+
+
+def _existing(location: str, source: str) -> Path:
+    path = Path(location).expanduser()
+    if path.exists():
+        return path
+    siblings = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
+    hint = _did_you_mean(path.name, siblings) if siblings else f"there is no folder {str(path.parent)!r} either"
+    raise LayoutError("an existing path", found=f"nothing at {location!r}", where=f"{source}:{location}", fix=hint)
+
+
+def _read_library(name: str) -> Layout:
+    from scenegen.layout.read_yaml import read_yaml_layout
+
+    names = library_names()
+    if name not in names:
+        hint = " ".join(part for part in (_did_you_mean(name, names), _library_listing()) if part)
+        raise LayoutError("a library scene", found=repr(name), where="layout reference", fix=hint)
+    return read_yaml_layout(_library_folder() / f"{name}.yaml", source="library")
+
+
+def _read_file(location: str) -> Layout:
+    from scenegen.layout.read_yaml import read_yaml_layout
+
+    return read_yaml_layout(_existing(location, "file"), source="file")
+
+
+def _read_procedural(location: str) -> Layout:
+    from scenegen.layout.procedural import build_procedural_layout
+
+    seeds = _seeds(location)
+    if len(seeds) != 1:
+        raise LayoutError("one seed", found=f"the range {location!r}", where="procedural", fix="expand the range first")
+    return build_procedural_layout(seeds[0])
+
+
+def _read_av2(location: str) -> Layout:
+    from scenegen.layout.importers.argoverse2 import read_argoverse2
+
+    return read_argoverse2(_existing(location, "av2"))
+
+
+def _read_scenarionet(location: str) -> Layout:
+    from scenegen.layout.importers.scenarionet import read_scenarionet
+
+    return read_scenarionet(_existing(location, "scenarionet"))
+
+
+SOURCES: dict[str, Callable[[str], Layout]] = {
+    "library": _read_library,
+    "file": _read_file,
+    "procedural": _read_procedural,
+    "av2": _read_av2,
+    "scenarionet": _read_scenarionet,
+}
