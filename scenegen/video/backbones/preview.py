@@ -13,7 +13,7 @@ from jaxtyping import Float64, UInt8
 
 from scenegen.errors import WorldError
 from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps
-from scenegen.video.backbones.preview_shading import Looks, Maps, build_tone_table, paint_frames
+from scenegen.video.backbones.preview_shading import Maps, build_tone_table, paint_frames
 from scenegen.video.backbones.preview_sky import build_light_state
 from scenegen.video.interface import SceneContext
 
@@ -38,7 +38,8 @@ class PreviewSession:
 
     def __init__(self, scene: SceneContext) -> None:
         self._scene = scene
-        self._looks = _gather_looks(scene)
+        self._num_agents = len(scene.agents.primary_rgb)
+        self._table = _gather_looks(scene)
         self._light = build_light_state(scene.lighting, seed=scene.seed, scene_id=scene.scene_id)
         self._tone_table = build_tone_table()
 
@@ -52,13 +53,15 @@ class PreviewSession:
         maps = Maps(**{name: np.ascontiguousarray(getattr(conditions, name)) for name in Maps._fields})
         frames = np.empty((*conditions.depth_m.shape, 3), np.uint8)
         lamps = _headlamps(conditions.world_from_cam)
-        paint_frames(maps, self._looks, self._light, lamps, self._tone_table, start_step, frames)
+        paint_frames(
+            maps, self._table, self._num_agents, self._light, lamps, self._tone_table, start_step, frames
+        )
         return frames
 
     def _check_instances(self, conditions: ConditionMaps) -> None:
         instance = conditions.instance.astype(np.int32)
         is_static = instance >= STATIC_INSTANCE_OFFSET
-        num_agents, num_statics = self._looks.num_agents, len(self._scene.statics.material)
+        num_agents, num_statics = self._num_agents, len(self._scene.statics.material)
         last_agent = int(np.where(is_static, 0, instance).max())
         last_static = int(np.where(is_static, instance - STATIC_INSTANCE_OFFSET, 0).max())
         if last_agent > num_agents or last_static >= num_statics:
@@ -70,19 +73,19 @@ class PreviewSession:
             )
 
 
-def _gather_looks(scene: SceneContext) -> Looks:
-    """Stack the appearance of agents and statics; agents get unit boxes along x, which nothing reads."""
+def _gather_looks(scene: SceneContext) -> Float64[np.ndarray, "N 15"]:
+    """Stack what the kernel reads of every instance, agents first.
+
+    Columns: primary rgb, secondary rgb, pattern (4), size (3), x axis in the world (2). Agents get unit
+    boxes along x, which nothing reads.
+    """
     agents, statics = scene.agents, scene.statics
     num_agents = len(agents.primary_rgb)
-    axis = np.concatenate([np.tile([1.0, 0.0], (num_agents, 1)), statics.world_from_thing[:, :2, 0]])
-    return Looks(
-        num_agents=num_agents,
-        primary_rgb=np.concatenate([agents.primary_rgb, statics.appearance.primary_rgb]).astype(np.float64),
-        secondary_rgb=np.concatenate([agents.secondary_rgb, statics.appearance.secondary_rgb]).astype(np.float64),
-        pattern=np.concatenate([agents.pattern, statics.appearance.pattern]).astype(np.float64),
-        size_lwh_m=np.concatenate([np.ones((num_agents, 3)), statics.size_lwh_m]).astype(np.float64),
-        axis_world=np.ascontiguousarray(axis, np.float64),
-    )
+    of_agents = (agents.primary_rgb, agents.secondary_rgb, agents.pattern, np.ones((num_agents, 5)))
+    look = statics.appearance
+    axis = statics.world_from_thing[:, :2, 0]
+    of_statics = (look.primary_rgb, look.secondary_rgb, look.pattern, statics.size_lwh_m, axis)
+    return np.concatenate([np.concatenate(of_agents, axis=1), np.concatenate(of_statics, axis=1)]).astype(np.float64)
 
 
 def _headlamps(world_from_cam: Float64[np.ndarray, "V T 4 4"]) -> Float64[np.ndarray, "T 5"]:

@@ -6,7 +6,7 @@ An agent's canonical coordinate is its place in its own box, -0.5..0.5: x forwar
 from __future__ import annotations
 
 from scenegen.types import Material, Semantic
-from scenegen.video.backbones.preview_noise import Rgb, band, compiled, hash_unit, mix, noise3, pulse, scale
+from scenegen.video.backbones.preview_noise import Rgb, band, compiled, hash_unit, inlined, mix, noise3, pulse, scale
 from scenegen.video.backbones.preview_sky import LightState
 from scenegen.video.backbones.preview_surface import BLACK, Spot, Surface
 
@@ -31,7 +31,7 @@ BUS_LENGTH_M = 11.0
 TRIM: Rgb = (0.030, 0.031, 0.033)
 
 
-@compiled
+@inlined
 def car_body(spot: Spot, light: LightState) -> Surface:
     """Painted sheet metal: door gaps, handles, dark sills and bumpers, grille, number plates."""
     cx, cy, cz = spot.canonical
@@ -58,7 +58,7 @@ def car_body(spot: Spot, light: LightState) -> Surface:
     return Surface(rgb, gloss, BLACK, spot.normal)
 
 
-@compiled
+@inlined
 def big_body(spot: Spot, light: LightState) -> Surface:
     """Bus or truck sheet metal: a stripe in the second colour, panel gaps, a dark skirt."""
     cx, _, cz = spot.canonical
@@ -71,7 +71,7 @@ def big_body(spot: Spot, light: LightState) -> Surface:
     return Surface(rgb, 0.12, BLACK, spot.normal)
 
 
-@compiled
+@inlined
 def cargo(spot: Spot, light: LightState) -> Surface:
     """Box body: vertical ribs, frame edges, a band in the second colour."""
     cx, cy, cz = spot.canonical
@@ -84,7 +84,7 @@ def cargo(spot: Spot, light: LightState) -> Surface:
     return Surface(mix(rgb, (0.24, 0.24, 0.25), min(1.0, rim)), 0.04, BLACK, spot.normal)
 
 
-@compiled
+@inlined
 def cloth(spot: Spot, light: LightState, color: Rgb) -> Surface:
     """Fabric with soft folds that stick to the body."""
     cx, cy, cz = spot.canonical
@@ -92,14 +92,14 @@ def cloth(spot: Spot, light: LightState, color: Rgb) -> Surface:
     return Surface(scale(color, 1.0 + 0.45 * fold), 0.0, BLACK, spot.normal)
 
 
-@compiled
+@inlined
 def lamp(spot: Spot, light: LightState, color: Rgb, power: float) -> Surface:
     """Head or tail lamp: coloured lens by day, own light in the dark and in bad weather."""
     lit = min(1.0, light.night * 1.3 + 0.35 * light.wet + 0.25 * light.overcast)
     return Surface(color, 0.25, scale(color, power * (0.06 + lit)), spot.normal)
 
 
-@compiled
+@inlined
 def moving(spot: Spot, light: LightState) -> Surface:
     """Colour a part of an agent."""
     material = spot.material

@@ -14,6 +14,7 @@ from scenegen.video.backbones.preview_noise import (
     compiled,
     fade,
     hash_unit,
+    inlined,
     mix,
     noise2,
     noise3,
@@ -55,7 +56,7 @@ def window_tone(spot: Spot, bay: int, storey: int, top: float, light: LightState
     return albedo, emission, gloss
 
 
-@compiled
+@inlined
 def wall_skin(spot: Spot, light: LightState) -> Rgb:
     """Plaster, brick or panels in the building's colour, by a hash of the instance."""
     u, h = spot.canonical[0], spot.canonical[1]
@@ -73,7 +74,7 @@ def wall_skin(spot: Spot, light: LightState) -> Rgb:
     return scale(spot.primary, tone * (1.0 - stain))
 
 
-@compiled
+@inlined
 def shopfront(spot: Spot, skin: Rgb, phase: float, bay_width: float, light: LightState) -> Surface:
     """Ground floor: show windows under a coloured fascia, a door in every third bay."""
     h = spot.canonical[1]
@@ -99,7 +100,7 @@ def shopfront(spot: Spot, skin: Rgb, phase: float, bay_width: float, light: Ligh
     return Surface(rgb, gloss * glass, light_rgb, spot.normal)
 
 
-@compiled
+@inlined
 def facade(spot: Spot, light: LightState) -> Surface:
     """A wall with a grid of windows, ledges between storeys, a parapet, and perhaps shops below."""
     u, h = spot.canonical[0], spot.canonical[1]
@@ -141,7 +142,7 @@ def facade(spot: Spot, light: LightState) -> Surface:
     return Surface(rgb, glass * gloss, own, spot.normal)
 
 
-@compiled
+@inlined
 def wall(spot: Spot, light: LightState) -> Surface:
     """Garden wall or fence: courses of blocks, level in z, joints along the wall."""
     along = spot.x * spot.normal[1] - spot.y * spot.normal[0]
@@ -154,7 +155,7 @@ def wall(spot: Spot, light: LightState) -> Surface:
     return Surface(scale(spot.primary, tone), 0.0, BLACK, spot.normal)
 
 
-@compiled
+@inlined
 def sign_plate(spot: Spot, light: LightState) -> Surface:
     """Traffic sign: red, blue or yellow face with a border, by a hash of the instance; retro-reflects at night."""
     h = hash_unit(spot.instance, 7, light.salt)
@@ -171,7 +172,7 @@ def sign_plate(spot: Spot, light: LightState) -> Surface:
     return Surface(rgb, 0.04, scale(rgb, 0.30 * max(0.0, light.night - 0.4)), spot.normal)
 
 
-@compiled
+@inlined
 def standing(spot: Spot, light: LightState) -> Surface:
     """Colour what people built: buildings, walls, poles, signs; and trunks."""
     material = spot.material

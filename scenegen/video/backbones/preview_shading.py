@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32, Float64, UInt8, UInt16
 from scenegen.types import STATIC_INSTANCE_OFFSET, Material
 from scenegen.video.backbones.preview_agent import BODY, moving
 from scenegen.video.backbones.preview_building import standing
-from scenegen.video.backbones.preview_noise import Rgb, compiled, hash_unit, mix, noise2
+from scenegen.video.backbones.preview_noise import Rgb, compiled, hash_unit, inlined, mix, noise2
 from scenegen.video.backbones.preview_sky import LightState, sky_color, sky_gradient
 from scenegen.video.backbones.preview_surface import GRASS, Spot, Surface, foliage, ground
 
@@ -39,17 +39,6 @@ class Maps(NamedTuple):
     K: Float64[np.ndarray, "V 3 3"]
 
 
-class Looks(NamedTuple):
-    """Appearance of every instance: agents first, then statics from row `num_agents` on."""
-
-    num_agents: int
-    primary_rgb: Float64[np.ndarray, "N 3"]
-    secondary_rgb: Float64[np.ndarray, "N 3"]
-    pattern: Float64[np.ndarray, "N 4"]
-    size_lwh_m: Float64[np.ndarray, "N 3"]
-    axis_world: Float64[np.ndarray, "N 2"]
-
-
 def build_tone_table() -> UInt8[np.ndarray, " S"]:
     """Tabulate filmic tone mapping and the sRGB curve over the square root of radiance.
 
@@ -62,71 +51,41 @@ def build_tone_table() -> UInt8[np.ndarray, " S"]:
 
 
 @compiled
-def read_spot(
-    maps: Maps, looks: Looks, v: int, t: int, i: int, j: int, to_cam: tuple[float, float, float]
-) -> Spot:
-    """Gather one pixel. `to_cam` is the unit vector from the surface to the camera."""
-    nx = np.float64(maps.normal_world[v, t, i, j, 0])
-    ny = np.float64(maps.normal_world[v, t, i, j, 1])
-    nz = np.float64(maps.normal_world[v, t, i, j, 2])
-    instance = int(maps.instance[v, t, i, j])
-    row = looks.num_agents
-    if instance >= STATIC_INSTANCE_OFFSET:
-        row += instance - STATIC_INSTANCE_OFFSET
-    elif instance > 0:
-        row = instance - 1
-    pixel = np.float64(maps.depth_m[v, t, i, j]) / maps.K[v, 0, 0]
-    facing = abs(nx * to_cam[0] + ny * to_cam[1] + nz * to_cam[2])
-    flat = math.sqrt(to_cam[0] ** 2 + to_cam[1] ** 2) * math.sqrt(nx * nx + ny * ny) + 1e-6
-    turned = min(1.0, abs(nx * to_cam[0] + ny * to_cam[1]) / flat)
-    p, s, a = looks.primary_rgb[row], looks.secondary_rgb[row], looks.pattern[row]
-    size = looks.size_lwh_m[row]
-    point, canonical = maps.point_world_m[v, t, i, j], maps.canonical[v, t, i, j]
-    return Spot(
-        int(maps.material[v, t, i, j]),
-        int(maps.semantic[v, t, i, j]),
-        instance,
-        np.float64(point[0]),
-        np.float64(point[1]),
-        np.float64(point[2]),
-        (np.float64(canonical[0]), np.float64(canonical[1]), np.float64(canonical[2])),
-        (nx, ny, nz),
-        pixel,
-        pixel / max(facing, 0.08),
-        pixel / max(turned, 0.08),
-        (p[0], p[1], p[2]),
-        (s[0], s[1], s[2]),
-        (a[0], a[1], a[2], a[3]),
-        (size[0], size[1], size[2]),
-        (looks.axis_world[row, 0], looks.axis_world[row, 1]),
-    )
-
-
-@compiled
-def openness(maps: Maps, v: int, t: int, i: int, j: int, spot: Spot) -> float:
-    """Estimate how much sky light reaches a point: less at the feet of walls, and on ground beside things."""
-    if spot.material > GRASS:
-        if spot.instance < STATIC_INSTANCE_OFFSET:
-            return 1.0 - 0.35 * min(1.0, max(0.0, -0.1 - 1.6 * spot.canonical[2]))
-        return 1.0 - 0.30 * math.exp(-max(0.0, spot.z) * 1.4)
-    radius = min(CONTACT_MAX_PX, CONTACT_RADIUS_M / spot.pixel)
-    if radius < 1.0:
-        return 1.0
-    open_share = 1.0
-    height, width = maps.depth_m.shape[2], maps.depth_m.shape[3]
-    for side in range(-1, 2):
-        for ring in range(1, 3):
-            reach = 0.5 * ring * radius
-            a = i - int(reach * (1.0 if side == 0 else 0.45) + 0.5)
-            b = j + int(side * reach + 0.5 * side)
-            if a < 0 or b < 0 or b >= width or a >= height or int(maps.material[v, t, a, b]) <= GRASS:
+def measure_openness(
+    material: UInt8[np.ndarray, "H W"],
+    instance: UInt16[np.ndarray, "H W"],
+    depth_m: Float32[np.ndarray, "H W"],
+    point_world_m: Float32[np.ndarray, "H W 3"],
+    canonical: Float32[np.ndarray, "H W 3"],
+    focal_px: float,
+    openness: Float32[np.ndarray, "H W"],
+) -> None:
+    """Estimate how much sky light reaches each point: less at the feet of walls, and on ground beside things."""
+    height, width = depth_m.shape
+    for i in range(height):
+        for j in range(width):
+            share = 1.0
+            if material[i, j] > GRASS:
+                if instance[i, j] < STATIC_INSTANCE_OFFSET:
+                    share -= 0.35 * min(1.0, max(0.0, -0.1 - 1.6 * canonical[i, j, 2]))
+                else:
+                    share -= 0.30 * math.exp(-max(0.0, point_world_m[i, j, 2]) * 1.4)
+                openness[i, j] = share
                 continue
-            gap = abs(np.float64(maps.depth_m[v, t, a, b]) - np.float64(maps.depth_m[v, t, i, j]))
-            open_share -= 0.13 * max(0.0, 1.0 - gap / 1.6)
-    return max(0.3, open_share)
+            radius = min(CONTACT_MAX_PX, CONTACT_RADIUS_M * focal_px / depth_m[i, j])
+            if radius >= 1.0:
+                for sample in range(6):
+                    side, reach = sample // 2 - 1, (0.5 + 0.5 * (sample % 2)) * radius
+                    a = i - int(reach * (1.0 if side == 0 else 0.45) + 0.5)
+                    b = j + int(math.floor(side * reach + 0.5))
+                    if a < 0 or b < 0 or b >= width or material[a, b] <= GRASS:
+                        continue
+                    gap = abs(depth_m[a, b] - depth_m[i, j])
+                    share -= 0.13 * max(0.0, 1.0 - gap / 1.6)
+            openness[i, j] = max(0.3, share)
 
 
-@compiled
+@inlined
 def lamp_light(
     spot: Spot, normal: tuple[float, float, float], lamp: tuple[float, float, float, float, float], light: LightState
 ) -> Rgb:
@@ -152,7 +111,7 @@ def lamp_light(
     return white + warm, 0.96 * white + 0.78 * warm, 0.88 * white + 0.50 * warm
 
 
-@compiled
+@inlined
 def shade(
     spot: Spot, look: Surface, sun_visible: bool, open_share: float, to_cam: tuple[float, float, float],
     lamp: tuple[float, float, float, float, float], light: LightState,
@@ -195,16 +154,12 @@ def shade(
     return r + look.emission[0], g + look.emission[1], b + look.emission[2]
 
 
-@compiled
-def paint_pixel(
-    maps: Maps, looks: Looks, light: LightState, lamp: tuple[float, float, float, float, float],
-    v: int, t: int, i: int, j: int, ray: tuple[float, float, float],
+@inlined
+def light_pixel(
+    spot: Spot, sun_visible: bool, open_share: float, depth_m: float, ray: tuple[float, float, float],
+    lamp: tuple[float, float, float, float, float], light: LightState,
 ) -> Rgb:  # fmt: skip
-    """Return the radiance of one pixel. `ray` is its unit viewing direction in the world."""
-    if int(maps.material[v, t, i, j]) == SKY:
-        return sky_color(ray[0], ray[1], ray[2], light)
-    to_cam = (-ray[0], -ray[1], -ray[2])
-    spot = read_spot(maps, looks, v, t, i, j, to_cam)
+    """Return the radiance of a surface point seen along the unit direction `ray`."""
     if spot.material <= GRASS:
         look = ground(spot, light)
     elif spot.material == FOLIAGE:
@@ -213,45 +168,120 @@ def paint_pixel(
         look = standing(spot, light)
     else:
         look = moving(spot, light)
-    open_share = openness(maps, v, t, i, j, spot)
-    rgb = shade(spot, look, bool(maps.sun_visible[v, t, i, j]), open_share, to_cam, lamp, light)
-    haze = 1.0 - math.exp(-np.float64(maps.depth_m[v, t, i, j]) * light.haze_per_m)
+    rgb = shade(spot, look, sun_visible, open_share, (-ray[0], -ray[1], -ray[2]), lamp, light)
+    haze = 1.0 - math.exp(-depth_m * light.haze_per_m)
     return mix(rgb, light.horizon_rgb, haze)
+
+
+@compiled
+def find_row(instance: int, num_agents: int) -> int:
+    """Return the row of `Looks` for an instance id of an image; 0 is the ground, the first static."""
+    if instance >= STATIC_INSTANCE_OFFSET:
+        return num_agents + instance - STATIC_INSTANCE_OFFSET
+    return instance - 1 if instance > 0 else num_agents
+
+
+@compiled
+def paint_view(
+    semantic: UInt8[np.ndarray, "H W"],
+    material: UInt8[np.ndarray, "H W"],
+    instance: UInt16[np.ndarray, "H W"],
+    depth_m: Float32[np.ndarray, "H W"],
+    normal: Float32[np.ndarray, "H W 3"],
+    canonical: Float32[np.ndarray, "H W 3"],
+    point: Float32[np.ndarray, "H W 3"],
+    sun_visible: Bool[np.ndarray, "H W"],
+    openness: Float32[np.ndarray, "H W"],
+    pose: Float64[np.ndarray, "4 4"],
+    K: Float64[np.ndarray, "3 3"],
+    table: Float64[np.ndarray, "N 15"],
+    num_agents: int,
+    lamp: tuple[float, float, float, float, float],
+    light: LightState,
+    radiance: Float32[np.ndarray, "H W 3"],
+) -> None:
+    """Fill `radiance`. Arrays are only ever indexed here: passing one on would count references per pixel."""
+    height, width = depth_m.shape
+    for i in range(height):
+        y = (i + 0.5 - K[1, 2]) / K[1, 1]
+        for j in range(width):
+            x = (j + 0.5 - K[0, 2]) / K[0, 0]
+            length = math.sqrt(x * x + y * y + 1.0)
+            rx = (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]) / length
+            ry = (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]) / length
+            rz = (pose[2, 0] * x + pose[2, 1] * y + pose[2, 2]) / length
+            if material[i, j] == SKY:
+                rgb = sky_color(rx, ry, rz, light)
+                radiance[i, j, 0], radiance[i, j, 1], radiance[i, j, 2] = rgb
+                continue
+            nx, ny, nz = np.float64(normal[i, j, 0]), np.float64(normal[i, j, 1]), np.float64(normal[i, j, 2])
+            pixel = np.float64(depth_m[i, j]) / K[0, 0]
+            level = nx * rx + ny * ry
+            turned = abs(level) / (math.sqrt((rx * rx + ry * ry) * (nx * nx + ny * ny)) + 1e-6)
+            row = find_row(int(instance[i, j]), num_agents)
+            spot = Spot(
+                int(material[i, j]), int(semantic[i, j]), int(instance[i, j]),
+                np.float64(point[i, j, 0]), np.float64(point[i, j, 1]), np.float64(point[i, j, 2]),
+                (np.float64(canonical[i, j, 0]), np.float64(canonical[i, j, 1]), np.float64(canonical[i, j, 2])),
+                (nx, ny, nz),
+                pixel, pixel / max(abs(level + nz * rz), 0.08), pixel / max(turned, 0.08),
+                (table[row, 0], table[row, 1], table[row, 2]),
+                (table[row, 3], table[row, 4], table[row, 5]),
+                (table[row, 6], table[row, 7], table[row, 8], table[row, 9]),
+                (table[row, 10], table[row, 11], table[row, 12]),
+                (table[row, 13], table[row, 14]),
+            )  # fmt: skip
+            rgb = light_pixel(
+                spot, sun_visible[i, j], openness[i, j], depth_m[i, j], (rx, ry, rz), lamp, light
+            )  # fmt: skip
+            radiance[i, j, 0], radiance[i, j, 1], radiance[i, j, 2] = rgb
+
+
+@compiled
+def develop(
+    radiance: Float32[np.ndarray, "H W 3"],
+    light: LightState,
+    tone_table: UInt8[np.ndarray, " S"],
+    salt: int,
+    frame: UInt8[np.ndarray, "H W 3"],
+) -> None:
+    """Let rain fall before the lens, then map radiance to sRGB bytes. `salt` differs by step and view."""
+    height, width = radiance.shape[:2]
+    gain = (TONE_STEPS - 1) / math.sqrt(TONE_MAX)
+    for i in range(height):
+        for j in range(width):
+            rgb = (np.float64(radiance[i, j, 0]), np.float64(radiance[i, j, 1]), np.float64(radiance[i, j, 2]))
+            if light.wet > 0.0 and hash_unit(j, i // 6, salt) > 1.0 - 0.016 * light.wet:
+                rgb = mix(rgb, light.horizon_rgb, 0.10)
+            for c in range(3):
+                level = math.sqrt(max(0.0, rgb[c])) * gain
+                frame[i, j, c] = tone_table[min(TONE_STEPS - 1, int(level + 0.5))]
 
 
 @compiled
 def paint_frames(
     maps: Maps,
-    looks: Looks,
+    table: Float64[np.ndarray, "N 15"],
+    num_agents: int,
     light: LightState,
     lamps: Float64[np.ndarray, "T 5"],
     tone_table: UInt8[np.ndarray, " S"],
     start_step: int,
     frames: UInt8[np.ndarray, "V T H W 3"],
 ) -> None:
-    """Paint every pixel of every view and step into `frames`."""
+    """Paint every view and step into `frames`."""
     views, steps, height, width = maps.depth_m.shape
-    gain = (TONE_STEPS - 1) / math.sqrt(TONE_MAX)
+    openness = np.empty((height, width), np.float32)
+    radiance = np.empty((height, width, 3), np.float32)
     for v in range(views):
-        fx, fy, ox, oy = maps.K[v, 0, 0], maps.K[v, 1, 1], maps.K[v, 0, 2], maps.K[v, 1, 2]
         for t in range(steps):
-            pose = maps.world_from_cam[v, t]
             lamp = (lamps[t, 0], lamps[t, 1], lamps[t, 2], lamps[t, 3], lamps[t, 4])
-            for i in range(height):
-                y = (i + 0.5 - oy) / fy
-                for j in range(width):
-                    x = (j + 0.5 - ox) / fx
-                    length = math.sqrt(x * x + y * y + 1.0)
-                    ray = (
-                        (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]) / length,
-                        (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]) / length,
-                        (pose[2, 0] * x + pose[2, 1] * y + pose[2, 2]) / length,
-                    )
-                    rgb = paint_pixel(maps, looks, light, lamp, v, t, i, j, ray)
-                    if light.wet > 0.0:
-                        drop = hash_unit(j + i // 7, i // 9, (start_step + t) * 64 + v)
-                        if drop > 1.0 - 0.022 * light.wet:
-                            rgb = mix(rgb, light.horizon_rgb, 0.16)
-                    for c in range(3):
-                        level = math.sqrt(max(0.0, rgb[c])) * gain
-                        frames[v, t, i, j, c] = tone_table[min(TONE_STEPS - 1, int(level + 0.5))]
+            material, instance, depth_m = maps.material[v, t], maps.instance[v, t], maps.depth_m[v, t]
+            point, canonical = maps.point_world_m[v, t], maps.canonical[v, t]
+            measure_openness(material, instance, depth_m, point, canonical, maps.K[v, 0, 0], openness)
+            paint_view(
+                maps.semantic[v, t], material, instance, depth_m, maps.normal_world[v, t], canonical, point,
+                maps.sun_visible[v, t], openness, maps.world_from_cam[v, t], maps.K[v], table, num_agents,
+                lamp, light, radiance,
+            )  # fmt: skip
+            develop(radiance, light, tone_table, (start_step + t) * 64 + v, frames[v, t])

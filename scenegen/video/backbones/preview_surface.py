@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from scenegen.types import Material
-from scenegen.video.backbones.preview_noise import Rgb, compiled, fade, hash_unit, mix, noise2, noise3, pulse, scale
+from scenegen.video.backbones.preview_noise import Rgb, compiled, fade, hash_unit, inlined, mix, noise2, noise3, pulse, scale
 from scenegen.video.backbones.preview_sky import LightState
 
 MARKING_WHITE = int(Material.MARKING_WHITE)
@@ -52,7 +52,7 @@ class Surface(NamedTuple):
     normal: tuple[float, float, float]
 
 
-@compiled
+@inlined
 def asphalt(spot: Spot, light: LightState) -> Rgb:
     """Grey with large patches, cracks along cell borders, and grain that fades with distance."""
     salt = light.salt
@@ -83,7 +83,7 @@ def paint(spot: Spot, light: LightState, fresh: Rgb) -> Rgb:
     return mix(fresh, asphalt(spot, light), min(0.6, amount))
 
 
-@compiled
+@inlined
 def sidewalk(spot: Spot, light: LightState) -> Rgb:
     """Pale slabs of one metre with dark joints, each slab of its own tone."""
     x, y = spot.x, spot.y
@@ -98,7 +98,7 @@ def sidewalk(spot: Spot, light: LightState) -> Rgb:
     return value * (1.0 + 0.08 * warm), value, value * (0.94 - 0.08 * warm)
 
 
-@compiled
+@inlined
 def grass(spot: Spot, light: LightState) -> Rgb:
     """Lawn: two greens mixed by noise at three scales."""
     x, y, salt = spot.x, spot.y, light.salt
@@ -110,7 +110,7 @@ def grass(spot: Spot, light: LightState) -> Rgb:
     return scale(mix(lush, straw, n), 1.0 + 0.7 * blade)
 
 
-@compiled
+@inlined
 def ground(spot: Spot, light: LightState) -> Surface:
     """Colour whatever lies on the ground; rain darkens it and makes the road a mirror in puddles."""
     material = spot.material
@@ -140,7 +140,7 @@ def ground(spot: Spot, light: LightState) -> Surface:
     return Surface(scale(rgb, 1.0 - 0.38 * light.wet * (1.0 - 0.5 * porous)), mirror, BLACK, spot.normal)
 
 
-@compiled
+@inlined
 def foliage(spot: Spot, light: LightState) -> Surface:
     """Leaf clumps: two tones of the plant's colour, and a normal that forgets the voxel's face."""
     x, y, z = spot.x, spot.y, spot.z
