@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scenegen.types import SceneRecord
 
@@ -137,7 +137,7 @@ class RichReporter:
         if self._progress is not None:
             self._progress.stop()
 
-    def _fields(self) -> dict[str, str]:
+    def _fields(self) -> dict[str, Any]:
         return {
             "scenes": f"scene {min(self._num_done + 1, self._num_scenes)}/{self._num_scenes}",
             "speed": f"{self._speed.frames_per_second():.1f}",
