@@ -150,7 +150,7 @@ class Traffic:
         """Let cyclists ride at the right edge of outer lanes, mostly near the ego's way."""
         rng = self._rng
         outer = [entry for entry in self._plan.entries if entry.is_outer]
-        for _ in range(int(rng.integers(1, 8))):
+        for _ in range(int(rng.integers(3, 13))):
             entry = outer[int(rng.integers(len(outer)))] if outer and rng.random() < 0.6 else self._plan.entries[0]
             path = entry.paths[int(rng.integers(len(entry.paths)))]
             edge = make_path(offset_polyline(path.points_m, -float(rng.uniform(1.15, 1.4))))
@@ -253,7 +253,7 @@ class Traffic:
     def _add_sidewalk_people(self) -> None:
         """Spread people along the sidewalks so that the ego passes near many of them."""
         rng = self._rng
-        for _ in range(int(8 + rng.integers(0, 40) * self._density)):
+        for _ in range(int(14 + rng.integers(0, 50) * self._density)):
             frame, near_m, sense, step = self._place_near_ego()
             section = frame.section
             side = sense * float(rng.choice([-1.0, 1.0], p=[0.6, 0.4]))
