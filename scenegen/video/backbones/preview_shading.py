@@ -20,6 +20,8 @@ FOLIAGE = int(Material.FOLIAGE)
 TONE_STEPS = 4096
 TONE_MAX = 8.0
 """Radiance at which every channel has long been white."""
+EDGE_BLEND = 0.11
+"""Share of each neighbour across a border; condition maps are sampled once per pixel and would show stairs."""
 CONTACT_RADIUS_M = 0.45
 CONTACT_MAX_PX = 14.0
 
@@ -101,10 +103,10 @@ def lamp_light(
     cone = min(1.0, max(0.0, ((dx * lamp[3] + dy * lamp[4]) / level - 0.62) * 3.4))
     low_beam = 1.0 / (1.0 + math.exp(min(30.0, 2.2 * (spot.z - 1.7 - 0.02 * level))))
     beam = cone * cone * (3.0 - 2.0 * cone) * (0.25 + 0.75 * low_beam) * (0.35 + 0.65 * facing)
-    beam *= 3.4 / (1.0 + (level / 13.0) ** 2) * min(1.0, level / 4.0)
+    beam *= 2.6 / (1.0 + (level / 16.0) ** 2) * min(1.0, level / 6.0)
     glow = 0.16 / (1.0 + (level / 16.0) ** 2)
     pool = noise2(spot.x * 0.062, spot.y * 0.062, light.salt + 91)
-    street = (0.10 + 0.85 * max(0.0, pool - 0.35) ** 2) * math.exp(-max(0.0, spot.z - 2.0) * 0.16)
+    street = (0.045 + 0.75 * max(0.0, pool - 0.35) ** 2) * math.exp(-max(0.0, spot.z - 2.0) * 0.16)
     street *= 0.55 + 0.45 * max(0.0, normal[2]) + 0.2 * abs(normal[0])
     white = strength * (beam + glow)
     warm = strength * street * 1.6
@@ -240,17 +242,31 @@ def paint_view(
 @compiled
 def develop(
     radiance: Float32[np.ndarray, "H W 3"],
+    material: UInt8[np.ndarray, "H W"],
+    instance: UInt16[np.ndarray, "H W"],
     light: LightState,
     tone_table: UInt8[np.ndarray, " S"],
     salt: int,
     frame: UInt8[np.ndarray, "H W 3"],
 ) -> None:
-    """Let rain fall before the lens, then map radiance to sRGB bytes. `salt` differs by step and view."""
+    """Soften borders of things, let rain fall before the lens, then map radiance to sRGB bytes.
+
+    `salt` differs by step and view.
+    """
     height, width = radiance.shape[:2]
     gain = (TONE_STEPS - 1) / math.sqrt(TONE_MAX)
     for i in range(height):
         for j in range(width):
-            rgb = (np.float64(radiance[i, j, 0]), np.float64(radiance[i, j, 1]), np.float64(radiance[i, j, 2]))
+            r, g, b = np.float64(radiance[i, j, 0]), np.float64(radiance[i, j, 1]), np.float64(radiance[i, j, 2])
+            for side in range(4):
+                p, q = i + (side == 0) - (side == 1), j + (side == 2) - (side == 3)
+                if p < 0 or q < 0 or p >= height or q >= width:
+                    continue
+                if material[p, q] != material[i, j] or instance[p, q] != instance[i, j]:
+                    r += EDGE_BLEND * (radiance[p, q, 0] - radiance[i, j, 0])
+                    g += EDGE_BLEND * (radiance[p, q, 1] - radiance[i, j, 1])
+                    b += EDGE_BLEND * (radiance[p, q, 2] - radiance[i, j, 2])
+            rgb = (r, g, b)
             if light.wet > 0.0 and hash_unit(j, i // 6, salt) > 1.0 - 0.016 * light.wet:
                 rgb = mix(rgb, light.horizon_rgb, 0.10)
             for c in range(3):
@@ -284,4 +300,4 @@ def paint_frames(
                 maps.sun_visible[v, t], openness, maps.world_from_cam[v, t], maps.K[v], table, num_agents,
                 lamp, light, radiance,
             )  # fmt: skip
-            develop(radiance, light, tone_table, (start_step + t) * 64 + v, frames[v, t])
+            develop(radiance, material, instance, light, tone_table, (start_step + t) * 64 + v, frames[v, t])

@@ -51,7 +51,7 @@ def build_light_state(lighting: Lighting, *, seed: int, scene_id: str) -> LightS
     sun_tint = _mix((1.0, 0.94, 0.84), (1.0, 0.66, 0.36), warm * warm)
     sun_tint = _mix(sun_tint, (0.55, 0.68, 1.0), max(0.0, 2.0 * night - 1.0))
     # A low sun lights walls, hardly the ground; lift it a little so that dusk is not merely dark.
-    sun_rgb = _times(sun_tint, 2.7 * lighting.sun, 1.0 + 0.5 * dusk)
+    sun_rgb = _times(sun_tint, 2.35 * lighting.sun, 1.0 + 0.5 * dusk)
 
     blue = _mix((0.10, 0.26, 0.66), (0.16, 0.33, 0.62), lighting.variation[0])
     zenith = _mix(blue, (0.16, 0.18, 0.38), dusk)
@@ -61,16 +61,16 @@ def build_light_state(lighting: Lighting, *, seed: int, scene_id: str) -> LightS
     zenith = _mix(zenith, _times(grey, 0.85), overcast * overcast)
     horizon = _mix(horizon, _times(grey, 1.08), overcast * overcast)
     dark = max(0.0, (night - 0.5) * 2.0)
-    zenith = _mix(zenith, (0.006, 0.010, 0.024), dark)
-    horizon = _mix(horizon, (0.050, 0.044, 0.050), dark)
+    zenith = _mix(zenith, (0.003, 0.005, 0.013), dark)
+    horizon = _mix(horizon, (0.026, 0.023, 0.028), dark)
 
     ambient = _mix((0.36, 0.46, 0.64), (0.66, 0.68, 0.72), overcast)
     ambient = _mix(ambient, (0.52, 0.47, 0.56), dusk)
-    ambient = _mix(_times(ambient, 1.0 - 0.30 * dusk - 0.22 * rain), (0.062, 0.068, 0.096), dark)
+    ambient = _mix(_times(ambient, 1.0 - 0.30 * dusk - 0.22 * rain), (0.030, 0.034, 0.052), dark)
     bounce = _times(_plus(_times(sun_rgb, max(z, 0.0)), ambient), 0.24)
     bounce = (bounce[0], bounce[1] * 0.95, bounce[2] * 0.85)
     cloud = _mix(_mix((0.98, 0.98, 1.0), (1.0, 0.62, 0.46), dusk), _times(grey, 1.25), overcast * overcast)
-    cloud = _mix(cloud, (0.040, 0.040, 0.050), dark)
+    cloud = _mix(cloud, (0.020, 0.020, 0.026), dark)
     return LightState(
         sun_direction=(x, y, z),
         sun_rgb=sun_rgb,
@@ -81,7 +81,7 @@ def build_light_state(lighting: Lighting, *, seed: int, scene_id: str) -> LightS
         cloud_rgb=cloud,
         glow_rgb=_times(sun_tint, lighting.sun, 1.0 - 0.5 * overcast),
         cloud_cover=0.25 + 0.35 * lighting.variation[1] + 0.4 * overcast,
-        haze_per_m=1.0 / 900.0 + fog * fog / 34.0 + rain / 260.0,
+        haze_per_m=1.0 / 900.0 + fog * fog / 34.0 + rain / 420.0,
         wet=rain,
         night=night,
         overcast=overcast,

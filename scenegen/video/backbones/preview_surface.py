@@ -68,8 +68,9 @@ def asphalt(spot: Spot, light: LightState) -> Rgb:
     elif patch > 0.96:
         tone *= 1.16
     seam = noise2(x * 0.35, y * 0.35, salt + 15) - 0.5
-    crack = 1.0 - min(1.0, abs(seam) * 70.0)
-    tone *= 1.0 - 0.42 * crack * fade(spot.footprint, 0.5)
+    torn = min(1.0, max(0.0, (noise2(x * 0.11, y * 0.11, salt + 16) - 0.58) * 8.0))
+    crack = 1.0 - min(1.0, abs(seam + 0.10 * (noise2(x * 2.3, y * 2.3, salt + 17) - 0.5)) * 60.0)
+    tone *= 1.0 - 0.36 * torn * crack * fade(spot.footprint, 0.4)
     value = base * tone
     return value * 1.0, value * 0.995, value * 1.01 + 0.002
 
@@ -136,7 +137,7 @@ def ground(spot: Spot, light: LightState) -> Surface:
     if light.wet <= 0.0:
         return Surface(rgb, 0.0, BLACK, spot.normal)
     puddle = noise2(spot.x * 0.33, spot.y * 0.33, light.salt + 51)
-    mirror = light.wet * (1.0 - porous) * (0.30 + 0.70 * min(1.0, max(0.0, (puddle - 0.45) * 5.0)))
+    mirror = light.wet * (1.0 - porous) * (0.26 + 0.50 * min(1.0, max(0.0, (puddle - 0.52) * 6.0)))
     return Surface(scale(rgb, 1.0 - 0.38 * light.wet * (1.0 - 0.5 * porous)), mirror, BLACK, spot.normal)
 
 
