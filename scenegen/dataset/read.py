@@ -18,8 +18,8 @@ import numpy as np
 import zarr
 from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
 
-from scenegen.dataset.jpeg_codec import register_image_codecs
 from scenegen.dataset.durable import sha256_of_file
+from scenegen.dataset.jpeg_codec import register_image_codecs
 from scenegen.dataset.manifest import Manifest, SceneEntry, read_manifest
 from scenegen.dataset.paths import DatasetPaths
 from scenegen.dataset.receipt import Receipt, damaged_files, read_receipt, size_of

@@ -1,0 +1,228 @@
+"""Something to look at: a mosaic of all cameras beside the scene from above, as a video and as one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from scenegen.dataset.bev_panel import CATEGORY_RGB, BevPanel
+from scenegen.dataset.durable import output_errors
+from scenegen.dataset.wireframe import box_corners_world_m, project_edges
+from scenegen.errors import DependencyError
+from scenegen.types import AgentCategory, Camera, SceneChunk, SceneRecord
+
+NATURAL_GRID = (
+    ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT"),
+    ("CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT"),
+)
+MARGIN_RGB = (16, 17, 19)
+MARGIN_PX = 4
+SMALL_WIDTH_PX = 320
+"""Views narrower than this are shown twice as large."""
+MIN_PANEL_PX = 320
+MIN_VISIBLE_HEIGHT_PX = 8.0
+VIDEO_OPTIONS = {"crf": "20", "preset": "veryfast", "threads": "1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moment:
+    """The step that stands for the scene, the best so far."""
+
+    rank: tuple[int, int]
+    step: int
+    rgb: UInt8[np.ndarray, "V H W 3"]
+    visible_fraction: np.ndarray[Any, Any]
+
+
+class PreviewWriter:
+    """Writes `<folder>/<scene_id>.mp4` chunk by chunk, and `.jpg` at `close`. Memory holds one step.
+
+    Use as a context manager: leaving it lets go of the file, finished or not.
+
+    Raises:
+        DependencyError: PyAV is not installed.
+        OutputError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, record: SceneRecord) -> None:
+        self._record = record
+        self._mosaic = Mosaic(record)
+        self._video = _VideoFile(
+            folder / f"{record.scene_id}.mp4", rate_hz=record.layout.timeline.rate_hz, size_px=self._mosaic.size_px
+        )
+        self._picture_path = folder / f"{record.scene_id}.jpg"
+        self._moment: _Moment | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._video.close()
+
+    def append(self, chunk: SceneChunk) -> None:
+        """Add the steps of a chunk."""
+        for offset in range(chunk.rgb.shape[1]):
+            step = chunk.start_step + offset
+            self._video.append(self._mosaic.draw(chunk.rgb[:, offset], step=step))
+            self._consider(chunk, offset)
+
+    def close(self) -> None:
+        """Finish the video and write the picture, which also has the agents' boxes."""
+        self._video.close()
+        if self._moment is None:
+            return
+        picture = self._mosaic.draw_with_boxes(
+            self._moment.rgb, step=self._moment.step, visible_fraction=self._moment.visible_fraction
+        )
+        with output_errors(self._picture_path):
+            Image.fromarray(picture).save(self._picture_path, "JPEG", quality=92, subsampling=0)
+
+    def _consider(self, chunk: SceneChunk, offset: int) -> None:
+        """Keep the step with most visible pedestrians; among equals the one nearest to the middle."""
+        step = chunk.start_step + offset
+        seen = chunk.visible_height_px[offset] >= MIN_VISIBLE_HEIGHT_PX
+        agents = zip(self._record.layout.agents, seen, strict=True)
+        num_pedestrians = sum(bool(is_seen) and agent.category is AgentCategory.PEDESTRIAN for agent, is_seen in agents)
+        rank = (num_pedestrians, -abs(step - self._record.layout.timeline.num_steps // 2))
+        if self._moment is None or rank > self._moment.rank:
+            self._moment = _Moment(
+                rank=rank,
+                step=step,
+                rgb=chunk.rgb[:, offset].copy(),
+                visible_fraction=chunk.visible_fraction[offset].copy(),
+            )
+
+
+class Mosaic:
+    """Arranges the views of a rig, and the panel from above, into one picture."""
+
+    def __init__(self, record: SceneRecord) -> None:
+        self._record = record
+        self._cameras = {camera.name: camera for camera in record.rig.cameras}
+        self._grid = _arrange(tuple(self._cameras))
+        width, height = record.rig.size_px
+        self._zoom = 2 if width < SMALL_WIDTH_PX else 1
+        self._view_px = (width * self._zoom, height * self._zoom)
+        views_width = max(map(len, self._grid)) * (self._view_px[0] + MARGIN_PX)
+        views_height = len(self._grid) * (self._view_px[1] + MARGIN_PX) - MARGIN_PX
+        self._panel_px = max(views_height, MIN_PANEL_PX)
+        self.size_px = (_even(views_width + self._panel_px), _even(self._panel_px))
+        self._top_px = (self._panel_px - views_height) // 2
+        self._panel = BevPanel(record, size_px=self._panel_px)
+        self._font = ImageFont.load_default(size=13)
+
+    def draw(self, rgb: UInt8[np.ndarray, "V H W 3"], *, step: int) -> UInt8[np.ndarray, "H2 W2 3"]:
+        """Draw one step; views are in the order of the rig."""
+        return np.asarray(self._compose(rgb, step=step))
+
+    def draw_with_boxes(
+        self, rgb: UInt8[np.ndarray, "V H W 3"], *, step: int, visible_fraction: np.ndarray[Any, Any]
+    ) -> UInt8[np.ndarray, "H2 W2 3"]:
+        """Draw one step with the boxes of the agents that any camera sees."""
+        image = self._compose(rgb, step=step)
+        for name, (left, top) in self._places().items():
+            view = image.crop((left, top, left + self._view_px[0], top + self._view_px[1]))
+            self._draw_boxes(view, self._cameras[name], step=step, visible_fraction=visible_fraction)
+            image.paste(view, (left, top))
+        return np.asarray(image)
+
+    def _compose(self, rgb: UInt8[np.ndarray, "V H W 3"], *, step: int) -> Image.Image:
+        image = Image.new("RGB", self.size_px, MARGIN_RGB)
+        draw = ImageDraw.Draw(image)
+        view_of = dict(zip(self._cameras, rgb, strict=True))
+        for name, (left, top) in self._places().items():
+            view = Image.fromarray(np.ascontiguousarray(view_of[name]))
+            image.paste(view.resize(self._view_px, Image.Resampling.BILINEAR), (left, top))
+            self._write(draw, (left + 5, top + 3), name)
+        panel_left = self.size_px[0] - self._panel_px
+        image.paste(Image.fromarray(self._panel.draw(step)), (panel_left, 0))
+        timeline = self._record.layout.timeline
+        speed_mps = float(np.linalg.norm(self._record.layout.ego.velocity_world_mps[step]))
+        seconds = step / timeline.rate_hz
+        self._write(draw, (panel_left + 8, 5), f"{seconds:5.1f} s   ego {3.6 * speed_mps:.0f} km/h")
+        self._write(draw, (panel_left + 8, self._panel_px - 20), self._record.scene_id)
+        return image
+
+    def _write(self, draw: ImageDraw.ImageDraw, place_px: tuple[int, int], text: str) -> None:
+        draw.text(place_px, text, font=self._font, fill=(255, 255, 255), stroke_width=1, stroke_fill=(0, 0, 0))
+
+    def _places(self) -> dict[str, tuple[int, int]]:
+        """Return the left upper corner of every view."""
+        step_x, step_y = self._view_px[0] + MARGIN_PX, self._view_px[1] + MARGIN_PX
+        return {
+            name: (column * step_x, self._top_px + row * step_y)
+            for row, names in enumerate(self._grid)
+            for column, name in enumerate(names)
+        }
+
+    def _draw_boxes(
+        self, view: Image.Image, camera: Camera, *, step: int, visible_fraction: np.ndarray[Any, Any]
+    ) -> None:
+        draw = ImageDraw.Draw(view)
+        layout = self._record.layout
+        for agent, fraction in zip(layout.agents, visible_fraction, strict=True):
+            if not agent.valid[step] or fraction <= 0.0:
+                continue
+            corners_m = box_corners_world_m(agent, step)
+            ends_px, is_front = project_edges(corners_m, camera, world_from_ego=layout.ego.world_from_ego[step])
+            color = CATEGORY_RGB[agent.category]
+            for (start, end), is_front_edge in zip(self._zoom * ends_px, is_front, strict=True):
+                edge_rgb = (255, 255, 255) if is_front_edge else color
+                draw.line([tuple(start), tuple(end)], fill=edge_rgb, width=1)
+
+
+class _VideoFile:
+    """An H.264 file that any browser plays, encoded by one thread so that equal frames give equal bytes."""
+
+    def __init__(self, path: Path, *, rate_hz: float, size_px: tuple[int, int]) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise DependencyError(
+                "PyAV, which writes previews", found=str(error), fix="pip install 'scenegen[generate]'"
+            ) from error
+        self._path = path
+        self._frame_type = av.VideoFrame
+        with output_errors(path):
+            self._container = av.open(str(path), "w", options={"movflags": "+faststart", "fflags": "+bitexact"})
+        self._stream = self._container.add_stream(
+            "libx264", rate=Fraction(rate_hz).limit_denominator(1001), options=VIDEO_OPTIONS
+        )
+        self._stream.width, self._stream.height = size_px
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.thread_count = 1
+        self._is_open = True
+
+    def append(self, picture: UInt8[np.ndarray, "H W 3"]) -> None:
+        with output_errors(self._path):
+            self._container.mux(self._stream.encode(self._frame_type.from_ndarray(picture, format="rgb24")))
+
+    def close(self) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
+        with output_errors(self._path):
+            self._container.mux(self._stream.encode())
+            self._container.close()
+
+
+def _arrange(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Put views where they look: the six of nuScenes in their usual place, any other rig in a plain grid."""
+    natural = {name for row in NATURAL_GRID for name in row}
+    if set(names) == natural:
+        return NATURAL_GRID
+    columns = int(np.ceil(np.sqrt(len(names))))
+    return tuple(names[start : start + columns] for start in range(0, len(names), columns))
+
+
+def _even(length: int) -> int:
+    return length + length % 2

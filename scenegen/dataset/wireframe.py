@@ -1,0 +1,50 @@
+"""Agent boxes as lines in a camera image."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
+from scenegen.types import AgentTrack, Camera
+
+NEAR_M = 0.2
+"""Edges are cut where they come closer to the camera than this."""
+
+UNIT_CORNERS = np.array(list(itertools.product((0.5, -0.5), repeat=3)))
+"""Corners of a unit box; the first four are its front (x = +0.5)."""
+EDGES = np.array(
+    [(a, b) for a, b in itertools.combinations(range(8), 2) if np.abs(UNIT_CORNERS[a] - UNIT_CORNERS[b]).sum() == 1.0]
+)
+IS_FRONT_EDGE: Bool[np.ndarray, "12"] = (EDGES < 4).all(axis=1)
+
+
+def box_corners_world_m(agent: AgentTrack, step: int) -> Float64[np.ndarray, "8 3"]:
+    """Return the corners of an agent's box, front first."""
+    x_m, y_m, z_m = agent.center_world_m[step]
+    world_from_agent = planar_pose(x_m, y_m, agent.heading_rad[step], z_m=z_m)
+    return transform_points(world_from_agent, UNIT_CORNERS * agent.size_lwh_m)
+
+
+def project_edges(
+    corners_world_m: Float64[np.ndarray, "8 3"], camera: Camera, *, world_from_ego: Float64[np.ndarray, "4 4"]
+) -> tuple[Float64[np.ndarray, "E 2 2"], Bool[np.ndarray, " E"]]:
+    """Project the edges of a box that lie, at least in part, in front of a camera.
+
+    Returns:
+        The two ends of each edge in pixels of the stored image (they may lie outside of it), and which edges
+        belong to the front of the box.
+    """
+    cam_from_world = invert_rigid(world_from_ego @ camera.ego_from_cam)
+    ends_cam_m = transform_points(cam_from_world, corners_world_m)[EDGES]
+    depth_m = ends_cam_m[:, :, 2]
+    in_front = (depth_m > NEAR_M).any(axis=1)
+    ends_cam_m, depth_m = ends_cam_m[in_front], depth_m[in_front]
+    step_m = ends_cam_m[:, ::-1] - ends_cam_m
+    share = (NEAR_M - depth_m) / np.where(step_m[:, :, 2] == 0.0, 1.0, step_m[:, :, 2])
+    is_behind = (depth_m < NEAR_M)[:, :, None]
+    ends_cam_m = np.where(is_behind, ends_cam_m + share[:, :, None] * step_m, ends_cam_m)
+    homogeneous = ends_cam_m @ camera.K.T
+    return homogeneous[:, :, :2] / homogeneous[:, :, 2:], IS_FRONT_EDGE[in_front]
