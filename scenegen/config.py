@@ -83,15 +83,15 @@ class VideoConfig:
 
     Attributes:
         name: `native` or `preview`.
-        size: size of the model; None where there is only one.
-        steps: sampling steps per chunk.
-        weights: a safetensors file; None for the shipped one.
+        steps: sampling steps per frame.
+        weights: a safetensors file; None for the shipped one. Its size of network stands in the file.
+        history: carry the previous frame forward; false paints every step from its conditions alone.
     """
 
     name: str
-    size: str | None
     steps: int
     weights: str | None
+    history: bool
 
     def __post_init__(self) -> None:
         _require_choice(self, "name", VIDEO_NAMES)

@@ -149,16 +149,11 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
 
 
 def open_backbone(config: GenerateConfig) -> VideoBackbone:
-    """Load the model that the configuration names, with its arithmetic pinned to a number of threads."""
+    """Load the model that the configuration names."""
     from scenegen.video.build import load_backbone
 
-    return load_backbone(
-        config.video.name,
-        size=config.video.size,
-        steps=config.video.steps,
-        weights=config.video.weights,
-        threads=config.run.threads_per_scene,
-    )
+    video = config.video
+    return load_backbone(video.name, steps=video.steps, weights=video.weights, history=video.history)
 
 
 def plan_scenes(config: GenerateConfig, backbone: VideoBackbone) -> list[SceneRecord]:
@@ -228,7 +223,9 @@ def generate_scene(
     """
     from scenegen.dataset.preview import PreviewWriter
     from scenegen.dataset.write import open_scene_writer
+    from scenegen.video.threads import pin_threads
 
+    pin_threads(config.run.threads_per_scene)
     clock = StageClock()
     with clock.stage("world"):
         stage = build_stage(record)

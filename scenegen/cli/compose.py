@@ -83,7 +83,8 @@ def _explain(error: Exception, known: list[str]) -> ConfigError:
     """Turn what Hydra says into one line that names the key."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
-        return unknown_key_error(match.group(1).lstrip("+"), known)
+        full_key = re.search(r"full_key: (\S+)", text)
+        return unknown_key_error(full_key.group(1) if full_key else match.group(1), known)
     if match := re.search(r"Could not find '([^']+)/([^']+)'", text):
         group, choice = match.groups()
         options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)

@@ -73,9 +73,11 @@ def run_layout_show(options: argparse.Namespace) -> None:
     layout = read_layout(options.reference)
     summary = summarise_layout(layout)
     if options.png is not None:
+        from PIL import Image
+
         from scenegen.layout.picture import draw_layout
 
-        draw_layout(layout).save(options.png)
+        Image.fromarray(draw_layout(layout)).save(options.png)
     write_values(summary, is_json=options.json)
 
 
