@@ -148,7 +148,7 @@ def _poses_of(table: FeatherTable) -> _Poses:
 
 def _steps_of(annotations: FeatherTable) -> Int64[np.ndarray, " T"]:
     """Return the stamps of the steps, in order; they must follow the rate without a gap."""
-    stamp_ns = np.unique(annotations.integers("timestamp_ns"))
+    stamp_ns: Int64[np.ndarray, " T"] = np.unique(annotations.integers("timestamp_ns"))
     period_ns = 1e9 / RATE_HZ
     uneven = np.abs(np.diff(stamp_ns) - period_ns) > STAMP_TOLERANCE * period_ns
     if uneven.any():
@@ -238,6 +238,9 @@ def _agent_of(
     source_category = str(boxes.category[rows[0]])
     if (boxes.category[rows] != source_category).any():
         raise LayoutError("one category per track", found=str(sorted(set(boxes.category[rows]))), where=where)
+    smallest_m = boxes.size_lwh_m[rows].min(axis=0)
+    if (smallest_m <= 0.0).any():
+        raise LayoutError("positive length_m, width_m, height_m", found=str(smallest_m.tolist()), where=where)
     size_lwh_m = np.median(boxes.size_lwh_m[rows], axis=0)
     clearance_m = boxes.clearance_m[rows]
     known = np.isfinite(clearance_m)

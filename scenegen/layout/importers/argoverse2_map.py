@@ -8,7 +8,7 @@ cannot tell apart become the nearest one: dash-solid and solid-dash are solid, d
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.errors import LayoutError
+from scenegen.layout.importers.record import Record
 from scenegen.layout.importers.source_tracks import open_ring, path_length_m
 from scenegen.types import Area, Lane, LaneLine, RoadMap
 
@@ -80,14 +81,11 @@ def read_ground_height(map_folder: Path) -> GroundHeight | None:
         raise LayoutError("a ground height raster", found=str(error), where=str(rasters[0])) from error
     if raster_m.ndim != 2 or raster_m.dtype.kind != "f":
         raise LayoutError("a 2-D raster of floats", found=f"{raster_m.dtype} {raster_m.shape}", where=str(rasters[0]))
-    try:
-        rotation = np.array(placement["R"], np.float64).reshape(2, 2)
-        translation_m = np.array(placement["t"], np.float64).reshape(2)
-        scale = float(placement["s"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise LayoutError("keys R (4 numbers), t (2), s", found=str(error), where=str(placements[0])) from error
     return GroundHeight(
-        raster_m=raster_m.astype(np.float64), rotation=rotation, translation_m=translation_m, scale=scale
+        raster_m=raster_m.astype(np.float64),
+        rotation=placement.numbers("R", (4,)).reshape(2, 2),
+        translation_m=placement.numbers("t", (2,)),
+        scale=placement.number("s"),
     )
 
 
@@ -100,85 +98,56 @@ def read_vector_map(map_folder: Path, *, origin_city_m: Float64[np.ndarray, "3"]
     files = sorted(map_folder.glob("log_map_archive_*.json"))
     if not files:
         raise LayoutError("a vector map log_map_archive_*.json", found="none", where=str(map_folder))
-    where = str(files[0])
     archive = _read_json(files[0])
-    segments = _group(archive, "lane_segments", where=where)
-    lanes = tuple(_lane_of(segment, origin_city_m, where=at) for at, segment in segments.items())
-    areas = [
-        Area(kind="drivable", polygon_world_m=open_ring(_points_of(entry, "area_boundary", origin_city_m, where=at)))
-        for at, entry in _group(archive, "drivable_areas", where=where).items()
-    ]
-    areas += [
-        _crossing_of(entry, origin_city_m, where=at)
-        for at, entry in _group(archive, "pedestrian_crossings", where=where).items()
-    ]
-    return RoadMap(lanes=lanes, lane_lines=_lane_lines_of(segments, origin_city_m), areas=tuple(areas))
+    segments = {name: archive.child("lane_segments").child(name) for name in archive.child("lane_segments")}
+    drivable = archive.child("drivable_areas")
+    crossings = archive.child("pedestrian_crossings")
+    return RoadMap(
+        lanes=tuple(_lane_of(segment, name, origin_city_m) for name, segment in segments.items()),
+        lane_lines=_lane_lines_of(segments.values(), origin_city_m),
+        areas=(
+            *(_drivable_of(drivable.child(name), origin_city_m) for name in drivable),
+            *(_crossing_of(crossings.child(name), origin_city_m) for name in crossings),
+        ),
+    )
 
 
-def _read_json(path: Path) -> Mapping[str, object]:
+def _read_json(path: Path) -> Record:
     """Read a JSON object."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return Record(json.loads(path.read_text(encoding="utf-8")), where=str(path))
     except json.JSONDecodeError as error:
         raise LayoutError("a JSON file", found=error.msg, where=f"{path}:{error.lineno}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise LayoutError("a readable JSON file", found=str(error), where=str(path)) from error
-    if not isinstance(content, dict):
-        raise LayoutError("a JSON object", found=type(content).__name__, where=str(path))
-    return content
 
 
-def _group(archive: Mapping[str, object], key: str, *, where: str) -> dict[str, Mapping[str, object]]:
-    """Return the entries of one group, keyed by where they are."""
-    group = archive.get(key)
-    if not isinstance(group, dict):
-        raise LayoutError(f"a group {key!r}", found=type(group).__name__, where=where)
-    for entry_id, entry in group.items():
-        if not isinstance(entry, dict):
-            raise LayoutError("an object", found=type(entry).__name__, where=f"{where}: {key}.{entry_id}")
-    return {f"{where}: {key}.{entry_id}": entry for entry_id, entry in group.items()}
-
-
-def _points_of(
-    entry: Mapping[str, object], key: str, origin_city_m: Float64[np.ndarray, "3"], *, where: str
-) -> Float64[np.ndarray, "N 2"]:
+def _points_of(entry: Record, key: str, origin_city_m: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "N 2"]:
     """Return a polyline of {x, y, z} objects as world x and y."""
-    points = entry.get(key)
-    if not isinstance(points, list) or len(points) < 2:
-        raise LayoutError(f"at least two points in {key}", found=f"{points!r:.60}", where=where)
-    try:
-        xy_city_m = np.array([[point["x"], point["y"]] for point in points], np.float64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise LayoutError(f"points with numbers x and y in {key}", found=repr(error), where=where) from error
-    if not np.isfinite(xy_city_m).all():
-        raise LayoutError(f"finite points in {key}", found="NaN or infinity", where=where)
-    return xy_city_m - origin_city_m[:2]
+    points = entry.children(key)
+    if len(points) < 2:
+        raise LayoutError(f"at least two points in {key}", found=f"{len(points)}", where=entry.where)
+    points_city_m = np.array([[point.number("x"), point.number("y")] for point in points])
+    moved_m: Float64[np.ndarray, "N 2"] = points_city_m - origin_city_m[:2]
+    return moved_m
 
 
-def _text_of(entry: Mapping[str, object], key: str, known: Mapping[str, object], *, where: str) -> str:
-    """Return a text value that is one of the known ones."""
-    value = entry.get(key)
-    if not isinstance(value, str) or value not in known:
-        raise LayoutError(f"{key} in {sorted(known)}", found=repr(value), where=where)
-    return value
-
-
-def _lane_of(segment: Mapping[str, object], origin_city_m: Float64[np.ndarray, "3"], *, where: str) -> Lane:
+def _lane_of(segment: Record, name: str, origin_city_m: Float64[np.ndarray, "3"]) -> Lane:
     """Build a lane from its boundaries."""
-    left_m = _points_of(segment, "left_lane_boundary", origin_city_m, where=where)
-    right_m = _points_of(segment, "right_lane_boundary", origin_city_m, where=where)
+    left_m = _points_of(segment, "left_lane_boundary", origin_city_m)
+    right_m = _points_of(segment, "right_lane_boundary", origin_city_m)
     longest_m = max(path_length_m(left_m), path_length_m(right_m))
     num_points = max(len(left_m), len(right_m), int(np.ceil(longest_m / CENTERLINE_STEP_M)) + 1)
     left_m, right_m = _resample(left_m, num_points), _resample(right_m, num_points)
     width_m = float(np.median(np.linalg.norm(left_m - right_m, axis=1)))
     if longest_m <= 0.0 or width_m <= 0.0:
-        raise LayoutError("boundaries apart from each other", found=f"width {width_m:.3f} m", where=where)
+        raise LayoutError("boundaries apart from each other", found=f"width {width_m:.3f} m", where=segment.where)
     return Lane(
-        lane_id=str(segment.get("id")),
+        lane_id=name,
         centerline_world_m=_on_ground((left_m + right_m) / 2.0),
         width_m=width_m,
-        kind=LANE_KIND_OF_TYPE[_text_of(segment, "lane_type", LANE_KIND_OF_TYPE, where=where)],
-        is_intersection=segment.get("is_intersection") is True,
+        kind=LANE_KIND_OF_TYPE[segment.choice("lane_type", LANE_KIND_OF_TYPE)],
+        is_intersection=segment.flag("is_intersection"),
     )
 
 
@@ -194,30 +163,37 @@ def _on_ground(points_m: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "N 3
     return np.column_stack([points_m, np.zeros(len(points_m))])
 
 
-def _lane_lines_of(
-    segments: Mapping[str, Mapping[str, object]], origin_city_m: Float64[np.ndarray, "3"]
-) -> tuple[LaneLine, ...]:
-    """Collect the painted boundaries, each once, in file order."""
+def _lane_lines_of(segments: Iterable[Record], origin_city_m: Float64[np.ndarray, "3"]) -> tuple[LaneLine, ...]:
+    """Collect the painted boundaries, each once whatever its direction, in file order."""
     painted: dict[frozenset[tuple[float, float]], LaneLine] = {}
-    for where, segment in segments.items():
+    for segment in segments:
         for side in ("left", "right"):
-            mark = _text_of(segment, f"{side}_lane_mark_type", LINE_OF_MARK, where=where)
-            line = LINE_OF_MARK[mark]
+            line = LINE_OF_MARK[segment.choice(f"{side}_lane_mark_type", LINE_OF_MARK)]
             if line is None:
                 continue
-            points_m = _points_of(segment, f"{side}_lane_boundary", origin_city_m, where=where)
-            kind, color = line
-            same_in_both_directions = frozenset((float(x), float(y)) for x, y in points_m.round(2))
-            painted.setdefault(
-                same_in_both_directions, LaneLine(points_world_m=_on_ground(points_m), kind=kind, color=color)
-            )
+            points_m = _points_of(segment, f"{side}_lane_boundary", origin_city_m)
+            place = frozenset((float(x), float(y)) for x, y in points_m.round(2))
+            painted.setdefault(place, LaneLine(points_world_m=_on_ground(points_m), kind=line[0], color=line[1]))
     return tuple(painted.values())
 
 
-def _crossing_of(entry: Mapping[str, object], origin_city_m: Float64[np.ndarray, "3"], *, where: str) -> Area:
+def _drivable_of(entry: Record, origin_city_m: Float64[np.ndarray, "3"]) -> Area:
+    """Build a drivable area."""
+    return Area(kind="drivable", polygon_world_m=_ring_of(_points_of(entry, "area_boundary", origin_city_m), entry))
+
+
+def _crossing_of(entry: Record, origin_city_m: Float64[np.ndarray, "3"]) -> Area:
     """Join the two edges of a crossing into a ring that does not cross itself."""
-    edge_m = _points_of(entry, "edge1", origin_city_m, where=where)
-    other_m = _points_of(entry, "edge2", origin_city_m, where=where)
+    edge_m = _points_of(entry, "edge1", origin_city_m)
+    other_m = _points_of(entry, "edge2", origin_city_m)
     if np.dot(edge_m[-1] - edge_m[0], other_m[-1] - other_m[0]) > 0.0:
         other_m = other_m[::-1]
-    return Area(kind="crossing", polygon_world_m=open_ring(np.concatenate([edge_m, other_m])))
+    return Area(kind="crossing", polygon_world_m=_ring_of(np.concatenate([edge_m, other_m]), entry))
+
+
+def _ring_of(points_m: Float64[np.ndarray, "N 2"], entry: Record) -> Float64[np.ndarray, "M 2"]:
+    """Return the corners of a polygon, at least three."""
+    ring_m = open_ring(points_m)
+    if len(ring_m) < 3:
+        raise LayoutError("a polygon of at least three corners", found=f"{len(ring_m)}", where=entry.where)
+    return ring_m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import EllipsisType
 
 import numpy as np
@@ -53,6 +53,39 @@ class Record:
         if not isinstance(value, str) or not value:
             raise LayoutError("text", found=repr(value), where=self._at(key))
         return str(value)
+
+    def children(self, key: str) -> list[Record]:
+        """Return the list of dictionaries under a key.
+
+        Raises:
+            LayoutError: it is missing, not a list, or holds anything else.
+        """
+        value = self._value(key)
+        if not isinstance(value, list):
+            raise LayoutError("a list", found=type(value).__name__, where=self._at(key))
+        return [Record(item, where=f"{self._at(key)}[{index}]") for index, item in enumerate(value)]
+
+    def choice(self, key: str, known: Collection[str]) -> str:
+        """Return the text under a key, which must be one of the known ones.
+
+        Raises:
+            LayoutError: it is missing or unknown.
+        """
+        value = self.text(key)
+        if value not in known:
+            raise LayoutError(f"one of {sorted(known)}", found=repr(value), where=self._at(key))
+        return value
+
+    def flag(self, key: str) -> bool:
+        """Return the truth value under a key.
+
+        Raises:
+            LayoutError: it is missing or anything but true or false.
+        """
+        value = self._value(key)
+        if not isinstance(value, bool):
+            raise LayoutError("true or false", found=repr(value), where=self._at(key))
+        return value
 
     def number(self, key: str) -> float:
         """Return the finite number under a key.

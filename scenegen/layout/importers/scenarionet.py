@@ -76,7 +76,7 @@ def read_scenarionet(path: Path) -> Layout:
     """
     record = Record(read_restricted_pickle(path), where=str(path))
     metadata = record.child("metadata")
-    _require_right_handed(metadata)
+    metadata.choice("coordinate", ("right-handed",))
     timeline = _timeline_of(record)
     tracks = record.child("tracks")
     ego_id = metadata.text("sdc_id")
@@ -99,13 +99,6 @@ def read_scenarionet(path: Path) -> Layout:
         ego=_ego_of(ego, timeline, origin_source_m=origin_source_m),
         environment=Environment(time_of_day=time_of_day, prompt=f"a street in {map_name}, {time_of_day}"),
     )
-
-
-def _require_right_handed(metadata: Record) -> None:
-    """Refuse a record whose y axis is mirrored."""
-    handedness = metadata.text("coordinate")
-    if handedness != "right-handed":
-        raise LayoutError("coordinate 'right-handed'", found=repr(handedness), where=metadata.where)
 
 
 def _timeline_of(record: Record) -> Timeline:

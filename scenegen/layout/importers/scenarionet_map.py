@@ -65,11 +65,7 @@ def read_road_map(record: Record, *, origin_source_m: Float64[np.ndarray, "2"]) 
     known = {*LANE_KIND_OF_TYPE, *LINE_OF_TYPE, *AREA_KIND_OF_TYPE, *NOT_DRAWN}
     group = record.child("map_features")
     features = {feature_id: group.child(feature_id) for feature_id in group}
-    type_of = {feature_id: feature.text("type") for feature_id, feature in features.items()}
-    for feature_id, feature_type in type_of.items():
-        if feature_type not in known:
-            raise LayoutError(f"type in {sorted(known)}", found=feature_type, where=features[feature_id].where)
-
+    type_of = {feature_id: feature.choice("type", known) for feature_id, feature in features.items()}
     has_limits = record.child("metadata").text("dataset") != "nuscenes"
     lane_features = {name: features[name] for name, kind in type_of.items() if kind in LANE_KIND_OF_TYPE}
     lane_polygons_m = {
@@ -103,7 +99,8 @@ def _points_of(
     points = feature.numbers(key, (None, None))
     if len(points) < at_least or points.shape[1] < 2:
         raise LayoutError(f"at least {at_least} points in {key}", found=str(points.shape), where=feature.where)
-    return points[:, :2] - origin_source_m
+    moved_m: Float64[np.ndarray, "N 2"] = points[:, :2] - origin_source_m
+    return moved_m
 
 
 def _ring_of(feature: Record, origin_source_m: Float64[np.ndarray, "2"]) -> Float64[np.ndarray, "N 2"]:
@@ -153,10 +150,12 @@ def _lanes_of(
 
 
 def _width_of(center_m: Float64[np.ndarray, "N 2"], polygon_m: Float64[np.ndarray, "M 2"]) -> float:
-    """Measure a lane: twice the median distance of its centre line from the edge of its polygon."""
+    """Measure the middle half of a lane: twice the median distance of its centre line from its polygon's edge."""
     import shapely
 
-    distance_m = shapely.distance(shapely.points(center_m), shapely.LinearRing(polygon_m))
+    shares = np.linspace(0.25, 0.75, 11)
+    samples = shapely.line_interpolate_point(shapely.LineString(center_m), shares, normalized=True)
+    distance_m = shapely.distance(samples, shapely.LinearRing(polygon_m))
     return 2.0 * float(np.median(distance_m))
 
 
