@@ -10,7 +10,7 @@ from scenegen.types import Environment, Lighting, random_generator
 
 ELEVATION_DEG = {"day": (20.0, 65.0), "dusk": (4.0, 12.0), "night": (25.0, 60.0)}
 """Height of the sun above the horizon (of the moon at night), lowest and highest."""
-DIRECT_LIGHT = {"clear": (0.85, 1.0), "overcast": (0.08, 0.22), "rain": (0.02, 0.10), "fog": (0.06, 0.18)}
+DIRECT_LIGHT = {"clear": (0.85, 1.0), "overcast": (0.04, 0.14), "rain": (0.0, 0.06), "fog": (0.03, 0.12)}
 """Share of the unclouded sun that reaches the ground."""
 CLOUD_COVER = {"clear": (0.0, 0.35), "overcast": (0.8, 1.0), "rain": (0.9, 1.0), "fog": (0.7, 0.95)}
 DIRECT_OF_TIME = {"day": 1.0, "dusk": 0.75, "night": 0.12}

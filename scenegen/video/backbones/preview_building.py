@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from scenegen.types import Material
+from scenegen.types import STATIC_INSTANCE_OFFSET, Material
 from scenegen.video.backbones.preview_noise import (
     Rgb,
     band,
@@ -71,7 +71,8 @@ def wall_skin(spot: Spot, light: LightState) -> Rgb:
     elif style > 0.75:
         tone *= 1.0 - 0.35 * (1.0 - pulse(h * 0.8, 0.97, spot.pixel * 0.8))
     stain = max(0.0, 1.0 - h * 1.4) * 0.22
-    return scale(spot.primary, tone * (1.0 - stain))
+    grey = 0.3 * spot.primary[0] + 0.6 * spot.primary[1] + 0.1 * spot.primary[2]
+    return scale(mix(spot.primary, (grey, grey, grey), 0.18), tone * (1.0 - stain))
 
 
 @inlined
@@ -101,6 +102,17 @@ def shopfront(spot: Spot, skin: Rgb, phase: float, bay_width: float, light: Ligh
 
 
 @inlined
+def door(spot: Spot, skin: Rgb, phase: float, bay_width: float) -> Surface:
+    """House door in the second colour, with a pale frame, a step and a pane."""
+    h, w = spot.canonical[1], spot.across / bay_width
+    frame = pulse(phase, 1.45 / bay_width, w) * band(h, -1.0, 2.45, spot.pixel)
+    leaf = pulse(phase, 1.10 / bay_width, w) * band(h, 0.18, 2.25, spot.pixel)
+    pane = pulse(phase, 0.70 / bay_width, w) * band(h, 1.55, 2.05, spot.pixel)
+    rgb = mix(mix(skin, (0.55, 0.54, 0.51), frame), scale(spot.secondary, 0.6), leaf)
+    return Surface(mix(rgb, (0.04, 0.05, 0.06), pane), 0.4 * pane, BLACK, spot.normal)
+
+
+@inlined
 def facade(spot: Spot, light: LightState) -> Surface:
     """A wall with a grid of windows, ledges between storeys, a parapet, and perhaps shops below."""
     u, h = spot.canonical[0], spot.canonical[1]
@@ -119,8 +131,11 @@ def facade(spot: Spot, light: LightState) -> Surface:
         return Surface(scale(skin, 0.82), 0.0, BLACK, spot.normal)
     if phase < 0.0 or phase >= bays:
         return Surface(skin, 0.0, BLACK, spot.normal)
-    if floor < 1.0 and hash_unit(spot.instance, 9, light.salt) < 0.6:
-        return shopfront(spot, skin, phase, bay_width, light)
+    if floor < 1.0:
+        if hash_unit(spot.instance, 9, light.salt) < (0.65 if spot.size[2] > 9.0 else 0.2):
+            return shopfront(spot, skin, phase, bay_width, light)
+        if math.floor(phase) == math.floor(bays * (0.25 + 0.5 * hash_unit(spot.instance, 10, light.salt))):
+            return door(spot, skin, phase, bay_width)
     w, v = spot.across / bay_width, spot.pixel / storey
     wide = min(0.94, max(0.2, spot.pattern[2]))
     tall = min(0.90, max(0.2, spot.pattern[3]))
@@ -157,17 +172,16 @@ def wall(spot: Spot, light: LightState) -> Surface:
 
 @inlined
 def sign_plate(spot: Spot, light: LightState) -> Surface:
-    """Traffic sign: red, blue or yellow face with a border, by a hash of the instance; retro-reflects at night."""
+    """Traffic sign in its colour on white or white on its colour, with a border; retro-reflects at night."""
     h = hash_unit(spot.instance, 7, light.salt)
     face: Rgb = (0.70, 0.70, 0.68)
-    rim: Rgb = (0.62, 0.03, 0.03)
-    if h < 0.35:
-        face, rim = (0.03, 0.12, 0.52), (0.70, 0.70, 0.70)
-    elif h < 0.5:
-        face, rim = (0.75, 0.52, 0.04), (0.05, 0.05, 0.05)
-    elif h < 0.65:
-        face, rim = (0.60, 0.03, 0.03), (0.70, 0.70, 0.70)
-    edge = max(abs(spot.canonical[1]), abs(spot.canonical[2]))
+    rim: Rgb = spot.primary
+    if h < 0.6:
+        face, rim = spot.primary, (0.70, 0.70, 0.70)
+    # The plate hangs at the top of its post and is at most 0.8 m high.
+    from_top = (0.5 - spot.canonical[2]) * spot.size[2]
+    edge = max(abs(spot.canonical[1]), min(0.5, abs(from_top / 0.7 - 0.5)))
+    edge = max(edge, 0.5 if spot.normal[2] > 0.5 else 0.0)
     rgb = mix(face, rim, min(1.0, max(0.0, (edge - 0.36) * 20.0)))
     return Surface(rgb, 0.04, scale(rgb, 0.30 * max(0.0, light.night - 0.4)), spot.normal)
 
@@ -187,6 +201,8 @@ def standing(spot: Spot, light: LightState) -> Surface:
         return Surface(scale(mix(spot.secondary, (0.16, 0.14, 0.13), 0.6), tone), 0.0, BLACK, spot.normal)
     if material == BARK:
         ridge = noise2((spot.x + spot.y) * 14.0, spot.z * 2.0, light.salt + 73)
-        rgb = scale((0.105, 0.075, 0.052), 0.7 + 0.6 * ridge * fade(spot.pixel, 0.12))
+        rgb = scale(mix(spot.secondary, (0.105, 0.075, 0.052), 0.5), 0.7 + 0.6 * ridge * fade(spot.pixel, 0.12))
         return Surface(rgb, 0.0, BLACK, spot.normal)
-    return Surface(mix(spot.primary, (0.20, 0.21, 0.22), 0.6), 0.10, BLACK, spot.normal)
+    if spot.instance < STATIC_INSTANCE_OFFSET:
+        return Surface((0.19, 0.19, 0.20), 0.20, BLACK, spot.normal)
+    return Surface(mix(spot.primary, (0.13, 0.135, 0.14), 0.75), 0.10, BLACK, spot.normal)

@@ -142,6 +142,8 @@ def shade(
         dim = 1.0 if mz > 0.12 else 0.35 + 0.65 * max(0.0, mz) / 0.12
         grazing = 1.0 - min(1.0, abs(cos))
         fresnel = look.gloss * (0.16 + 0.84 * grazing * grazing * grazing) * open_share
+        if spot.material <= GRASS:
+            dim *= 0.62
         if spot.material == BODY:
             fresnel = look.gloss * (0.45 + 0.55 * grazing)
         r, g, b = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from scenegen.types import Lighting, random_key
+from scenegen.types import Lighting
 from scenegen.video.backbones.preview_noise import Rgb, compiled, hash_unit, mix, noise2, scale
 
 
@@ -51,12 +51,12 @@ def build_light_state(lighting: Lighting, *, seed: int, scene_id: str) -> LightS
     sun_tint = _mix((1.0, 0.94, 0.84), (1.0, 0.66, 0.36), warm * warm)
     sun_tint = _mix(sun_tint, (0.55, 0.68, 1.0), max(0.0, 2.0 * night - 1.0))
     # A low sun lights walls, hardly the ground; lift it a little so that dusk is not merely dark.
-    sun_rgb = _times(sun_tint, 2.35 * lighting.sun, 1.0 + 0.5 * dusk)
+    sun_rgb = _times(sun_tint, 2.05 * lighting.sun, 1.0 + 0.5 * dusk)
 
     blue = _mix((0.10, 0.26, 0.66), (0.16, 0.33, 0.62), lighting.variation[0])
     zenith = _mix(blue, (0.16, 0.18, 0.38), dusk)
     horizon = _mix((0.62, 0.75, 0.90), (1.00, 0.55, 0.30), dusk)
-    grey = _mix((0.66, 0.70, 0.75), (0.44, 0.47, 0.52), rain)
+    grey = _mix((0.66, 0.70, 0.75), (0.40, 0.43, 0.48), rain)
     grey = _mix(grey, (0.50, 0.42, 0.42), dusk)
     zenith = _mix(zenith, _times(grey, 0.85), overcast * overcast)
     horizon = _mix(horizon, _times(grey, 1.08), overcast * overcast)
@@ -64,7 +64,7 @@ def build_light_state(lighting: Lighting, *, seed: int, scene_id: str) -> LightS
     zenith = _mix(zenith, (0.003, 0.005, 0.013), dark)
     horizon = _mix(horizon, (0.026, 0.023, 0.028), dark)
 
-    ambient = _mix((0.36, 0.46, 0.64), (0.66, 0.68, 0.72), overcast)
+    ambient = _mix((0.31, 0.40, 0.56), (0.64, 0.66, 0.70), overcast)
     ambient = _mix(ambient, (0.52, 0.47, 0.56), dusk)
     ambient = _mix(_times(ambient, 1.0 - 0.30 * dusk - 0.22 * rain), (0.030, 0.034, 0.052), dark)
     bounce = _times(_plus(_times(sun_rgb, max(z, 0.0)), ambient), 0.24)
@@ -86,7 +86,7 @@ def build_light_state(lighting: Lighting, *, seed: int, scene_id: str) -> LightS
         night=night,
         overcast=overcast,
         variation=lighting.variation,
-        salt=random_key(seed, scene_id, "preview") % 1_000_003,
+        salt=trait_salt(seed, scene_id),
     )
 
 
@@ -110,7 +110,7 @@ def sky_color(dx: float, dy: float, dz: float, light: LightState) -> Rgb:
         near *= near
         near *= near
         halo = near * near * near
-        disc = min(1.0, max(0.0, (towards - 0.9990) * 2500.0)) * (1.0 - light.overcast)
+        disc = min(1.0, max(0.0, (towards - 0.99955) * 5000.0)) * (1.0 - light.overcast)
         g = 0.16 * near + 0.40 * halo + 3.0 * disc
         rgb = (rgb[0] + light.glow_rgb[0] * g, rgb[1] + light.glow_rgb[1] * g, rgb[2] + light.glow_rgb[2] * g)
     # Clouds lie on a plane; the offset keeps them from shrinking without limit at the horizon.
@@ -123,7 +123,7 @@ def sky_color(dx: float, dy: float, dz: float, light: LightState) -> Rgb:
     rgb = mix(rgb, scale(light.cloud_rgb, 0.72 + 0.5 * n), 0.72 * shape)
     if light.night > 0.5:
         star = hash_unit(int(math.floor(dx * 170.0)), int(math.floor(dy * 170.0)), int(math.floor(dz * 170.0)))
-        if star > 0.9965:
-            glint = 0.30 * (1.0 - light.overcast) * min(1.0, 4.0 * dz)
+        if star > 0.9978:
+            glint = 0.22 * (1.0 - light.overcast) * (1.0 - shape) * min(1.0, 4.0 * dz)
             rgb = (rgb[0] + glint, rgb[1] + glint, rgb[2] + glint)
     return rgb

@@ -95,7 +95,7 @@ def sidewalk(spot: Spot, light: LightState) -> Rgb:
     tone += 0.14 * (noise2(x * 7.0, y * 7.0, light.salt + 33) - 0.5) * fade(spot.footprint, 0.18)
     tone *= 1.0 - 0.50 * joint
     warm = light.variation[0]
-    value = (0.30 + 0.06 * light.variation[1]) * tone
+    value = (0.20 + 0.07 * light.variation[1]) * tone
     return value * (1.0 + 0.08 * warm), value, value * (0.94 - 0.08 * warm)
 
 
@@ -125,7 +125,7 @@ def ground(spot: Spot, light: LightState) -> Surface:
         porous = 0.5
     elif material == KERB:
         stone = pulse((spot.x + spot.y) * 0.7, 0.94, spot.footprint * 0.7)
-        rgb = scale((0.44, 0.43, 0.41), 0.70 + 0.30 * stone)
+        rgb = scale((0.36, 0.355, 0.34), 0.70 + 0.30 * stone)
         porous = 0.4
     elif material == GRASS:
         rgb = grass(spot, light)
@@ -152,7 +152,7 @@ def foliage(spot: Spot, light: LightState) -> Surface:
     n = 0.5 * big + 0.5 * (0.5 + (small - 0.5) * fade(spot.pixel, 0.5))
     n += 0.5 * (leaf - 0.5) * fade(spot.pixel, 0.2)
     dark = scale(spot.primary, 0.45)
-    bright = mix(scale(spot.primary, 1.45), scale(spot.secondary, 1.2), 0.35)
+    bright = mix(scale(spot.primary, 1.5), (0.34, 0.36, 0.10), 0.16)
     rgb = mix(dark, bright, min(1.0, max(0.0, 1.7 * n - 0.35)))
     nx, ny, nz = spot.normal
     a, b = 1.8 * (big - 0.5) + 1.6 * (small - 0.5), 1.8 * (noise2(x + z, y - z, salt + 3) - 0.5)
