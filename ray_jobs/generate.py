@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ray_jobs.executor import RayExecutor
-from scenegen.cli.main import main as run_command_line
+from scenegen.cli.command_line import main as run_command_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,5 @@
 """The console script `scenegen`. Verbs live in `jobs` (Hydra overrides) and `look` (plain arguments)."""
 
-from scenegen.cli.main import main
+from scenegen.cli.command_line import main
 
 __all__ = ["main"]

@@ -71,10 +71,9 @@ def compose_dict(job: str, overrides: Sequence[str], *, known: list[str], search
 
 
 def _checked_override(text: str) -> str:
-    key, equals, _ = text.partition("=")
-    if not equals and not text.startswith("~"):
+    if "=" not in text and not text.startswith("~"):
         raise ConfigError("overrides of the form key=value", found=repr(text))
-    if "_target_" in key.split("."):
+    if "_target_" in text:
         raise ConfigError("names that scenegen looks up in its own tables", found=repr(text))
     return text
 
@@ -83,8 +82,7 @@ def _explain(error: Exception, known: list[str]) -> ConfigError:
     """Turn what Hydra says into one line that names the key."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
-        full_key = re.search(r"full_key: (\S+)", text)
-        return unknown_key_error(full_key.group(1) if full_key else match.group(1), known)
+        return unknown_key_error(match.group(1).lstrip("+"), known)
     if match := re.search(r"Could not find '([^']+)/([^']+)'", text):
         group, choice = match.groups()
         options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
