@@ -25,7 +25,7 @@ from scenegen.errors import LayoutError
 from scenegen.geometry.rigid import planar_poses
 from scenegen.layout.importers.argoverse2_map import GroundHeight, read_ground_height, read_vector_map
 from scenegen.layout.importers.feather import FeatherTable, read_feather
-from scenegen.layout.importers.source_tracks import hold_last_valid, velocity_by_differences
+from scenegen.layout.importers.source_tracks import hold_last_valid, layout_id_of, velocity_by_differences
 from scenegen.types import AgentCategory, AgentTrack, EgoTrack, Environment, Layout, Timeline
 
 LICENCE = "CC BY-NC-SA 4.0 (Argoverse 2 sensor data set, Argo AI): not commercial, attribution, share alike"
@@ -114,7 +114,7 @@ def read_argoverse2(path: Path) -> Layout:
     boxes = _boxes_in_city(annotations, ego, read_ground_height(path / "map"))
     t_s = (stamp_ns - stamp_ns[0]) * 1e-9
     return Layout(
-        layout_id=f"av2-{path.resolve().name}",
+        layout_id=layout_id_of("av2", path.resolve().name),
         source="av2",
         licence=LICENCE,
         timeline=Timeline(rate_hz=RATE_HZ, num_steps=len(stamp_ns)),

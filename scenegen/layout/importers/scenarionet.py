@@ -26,7 +26,7 @@ from scenegen.geometry.rigid import planar_poses
 from scenegen.layout.importers.record import Record
 from scenegen.layout.importers.restricted_pickle import read_restricted_pickle
 from scenegen.layout.importers.scenarionet_map import read_road_map
-from scenegen.layout.importers.source_tracks import hold_last_valid
+from scenegen.layout.importers.source_tracks import hold_last_valid, layout_id_of
 from scenegen.types import AgentCategory, AgentTrack, EgoTrack, Environment, Layout, Timeline
 
 LICENCE_OF_DATASET = {
@@ -86,7 +86,7 @@ def read_scenarionet(path: Path) -> Layout:
     map_name = metadata.text("map")
     time_of_day = "night" if map_name in NIGHT_MAPS else "day"
     return Layout(
-        layout_id=f"{dataset}-{record.text('id')}",
+        layout_id=layout_id_of(dataset, record.text("id")),
         source="scenarionet",
         licence=LICENCE_OF_DATASET.get(dataset, f"not stated in the record: that of the data set {dataset!r}"),
         timeline=timeline,

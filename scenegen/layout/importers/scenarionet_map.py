@@ -7,8 +7,8 @@
 * ScenarioNet writes the outline of nuScenes' drivable area as solid white lines `boundary_*`: closed rings, outer
   ones and holes alike. They are kept as lane lines (the edge of the carriageway), and, by the even-odd
   rule, are the drivable area once more.
-* The drivable areas are the union of those rings, cut to the box around all lanes (they reach kilometres beyond
-  the record), the lane polygons, driveways, and connectors at their width.
+* The drivable areas are those rings, cut to the box around all lanes (they reach kilometres beyond the record),
+  lane polygons and driveways. In a record without outlines, every lane at its width takes their place.
 * nuScenes has no speed limits, and the 100 km/h that ScenarioNet writes to its connectors is dropped; other
   sources keep theirs.
 """
@@ -171,15 +171,15 @@ def _drivable_areas(
         return ()
     points_m = np.concatenate([lane.centerline_world_m[:, :2] for lane in lanes])
     nearby = shapely.box(*(points_m.min(axis=0) - MARGIN_M), *(points_m.max(axis=0) + MARGIN_M))
-    rings = [shapely.Polygon(outline_m) for outline_m in outlines_m if _is_closed(outline_m)]
-    inside_outlines = shapely.symmetric_difference_all([shapely.make_valid(ring) for ring in rings])
-    parts = [shapely.intersection(inside_outlines, nearby)]
-    parts += [shapely.make_valid(shapely.Polygon(polygon_m)) for polygon_m in solid_m]
-    parts += [
-        shapely.LineString(lane.centerline_world_m[:, :2]).buffer(lane.width_m / 2.0, cap_style="flat")
-        for lane in lanes
-        if lane.is_intersection
-    ]
+    parts = [shapely.make_valid(shapely.Polygon(polygon_m)) for polygon_m in solid_m]
+    rings = [shapely.make_valid(shapely.Polygon(outline_m)) for outline_m in outlines_m if _is_closed(outline_m)]
+    if rings:
+        parts.append(shapely.intersection(shapely.symmetric_difference_all(rings), nearby))
+    else:
+        parts += [
+            shapely.LineString(lane.centerline_world_m[:, :2]).buffer(lane.width_m / 2.0, cap_style="flat")
+            for lane in lanes
+        ]
     return _areas_of(shapely.union_all(parts))
 
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from scenegen.errors import LayoutError
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def layout_id_of(source: str, name: str) -> str:
+    """Build a layout id that is safe in file names: other characters than letters, digits, `_.-` become `_`.
+
+    >>> layout_id_of("av2", "a log/1")
+    'av2-a_log_1'
+    """
+    return _UNSAFE.sub("_", f"{source}-{name}").lstrip("._-")
 
 
 def hold_last_valid(

@@ -31,15 +31,14 @@ def shared_data() -> Path:
 def argoverse2_columns() -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     """Annotation and pose columns: the ego drives north at 5 m/s; a car 10 m ahead keeps its distance; a
     pedestrian stands 3 m to the left of the ego's start, seen from step 2 on."""
-    boxes: dict[str, list[Any]] = {
-        name: []
-        for name in "timestamp_ns track_uuid category length_m width_m height_m qw qx qy qz tx_m ty_m tz_m".split()
-    }
-    poses: dict[str, list[Any]] = {name: [] for name in "timestamp_ns qw qx qy qz tx_m ty_m tz_m".split()}
+    pose_columns = ("qw", "qx", "qy", "qz", "tx_m", "ty_m", "tz_m")
+    box_columns = ("timestamp_ns", "track_uuid", "category", "length_m", "width_m", "height_m", *pose_columns)
+    boxes: dict[str, list[Any]] = {name: [] for name in box_columns}
+    poses: dict[str, list[Any]] = {name: [] for name in ("timestamp_ns", *pose_columns)}
     for step in range(NUM_STEPS):
         stamp = START_NS + step * 100_000_000
         half = EGO_YAW_RAD / 2
-        ego = EGO_START_CITY_M + [0.0, 0.5 * step, 0.0]
+        ego = EGO_START_CITY_M + np.array([0.0, 0.5 * step, 0.0])
         for name, value in zip(poses, (stamp, np.cos(half), 0.0, 0.0, np.sin(half), *ego), strict=True):
             poses[name].append(value)
         rows = [(stamp, "car-1", "REGULAR_VEHICLE", 4.5, 2.0, 1.6, 1.0, 0.0, 0.0, 0.0, 10.0, 0.0, 0.8 - 0.33)]

@@ -87,8 +87,19 @@ def test_map_becomes_lanes_lines_and_one_drivable_area_with_its_island(write_sce
         ("solid", "yellow"),
     ]
     (area,) = road_map.areas_of("drivable")
-    assert len(area.holes_world_m) == 1
-    assert area.holes_world_m[0].mean(axis=0) == pytest.approx([42.0, 0.0], abs=1.5)
+    (island_m,) = area.holes_world_m
+    np.testing.assert_allclose([island_m.min(axis=0), island_m.max(axis=0)], [[40.0, -1.0], [44.0, 1.0]])
+
+
+def test_without_outlines_every_lane_is_drivable_at_its_width(write_scenarionet: WriteRecord) -> None:
+    import shapely
+
+    def erase(record: dict[str, Any]) -> None:
+        del record["map_features"]["boundary_0"], record["map_features"]["boundary_1"]
+
+    (area,) = read_scenarionet(write_scenarionet(erase)).road_map.areas_of("drivable")
+    connector_m = 4.0 * np.hypot(30.0, 8.0)
+    assert shapely.Polygon(area.polygon_world_m).area == pytest.approx(40.0 * 4.0 + connector_m, abs=4.0)
 
 
 def test_the_drivable_area_ends_near_the_lanes(write_scenarionet: WriteRecord) -> None:
@@ -110,6 +121,13 @@ def test_other_data_sets_keep_their_speed_limits(write_scenarionet: WriteRecord)
     layout = read_scenarionet(write_scenarionet(relabel))
     assert layout.road_map.lanes[1].speed_limit_mps == pytest.approx(27.78, abs=0.01)
     assert "nuplan" in layout.licence
+
+
+def test_a_record_cannot_choose_a_path_as_its_id(write_scenarionet: WriteRecord) -> None:
+    def climb(record: dict[str, Any]) -> None:
+        record["id"] = "../../etc/passwd\n"
+
+    assert read_scenarionet(write_scenarionet(climb)).layout_id == "nuscenes-.._.._etc_passwd_"
 
 
 def put(value: object, *keys: str) -> Callable[[dict[str, Any]], None]:
