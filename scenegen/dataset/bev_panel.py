@@ -18,13 +18,13 @@ Rgb = tuple[int, int, int]
 
 GROUND_RGB: Rgb = (33, 38, 36)
 AREA_RGB: dict[str, Rgb] = {  # in drawing order
-    "grass": (40, 52, 40),
+    "grass": (44, 60, 44),
     "sidewalk": (104, 102, 98),
     "drivable": (66, 70, 76),
     "parking": (78, 76, 88),
     "crossing": (150, 152, 154),
     "construction": (120, 88, 44),
-    "building": (58, 50, 46),
+    "building": (104, 86, 74),
 }
 LINE_RGB: dict[str, Rgb] = {"white": (206, 208, 210), "yellow": (226, 178, 56)}
 PROP_RGB: Rgb = (70, 120, 66)
@@ -107,9 +107,7 @@ class BevPanel:
         rows = (1.0 - EGO_FROM_BOTTOM) * edge_px - points_ego_m[:, 0] * self._px_per_m
         return list(zip(columns.tolist(), rows.tolist(), strict=True))
 
-    def _draw_shape(
-        self, draw: ImageDraw.ImageDraw, shape: _Shape, ego_from_world: Float64[np.ndarray, "4 4"]
-    ) -> None:
+    def _draw_shape(self, draw: ImageDraw.ImageDraw, shape: _Shape, ego_from_world: Float64[np.ndarray, "4 4"]) -> None:
         pixels = self._pixels(_move(shape.points_world_m, ego_from_world))
         if shape.width_m > 0.0:
             draw.line(pixels, fill=shape.color_rgb, width=max(1, round(shape.width_m * self._px_per_m)), joint="curve")
@@ -160,7 +158,8 @@ def _map_shapes(layout: Layout) -> list[_Shape]:
             shapes.extend(_Shape(hole, GROUND_RGB) for hole in area.holes_world_m)
     for line in road_map.lane_lines:
         shapes.extend(
-            _Shape(part, LINE_RGB[line.color], max(line.width_m, 0.2)) for part in _dashes(line.points_world_m, line.kind)
+            _Shape(part, LINE_RGB[line.color], max(line.width_m, 0.2))
+            for part in _dashes(line.points_world_m, line.kind)
         )
     disc = np.stack([np.cos(np.linspace(0.0, 2.0 * np.pi, 8)), np.sin(np.linspace(0.0, 2.0 * np.pi, 8))], axis=1)
     for prop in road_map.props:

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from scenegen.dataset.card import card_text
 from scenegen.dataset.durable import canonical_json, exclusive_lock, output_errors, sha256_of_text, write_atomically
-from scenegen.dataset.paths import DatasetPaths, check_scene_id
-from scenegen.dataset.receipt import Receipt, find_valid_receipt
+from scenegen.dataset.paths import SCENE_ID_PATTERN, DatasetPaths, check_scene_id
+from scenegen.dataset.receipt import Receipt, find_valid_receipt, recorded_sha256
 from scenegen.dataset.schema import SCHEMA_VERSION
 from scenegen.errors import DatasetError
 
@@ -27,6 +28,9 @@ class SceneEntry:
     cameras: tuple[str, ...]
     size_px: tuple[int, int]
     model_id: str
+    model_licence: str
+    source: str
+    source_licence: str
     num_bytes: int
     content_sha256: str
     receipt_sha256: str
@@ -62,11 +66,12 @@ def committed_scene_ids(dataset_dir: Path) -> frozenset[str]:
 
     Works on a missing or empty folder, which has none.
     """
-    return frozenset(receipt.scene_id for receipt in _valid_receipts(DatasetPaths(Path(dataset_dir))))
+    paths = DatasetPaths(Path(dataset_dir))
+    return frozenset(scene_id for scene_id in _receipt_ids(paths) if find_valid_receipt(paths, scene_id) is not None)
 
 
 def fold_receipts(dataset_dir: Path) -> Manifest:
-    """Bring the manifest up to date with the receipts, and return it.
+    """Bring the manifest, and the data set card, up to date with the receipts; return the manifest.
 
     Idempotent: without news the file stays as it is. A scene once in the manifest stays in it, so that later
     damage fails loudly on read instead of shrinking the data set.
@@ -79,11 +84,16 @@ def fold_receipts(dataset_dir: Path) -> Manifest:
     with output_errors(paths.manifest), exclusive_lock(paths.lock):
         old = read_manifest(paths.root) if paths.manifest.exists() else _EMPTY
         entries = {entry.scene_id: entry for entry in old.scenes}
-        entries.update({receipt.scene_id: _entry_of(receipt) for receipt in _valid_receipts(paths)})
+        for scene_id in _receipt_ids(paths):
+            known = entries.get(scene_id)
+            if known is None or known.receipt_sha256 != recorded_sha256(paths.receipt(scene_id)):
+                receipt = find_valid_receipt(paths, scene_id)
+                entries.update({scene_id: _entry_of(receipt)} if receipt is not None else {})
         scenes = tuple(entries[scene_id] for scene_id in sorted(entries))
         if scenes == old.scenes and paths.manifest.exists():
             return old
         manifest = Manifest(schema_version=SCHEMA_VERSION, version=old.version + 1, scenes=scenes)
+        write_atomically(paths.card, card_text(manifest))
         write_atomically(paths.manifest, _text_of(manifest))
     return manifest
 
@@ -123,9 +133,10 @@ def read_manifest(dataset_dir: Path) -> Manifest:
 _EMPTY = Manifest(schema_version=SCHEMA_VERSION, version=0, scenes=())
 
 
-def _valid_receipts(paths: DatasetPaths) -> list[Receipt]:
-    found = (find_valid_receipt(paths, file.stem) for file in sorted(paths.receipts.glob("[!.]*.json")))
-    return [receipt for receipt in found if receipt is not None]
+def _receipt_ids(paths: DatasetPaths) -> list[str]:
+    """List the scenes that have a receipt, valid or not; names that cannot be a scene's are not ours."""
+    stems = (file.stem for file in paths.receipts.glob("*.json"))
+    return sorted(stem for stem in stems if SCENE_ID_PATTERN.fullmatch(stem))
 
 
 def _entry_of(receipt: Receipt) -> SceneEntry:
@@ -137,6 +148,9 @@ def _entry_of(receipt: Receipt) -> SceneEntry:
         cameras=receipt.cameras,
         size_px=receipt.size_px,
         model_id=receipt.model_id,
+        model_licence=receipt.model_licence,
+        source=receipt.source,
+        source_licence=receipt.source_licence,
         num_bytes=receipt.num_bytes,
         content_sha256=receipt.content_sha256,
         receipt_sha256=receipt.self_sha256(),

@@ -119,6 +119,7 @@ class Mosaic:
         self._top_px = (self._panel_px - views_height) // 2
         self._panel = BevPanel(record, size_px=self._panel_px)
         self._font = ImageFont.load_default(size=13)
+        self._name_images = {name: self._text_image(name) for name in (*self._cameras, record.scene_id)}
 
     def draw(self, rgb: UInt8[np.ndarray, "V H W 3"], *, step: int) -> UInt8[np.ndarray, "H2 W2 3"]:
         """Draw one step; views are in the order of the rig."""
@@ -142,18 +143,28 @@ class Mosaic:
         for name, (left, top) in self._places().items():
             view = Image.fromarray(np.ascontiguousarray(view_of[name]))
             image.paste(view.resize(self._view_px, Image.Resampling.BILINEAR), (left, top))
-            self._write(draw, (left + 5, top + 3), name)
+            self._paste_name(image, (left + 5, top + 3), name)
         panel_left = self.size_px[0] - self._panel_px
         image.paste(Image.fromarray(self._panel.draw(step)), (panel_left, 0))
         timeline = self._record.layout.timeline
         speed_mps = float(np.linalg.norm(self._record.layout.ego.velocity_world_mps[step]))
         seconds = step / timeline.rate_hz
         self._write(draw, (panel_left + 8, 5), f"{seconds:5.1f} s   ego {3.6 * speed_mps:.0f} km/h")
-        self._write(draw, (panel_left + 8, self._panel_px - 20), self._record.scene_id)
+        self._paste_name(image, (panel_left + 8, self._panel_px - 20), self._record.scene_id)
         return image
 
     def _write(self, draw: ImageDraw.ImageDraw, place_px: tuple[int, int], text: str) -> None:
-        draw.text(place_px, text, font=self._font, fill=(255, 255, 255), stroke_width=1, stroke_fill=(0, 0, 0))
+        draw.text(place_px, text, font=self._font, fill="white", stroke_width=1, stroke_fill="black")
+
+    def _text_image(self, text: str) -> Image.Image:
+        """Render a text that never changes; rendering costs more than pasting."""
+        image = Image.new("RGBA", (int(self._font.getlength(text)) + 4, 20))
+        self._write(ImageDraw.Draw(image), (1, 0), text)
+        return image
+
+    def _paste_name(self, image: Image.Image, place_px: tuple[int, int], name: str) -> None:
+        text = self._name_images[name]
+        image.paste(text, place_px, text)
 
     def _places(self) -> dict[str, tuple[int, int]]:
         """Return the left upper corner of every view."""

@@ -32,6 +32,7 @@ class Receipt:
         schema_version: of the scene store.
         scene_id, split, num_steps, rate_hz, cameras, size_px: what the scene is, without opening it.
         layout_sha256, config_sha256, code_version, model_id, weights_sha256: what decided its bytes.
+        source, source_licence, model_licence: where its layout and its pixels come from, and on which terms.
         created_utc: when it was committed; ISO 8601.
         content_sha256: hash over the sorted (path, hash) pairs of `files`; equal scenes have equal content.
         files: path inside the scene store -> size and hash.
@@ -51,7 +52,10 @@ class Receipt:
     config_sha256: str
     code_version: str
     model_id: str
+    model_licence: str
     weights_sha256: str
+    source: str
+    source_licence: str
     created_utc: str
     content_sha256: str
     files: dict[str, FileEntry]
@@ -118,6 +122,14 @@ def read_receipt(path: Path) -> Receipt:
             fix="run the generating command again, which replaces the scene",
         )
     return receipt
+
+
+def recorded_sha256(path: Path) -> str:
+    """Return the hash that a receipt states of itself, unchecked; empty where it states none."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))[_SELF_HASH])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _receipt_of(document: dict[str, Any]) -> Receipt:
