@@ -104,9 +104,7 @@ class ConditionRenderer:
             for view in range(num_views):
                 self._render_view(view, step, now, before, world_from_ego[step], before_ego, maps)
             before, before_ego = now, world_from_ego[step]
-        return ConditionMaps(
-            **maps, world_from_cam=poses, K=np.stack([camera.K for camera in self._rig.cameras])
-        )
+        return ConditionMaps(**maps, world_from_cam=poses, K=np.stack([camera.K for camera in self._rig.cameras]))
 
     def _prepare(self, agent_shapes: ShapeSet) -> _PreparedShapes:
         joined = ShapeSet.concatenate([self._static_shapes, agent_shapes])
@@ -141,9 +139,7 @@ class ConditionRenderer:
             np.zeros((height, width, 3), np.int64),
             np.zeros((height, width, 3)),
         )
-        find_surfaces(
-            self._world, now.solids, now.tables[0], packed_camera, *hits, maps["unoccluded_px"][view, step]
-        )
+        find_surfaces(self._world, now.solids, now.tables[0], packed_camera, *hits, maps["unoccluded_px"][view, step])
         is_first = before is None or before_ego is None
         earlier = world_from_ego if before_ego is None else before_ego
         center_xy = np.ascontiguousarray(world_from_ego[:2, 3])

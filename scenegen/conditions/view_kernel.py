@@ -78,9 +78,7 @@ def find_surfaces(world, shapes, instance, camera, depth, surface, detail, norma
                 else:
                     normal[v, u, 2] = 1.0
     for s in range(len(kind)):
-        u0, u1, v0, v1 = shape_pixel_bounds(
-            half[s], world_from_shape[s], cam_from_world, fx, fy, cx, cy, width, height
-        )
+        u0, u1, v0, v1 = shape_pixel_bounds(half[s], world_from_shape[s], cam_from_world, fx, fy, cx, cy, width, height)
         for v in range(v0, v1):
             y = (v + 0.5 - cy) / fy
             for u in range(u0, u1):
@@ -190,7 +188,9 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
                 row = column_instance[ix, iy]
                 instance = STATIC + row
                 semantic[v, u] = semantics[ix, iy, iz]
-                material = place_on_thing(static_from_world[row], static_size[row], static_material[row], p, n, canonical)
+                material = place_on_thing(
+                    static_from_world[row], static_size[row], static_material[row], p, n, canonical
+                )
             else:
                 s = detail[v, u, 0]
                 instance = shape_instance[s]

@@ -53,9 +53,7 @@ class PreviewSession:
         maps = Maps(**{name: np.ascontiguousarray(getattr(conditions, name)) for name in Maps._fields})
         frames = np.empty((*conditions.depth_m.shape, 3), np.uint8)
         lamps = _headlamps(conditions.world_from_cam)
-        paint_frames(
-            maps, self._table, self._num_agents, self._light, lamps, self._tone_table, start_step, frames
-        )
+        paint_frames(maps, self._table, self._num_agents, self._light, lamps, self._tone_table, start_step, frames)
         return frames
 
     def _check_instances(self, conditions: ConditionMaps) -> None:

@@ -23,6 +23,7 @@ from scenegen.video.backbones.preview_noise import (
 )
 from scenegen.video.backbones.preview_sky import LightState
 from scenegen.video.backbones.preview_surface import BLACK, Spot, Surface
+from scenegen.video.traits import SHOP_SHARE
 
 FACADE = int(Material.FACADE)
 ROOF = int(Material.ROOF)
@@ -30,6 +31,8 @@ WALL = int(Material.WALL)
 BARK = int(Material.BARK)
 METAL = int(Material.METAL)
 SIGN = int(Material.SIGN)
+DOOR_SHARE = 0.22
+"""Share of ground-floor bays with a door where there is no shop: those with the darkest window tone."""
 LIT_WINDOWS = 0.35
 """Share of windows with a light on at night."""
 
@@ -66,7 +69,7 @@ def wall_skin(spot: Spot, light: LightState) -> Rgb:
     if style < 0.45:
         row = math.floor(h * 8.0)
         brick = hash_unit(int(math.floor(u * 3.3 + 0.5 * (row % 2.0))), int(row), spot.instance) - 0.5
-        tone += 0.40 * brick * fade(spot.footprint, 0.16)
+        tone += 0.28 * brick * fade(spot.footprint, 0.16)
         tone *= 1.0 - 0.30 * (1.0 - pulse(h * 8.0, 0.84, spot.pixel * 8.0))
     elif style > 0.75:
         tone *= 1.0 - 0.35 * (1.0 - pulse(h * 0.8, 0.97, spot.pixel * 0.8))
@@ -97,7 +100,11 @@ def shopfront(spot: Spot, skin: Rgb, phase: float, bay_width: float, light: Ligh
     board: Rgb = (0.10 + 0.5 * sign, 0.12 + 0.35 * abs(sign - 0.5), 0.42 - 0.36 * sign)
     rgb = mix(rgb, mix(spot.secondary, board, 0.5), fascia)
     lamp = max(0.0, light.night - 0.4) * 0.8 * fascia * (1.0 if sign > 0.5 else 0.2)
-    light_rgb = (glow[0] * glass + board[0] * lamp, glow[1] * glass + board[1] * lamp, glow[2] * glass + board[2] * lamp)
+    light_rgb = (
+        glow[0] * glass + board[0] * lamp,
+        glow[1] * glass + board[1] * lamp,
+        glow[2] * glass + board[2] * lamp,
+    )
     return Surface(rgb, gloss * glass, light_rgb, spot.normal)
 
 
@@ -132,9 +139,9 @@ def facade(spot: Spot, light: LightState) -> Surface:
     if phase < 0.0 or phase >= bays:
         return Surface(skin, 0.0, BLACK, spot.normal)
     if floor < 1.0:
-        if hash_unit(spot.instance, 9, light.salt) < (0.65 if spot.size[2] > 9.0 else 0.2):
+        if hash_unit(spot.instance, 9, light.salt) < SHOP_SHARE:
             return shopfront(spot, skin, phase, bay_width, light)
-        if math.floor(phase) == math.floor(bays * (0.25 + 0.5 * hash_unit(spot.instance, 10, light.salt))):
+        if hash_unit(int(math.floor(phase)), 0, spot.instance) < DOOR_SHARE:
             return door(spot, skin, phase, bay_width)
     w, v = spot.across / bay_width, spot.pixel / storey
     wide = min(0.94, max(0.2, spot.pattern[2]))

@@ -20,7 +20,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """Compile for one thread, without the GIL. No `nnan`/`ninf`: depth is infinite where there is sky."""
-    options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "afn", "reassoc", "arcp", "nsz"}}
+    options = {
+        "nogil": True,
+        "cache": True,
+        "error_model": "numpy",
+        "fastmath": {"contract", "afn", "reassoc", "arcp", "nsz"},
+    }
     return cast(F, numba.njit(**options)(function))
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from scenegen.types import Lighting
 from scenegen.video.backbones.preview_noise import Rgb, compiled, hash_unit, mix, noise2, scale
+from scenegen.video.traits import trait_salt
 
 
 class LightState(NamedTuple):

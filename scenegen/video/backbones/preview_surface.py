@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from scenegen.types import Material
-from scenegen.video.backbones.preview_noise import Rgb, compiled, fade, hash_unit, inlined, mix, noise2, noise3, pulse, scale
+from scenegen.video.backbones.preview_noise import (
+    Rgb,
+    compiled,
+    fade,
+    hash_unit,
+    inlined,
+    mix,
+    noise2,
+    noise3,
+    pulse,
+    scale,
+)
 from scenegen.video.backbones.preview_sky import LightState
 
 MARKING_WHITE = int(Material.MARKING_WHITE)

@@ -1,0 +1,62 @@
+"""Resumable state of a training run: tensors in safetensors, the rest in JSON, replaced atomically."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def save_checkpoint(folder: Path, *, step: int, modules: dict[str, nn.Module], optimizers: dict[str, Any]) -> None:
+    """Write everything that a run needs to continue from `step`."""
+    from safetensors.torch import save_file
+
+    tensors: dict[str, Tensor] = {}
+    facts: dict[str, Any] = {"step": step, "groups": {}}
+    for name, module in modules.items():
+        for key, value in module.state_dict().items():
+            tensors[f"module/{name}/{key}"] = value.detach().clone().contiguous()
+    for name, optimizer in optimizers.items():
+        state = optimizer.state_dict()
+        for index, entry in state["state"].items():
+            for key, value in entry.items():
+                tensors[f"optimizer/{name}/{index}/{key}"] = torch.as_tensor(value).clone().contiguous()
+        facts["groups"][name] = state["param_groups"]
+    folder.mkdir(parents=True, exist_ok=True)
+    staged = folder / "checkpoint.tmp"
+    save_file(tensors, str(staged), metadata={"facts": json.dumps(facts)})
+    os.replace(staged, folder / "checkpoint.safetensors")
+
+
+def load_checkpoint(folder: Path, *, modules: dict[str, nn.Module], optimizers: dict[str, Any]) -> int:
+    """Restore a run in place and return its step; 0 where there is no checkpoint.
+
+    A module or optimizer that the checkpoint does not hold keeps its fresh state.
+    """
+    from safetensors import safe_open
+
+    path = folder / "checkpoint.safetensors"
+    if not path.is_file():
+        return 0
+    with safe_open(str(path), framework="pt") as file:
+        facts = json.loads(file.metadata()["facts"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    for name, module in modules.items():
+        prefix = f"module/{name}/"
+        held = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+        if held:
+            module.load_state_dict(held)
+    for name, optimizer in optimizers.items():
+        prefix = f"optimizer/{name}/"
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith(prefix):
+                index, field = key[len(prefix) :].split("/")
+                state.setdefault(int(index), {})[field] = value
+        if state:
+            optimizer.load_state_dict({"state": state, "param_groups": facts["groups"][name]})
+    return int(facts["step"])

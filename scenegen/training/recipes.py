@@ -1,0 +1,22 @@
+"""Look up a training recipe by name and run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scenegen.config import TrainConfig
+from scenegen.errors import ConfigError
+
+
+def run_recipe(config: TrainConfig) -> Path:
+    """Run the recipe a configuration names; returns the file of weights it wrote."""
+    name = config.recipe.name
+    if name == "video":
+        from scenegen.training.video import train_video
+
+        return train_video(config)
+    if name == "segmenter":
+        from scenegen.training.segmenter import train_segmenter
+
+        return train_segmenter(config)
+    raise ConfigError("recipe=video or recipe=segmenter", found=repr(name), where="recipe.name")

@@ -1,0 +1,169 @@
+"""Training windows of a data set, unpacked once: frames beside the condition maps of their own world.
+
+The data set stores pixels, layout and seed; the world and its maps are rebuilt from these and written as
+flat arrays beside the checkpoints, so that an optimiser step reads only what it needs. N steps of V views.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scenegen.dataset.read import Scene, open_dataset
+from scenegen.errors import DatasetError
+from scenegen.scene import SceneStage
+from scenegen.types import ConditionMaps
+from scenegen.video.planes import appearance_row, join_appearance, style_vector
+from scenegen.video.traits import trait_salt
+
+log = logging.getLogger(__name__)
+
+PIXEL_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "rgb": ("uint8", (3,)),
+    "semantic": ("uint8", ()),
+    "material": ("uint8", ()),
+    "row": ("int16", ()),
+    "instance": ("uint16", ()),
+    "depth_m": ("float16", ()),
+    "normal": ("int8", (3,)),
+    "canonical": ("float16", (3,)),
+    "motion_px": ("float16", (2,)),
+    "sun_visible": ("uint8", ()),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneTables:
+    """What all steps of a scene share."""
+
+    appearance: np.ndarray
+    style: np.ndarray
+    sun_world: np.ndarray
+    K: np.ndarray
+    num_agents: int
+    noise_key: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowCache:
+    """Windows as memory-mapped arrays (N V H W ...), with the scene and predecessor of each step.
+
+    Attributes:
+        pixels: arrays of `PIXEL_ARRAYS`.
+        world_from_cam: (N V 4 4).
+        scene: (N) index into `tables`.
+        has_previous: (N) whether entry n - 1 is the step before n of the same scene.
+        tables: per scene.
+    """
+
+    pixels: dict[str, np.ndarray]
+    world_from_cam: np.ndarray
+    scene: np.ndarray
+    has_previous: np.ndarray
+    tables: tuple[SceneTables, ...]
+
+
+def open_window_cache(data: Path, folder: Path) -> WindowCache:
+    """Return the windows of data set `data`, unpacking them into `folder` on the first call."""
+    done = folder / "index.json"
+    if not done.is_file():
+        unpack_windows(data, folder)
+    index = json.loads(done.read_text())
+    pixels = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in PIXEL_ARRAYS}
+    tables = []
+    with np.load(folder / "tables.npz") as stored:
+        for s in range(index["num_scenes"]):
+            tables.append(
+                SceneTables(
+                    appearance=stored[f"appearance{s}"],
+                    style=stored[f"style{s}"],
+                    sun_world=stored[f"sun{s}"],
+                    K=stored[f"K{s}"],
+                    num_agents=int(stored[f"agents{s}"]),
+                    noise_key=s,
+                )
+            )
+        return WindowCache(
+            pixels=pixels,
+            world_from_cam=stored["world_from_cam"],
+            scene=stored["scene"],
+            has_previous=stored["has_previous"],
+            tables=tuple(tables),
+        )
+
+
+def unpack_windows(data: Path, folder: Path) -> None:
+    """Rebuild worlds and maps of every scene of `data` and write them beside the frames."""
+    dataset = open_dataset(data)
+    if not dataset.scene_ids:
+        raise DatasetError("at least one scene to train on", found="none", where=str(data))
+    folder.mkdir(parents=True, exist_ok=True)
+    scenes = [dataset[scene_id] for scene_id in dataset.scene_ids]
+    counts = [len(scene.timestamps_us) for scene in scenes]
+    width, height = scenes[0].rig.size_px
+    num_views = len(scenes[0].cameras)
+    arrays = {
+        name: np.lib.format.open_memmap(
+            folder / f"{name}.npy", mode="w+", dtype=dtype, shape=(sum(counts), num_views, height, width, *extra)
+        )
+        for name, (dtype, extra) in PIXEL_ARRAYS.items()
+    }
+    stored: dict[str, Any] = {
+        "world_from_cam": np.zeros((sum(counts), num_views, 4, 4)),
+        "scene": np.repeat(np.arange(len(scenes)), counts),
+        "has_previous": np.ones(sum(counts), np.bool_),
+    }
+    start = 0
+    for s, (scene, count) in enumerate(zip(scenes, counts, strict=True)):
+        if s % 20 == 0:
+            log.info("unpacking scene %d of %d", s + 1, len(scenes))
+        unpack_scene(scene, s, start, arrays, stored)
+        start += count
+    for array in arrays.values():
+        array.flush()
+    np.savez(folder / "tables.npz", **stored)
+    (folder / "index.json").write_text(json.dumps({"num_scenes": len(scenes)}))
+
+
+def unpack_scene(scene: Scene, s: int, start: int, arrays: dict[str, np.ndarray], stored: dict[str, Any]) -> None:
+    """Write the steps of one scene from entry `start` on."""
+    stage = SceneStage(scene.layout, rig=scene.rig, seed=int(scene.attrs["seed"]))
+    context, num_agents = stage.context, len(stage.layout.agents)
+    steps = stage.layout.timeline.num_steps
+    maps = stage.render_conditions(0, steps)
+    end = start + steps
+    write_maps(maps, arrays, start, num_agents=num_agents)
+    for v, camera in enumerate(scene.cameras):
+        arrays["rgb"][start:end, v] = scene.rgb(camera)[0:steps]
+    stored["world_from_cam"][start:end] = maps.world_from_cam.swapaxes(0, 1)
+    stored["has_previous"][start] = False
+    stored[f"appearance{s}"] = join_appearance(
+        context.agents, context.statics, salt=trait_salt(context.seed, context.scene_id)
+    )
+    stored[f"style{s}"] = style_vector(context.lighting)
+    stored[f"sun{s}"] = context.lighting.sun_direction_world.astype(np.float32)
+    stored[f"K{s}"] = maps.K
+    stored[f"agents{s}"] = num_agents
+
+
+def write_maps(maps: ConditionMaps, arrays: dict[str, np.ndarray], start: int, *, num_agents: int) -> None:
+    """Write condition maps in the cache's compact types; views and time swap places."""
+    end = start + maps.material.shape[1]
+
+    def put(name: str, value: np.ndarray) -> None:
+        arrays[name][start:end] = value.swapaxes(0, 1)
+
+    put("semantic", maps.semantic)
+    put("material", maps.material)
+    put("instance", maps.instance)
+    put("row", appearance_row(maps.instance, num_agents=num_agents))
+    put("depth_m", maps.depth_m)
+    put("normal", np.round(maps.normal_world * 127.0))
+    put("canonical", maps.canonical)
+    put("motion_px", np.clip(maps.motion_px, -3e4, 3e4))
+    put("sun_visible", maps.sun_visible)

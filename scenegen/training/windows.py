@@ -1,0 +1,132 @@
+"""Random windows of a cache as network inputs: crops of one view with its carried previous frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scenegen.training.window_cache import WindowCache
+from scenegen.types import STATIC_INSTANCE_OFFSET
+from scenegen.video.history import carry_forward
+from scenegen.video.noise import anchored_noise
+from scenegen.video.planes import SurfaceMaps, build_planes, view_rays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """B training windows.
+
+    Attributes:
+        rgb: clean frames, -1..1.
+        planes: condition planes.
+        style: per-scene appearance codes.
+        carried: true previous frame carried forward, and its validity; zero where there is none.
+        noise: world-anchored noise.
+        material: material codes, for weights.
+    """
+
+    rgb: Float[Tensor, "B 3 H W"]
+    planes: Float[Tensor, "B C H W"]
+    style: Float[Tensor, "B S"]
+    carried: Float[Tensor, "B 4 H W"]
+    noise: Float[Tensor, "B 3 H W"]
+    material: Int[Tensor, "B H W"]
+
+
+def sample_windows(cache: WindowCache, generator: np.random.Generator, *, batch_size: int, crop_width: int) -> Windows:
+    """Draw windows uniformly over steps and views, cropped in width and mirrored never (signs differ)."""
+    num, views, _, width = cache.pixels["material"].shape
+    picks = [
+        (
+            int(generator.integers(num)),
+            int(generator.integers(views)),
+            4 * int(generator.integers((width - crop_width) // 4 + 1)),
+        )
+        for _ in range(batch_size)
+    ]
+    return read_windows(cache, picks, crop_width=crop_width)
+
+
+def read_windows(cache: WindowCache, picks: list[tuple[int, int, int]], *, crop_width: int) -> Windows:
+    """Read the windows (entry, view, left column) of `picks`."""
+    parts = [read_window(cache, n, v, left, crop_width) for n, v, left in picks]
+
+    def join(name: str) -> Tensor:
+        return torch.cat([getattr(part, name) for part in parts])
+
+    return Windows(**{name: join(name) for name in Windows.__dataclass_fields__})
+
+
+def read_window(cache: WindowCache, n: int, v: int, left: int, crop_width: int) -> Windows:
+    """Read one window as a batch of one."""
+    tables = cache.tables[cache.scene[n]]
+    pixels = {name: np.array(array[n, v]) for name, array in cache.pixels.items()}
+    height, width = pixels["material"].shape
+    crop = slice(left, left + crop_width)
+
+    def tensor(name: str) -> Tensor:
+        return torch.from_numpy(pixels[name][:, crop])[None]
+
+    pose = torch.from_numpy(cache.world_from_cam[n, v])[None]
+    rays = view_rays(pose, torch.from_numpy(tables.K[v : v + 1]).float(), size_px=(width, height))[:, :, crop]
+    depth_m = tensor("depth_m").float()
+    point = pose[:, None, None, :3, 3].float() + torch.where(depth_m.isinf(), 0.0, depth_m)[..., None] * rays
+    maps = SurfaceMaps(
+        material=tensor("material").long(),
+        semantic=tensor("semantic").long(),
+        instance=torch.from_numpy(pixels["instance"][:, crop].astype(np.int64))[None],
+        row=tensor("row").long(),
+        depth_m=depth_m,
+        normal_world=tensor("normal").float() / 127.0,
+        canonical=tensor("canonical").float(),
+        point_world_m=point,
+        sun_visible=tensor("sun_visible").float(),
+        ray_world=torch.nn.functional.normalize(rays, dim=-1),
+        footprint_m=depth_m / float(tables.K[v, 0, 0]),
+        appearance=torch.from_numpy(tables.appearance),
+        sun_world=torch.from_numpy(tables.sun_world)[None],
+    )
+    noise = anchored_noise(
+        maps,
+        seed=tables.noise_key,
+        focal_px=float(tables.K[v, 0, 0]),
+        is_agent=(maps.instance > 0) & (maps.instance < STATIC_INSTANCE_OFFSET),
+    )
+    return Windows(
+        rgb=to_signed(pixels["rgb"])[:, :, :, crop],
+        planes=build_planes(maps),
+        style=torch.from_numpy(tables.style)[None],
+        carried=carry_previous(cache, pixels, n, v)[:, :, :, crop],
+        noise=noise,
+        material=maps.material,
+    )
+
+
+def carry_previous(cache: WindowCache, pixels: dict[str, np.ndarray], n: int, v: int) -> Float[Tensor, "1 4 H W"]:
+    """Carry the true frame of the step before forward; zeros where the scene has none."""
+    height, width = pixels["material"].shape
+    if not cache.has_previous[n]:
+        return torch.zeros(1, 4, height, width)
+    frame = carry_forward(
+        to_signed(np.array(cache.pixels["rgb"][n - 1, v])),
+        motion_px=torch.from_numpy(pixels["motion_px"]).float()[None],
+        code=surface_code(pixels["row"], pixels["material"]),
+        previous_code=surface_code(
+            np.array(cache.pixels["row"][n - 1, v]), np.array(cache.pixels["material"][n - 1, v])
+        ),
+    )
+    return torch.cat([frame.rgb, frame.valid], dim=1)
+
+
+def surface_code(row: np.ndarray, material: np.ndarray) -> Int[Tensor, "1 H W"]:
+    """Number what a pixel shows: instance and material."""
+    return torch.from_numpy(row.astype(np.int64) * 32 + material)[None]
+
+
+def to_signed(rgb: np.ndarray) -> Float[Tensor, "1 3 H W"]:
+    """Turn an sRGB frame (H W 3) into a batch of one in -1..1."""
+    return torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 127.5 - 1.0

@@ -1,0 +1,159 @@
+"""`video=native`: the learned flow model, sampled from noise, rolled out step by step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from scenegen.diffusion.flow import noise_levels, sample_euler
+from scenegen.errors import ConfigError, WeightsError
+from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, random_key
+from scenegen.video.history import CarriedFrame, carry_forward, no_history
+from scenegen.video.interface import SceneContext
+from scenegen.video.network import SIZES, NetworkSize, VideoNetwork
+from scenegen.video.noise import anchored_noise
+from scenegen.video.planes import build_planes, join_appearance, style_vector, surface_maps
+from scenegen.video.traits import trait_salt
+
+MAX_STEPS = 50
+
+
+class NativeBackbone:
+    """The native network with its weights; opens one session per scene.
+
+    Args:
+        network: weights loaded, evaluation mode.
+        steps: sampling steps per frame.
+        weights_sha256: hash of the weight file.
+        use_history: carry the previous frame forward; False paints every step from conditions alone.
+    """
+
+    licence = "Apache-2.0"
+
+    def __init__(
+        self, network: VideoNetwork, *, size_name: str, steps: int, weights_sha256: str, use_history: bool = True
+    ) -> None:
+        if not 1 <= steps <= MAX_STEPS:
+            raise ConfigError(f"video.steps between 1 and {MAX_STEPS}", found=f"{steps}", where="video.steps")
+        self.network = network
+        self.steps = steps
+        self.weights_sha256 = weights_sha256
+        self.use_history = use_history
+        self.model_id = f"native-{size_name}"
+
+    def open_session(self, scene: SceneContext) -> NativeSession:
+        """Start a scene without history."""
+        return NativeSession(self, scene)
+
+
+class NativeSession:
+    """Paints one scene; remembers only the last frame and what it showed."""
+
+    def __init__(self, backbone: NativeBackbone, scene: SceneContext) -> None:
+        self._backbone = backbone
+        self._scene = scene
+        self._num_agents = len(scene.agents.primary_rgb)
+        self._appearance = torch.from_numpy(
+            join_appearance(scene.agents, scene.statics, salt=trait_salt(scene.seed, scene.scene_id))
+        )
+        self._style = torch.from_numpy(style_vector(scene.lighting))
+        self._noise_key = random_key(scene.seed, scene.scene_id, "video") % (1 << 31)
+        self._previous: tuple[Tensor, Tensor] | None = None
+
+    def paint(self, conditions: ConditionMaps, *, start_step: int) -> UInt8[np.ndarray, "V T H W 3"]:
+        """Paint the steps of a chunk, in order, each from noise and the carried previous frame."""
+        views, steps, height, width = conditions.material.shape
+        frames = np.empty((views, steps, height, width, 3), np.uint8)
+        for step in range(steps):
+            rgb = self._paint_step(conditions, step)
+            frames[:, step] = to_uint8(rgb)
+        return frames
+
+    @torch.no_grad()
+    def _paint_step(self, conditions: ConditionMaps, step: int) -> Tensor:
+        backbone = self._backbone
+        maps = surface_maps(
+            conditions,
+            step=step,
+            appearance=self._appearance,
+            num_agents=self._num_agents,
+            lighting=self._scene.lighting,
+        )
+        code = maps.row * 32 + maps.material
+        carried = self._carry(conditions, step, code)
+        carried_planes = torch.cat([carried.rgb, carried.valid], dim=1).contiguous(memory_format=torch.channels_last)
+        planes = build_planes(maps).contiguous(memory_format=torch.channels_last)
+        noise = anchored_noise(
+            maps,
+            seed=self._noise_key,
+            focal_px=float(conditions.K[0, 0, 0]),
+            is_agent=(maps.instance > 0) & (maps.instance < STATIC_INSTANCE_OFFSET),
+        ).contiguous(memory_format=torch.channels_last)
+        network = backbone.network
+        encoded = network.encode(planes, self._style.expand(len(planes), -1))
+        rgb = sample_euler(
+            lambda noisy, t: network(noisy, t, conditions=encoded, carried=carried_planes),
+            noise,
+            levels=noise_levels(backbone.steps),
+        ).clamp(-1.0, 1.0)
+        self._previous = (rgb, code)
+        return rgb
+
+    def _carry(self, conditions: ConditionMaps, step: int, code: Tensor) -> CarriedFrame:
+        if self._previous is None or not self._backbone.use_history:
+            return no_history(len(code), height=code.shape[1], width=code.shape[2])
+        previous_rgb, previous_code = self._previous
+        motion = torch.from_numpy(conditions.motion_px[:, step])
+        return carry_forward(previous_rgb, motion_px=motion, code=code, previous_code=previous_code)
+
+
+def to_uint8(rgb: Tensor) -> UInt8[np.ndarray, "V H W 3"]:
+    """Turn -1..1 channel-first frames into sRGB bytes."""
+    scaled = ((rgb.permute(0, 2, 3, 1) + 1.0) * 127.5).round()
+    return scaled.clamp(0, 255).to(torch.uint8).contiguous().numpy()
+
+
+def save_network(network: VideoNetwork, path: Path, *, notes: dict[str, str]) -> None:
+    """Write weights as half-precision safetensors with the network's size in the header."""
+    from safetensors.torch import save_file
+
+    tensors = {name: value.detach().half().contiguous() for name, value in network.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, str(path), metadata={"size": json.dumps(asdict(network.size)), **notes})
+
+
+def load_network(path: Path) -> tuple[VideoNetwork, str]:
+    """Read weights; returns the network and the sha256 of the file.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or does not fit the network.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise WeightsError("a weight file", found="nothing", where=path.name, fix="train one or reinstall scenegen")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            size = NetworkSize(**json.loads((file.metadata() or {})["size"]))
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        network = VideoNetwork(size)
+        network.load_state_dict(state)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError("weights of the native network", found=str(error)[:200], where=str(path)) from error
+    network.eval().requires_grad_(False)
+    network = network.to(memory_format=torch.channels_last)
+    return network, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_native(*, weights: Path, steps: int, use_history: bool = True) -> NativeBackbone:
+    """Load the native backbone from a safetensors file."""
+    network, sha256 = load_network(weights)
+    size_name = next((name for name, size in SIZES.items() if size == network.size), "custom")
+    return NativeBackbone(network, size_name=size_name, steps=steps, weights_sha256=sha256, use_history=use_history)

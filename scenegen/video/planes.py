@@ -1,0 +1,243 @@
+"""What the network sees of the condition maps: per-pixel planes, all bounded and smooth or one-hot.
+
+Geometry enters at full resolution, so silhouettes, markings and window grids are given and only their look
+is painted. The facade planes are phases of the building's own bay and storey grid, which the world fixes
+(`AppearanceTable.pattern`); a photo of a real building would have to be fitted first.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+
+from scenegen.types import (
+    STATIC_INSTANCE_OFFSET,
+    AppearanceTable,
+    ConditionMaps,
+    Lighting,
+    Material,
+    Semantic,
+    StaticTable,
+)
+from scenegen.video.traits import NUM_FACADE_PLANES, NUM_TRAITS, facade_planes, instance_traits
+
+NUM_MATERIALS = len(Material)
+WALL_MATERIALS = (int(Material.FACADE), int(Material.WALL))
+STYLE_SIZE = 13
+SEMANTIC_PLANES = (
+    Semantic.CAR,
+    Semantic.BUS,
+    Semantic.TRUCK,
+    Semantic.TRAILER,
+    Semantic.CONSTRUCTION_VEHICLE,
+    Semantic.BICYCLE,
+    Semantic.MOTORCYCLE,
+)
+"""Classes that share materials but not their look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfaceMaps:
+    """Condition maps of B images as tensors, before they become planes.
+
+    Attributes:
+        material: codes of `Material`.
+        instance: image instance ids.
+        row: row of `appearance` of each pixel's instance.
+        depth_m: z-depth; sky holds +inf.
+        normal_world, canonical, point_world_m, sun_visible: as in `ConditionMaps`.
+        ray_world: unit viewing direction.
+        footprint_m: edge of a pixel on the surface it shows, facing the camera.
+        appearance: see `join_appearance`.
+        sun_world: unit vector to the sun, one per image.
+    """
+
+    material: Int[Tensor, "B H W"]
+    semantic: Int[Tensor, "B H W"]
+    instance: Int[Tensor, "B H W"]
+    row: Int[Tensor, "B H W"]
+    depth_m: Float[Tensor, "B H W"]
+    normal_world: Float[Tensor, "B H W 3"]
+    canonical: Float[Tensor, "B H W 3"]
+    point_world_m: Float[Tensor, "B H W 3"]
+    sun_visible: Float[Tensor, "B H W"]
+    ray_world: Float[Tensor, "B H W 3"]
+    footprint_m: Float[Tensor, "B H W"]
+    appearance: Float[Tensor, "R 20"]
+    sun_world: Float[Tensor, "B 3"]
+
+
+def join_appearance(agents: AppearanceTable, statics: StaticTable, *, salt: int) -> Float32[np.ndarray, "R 20"]:
+    """Stack the ground (zeros), agents and statics into one table, a row each.
+
+    Columns: 0-2 primary rgb, 3-5 secondary rgb, 6-9 pattern, 10-12 size of a static thing (metres), 13-14 its
+    front's direction, 15-19 traits (`video.traits`).
+    """
+    looks = statics.appearance
+    num_agents, num_statics = len(agents.primary_rgb), len(looks.primary_rgb)
+    table = np.zeros((1 + num_agents + num_statics, 15 + NUM_TRAITS), np.float32)
+    table[1 : 1 + num_agents, :10] = np.concatenate([agents.primary_rgb, agents.secondary_rgb, agents.pattern], axis=1)
+    table[1 + num_agents :, :10] = np.concatenate([looks.primary_rgb, looks.secondary_rgb, looks.pattern], axis=1)
+    table[1 + num_agents :, 10:13] = statics.size_lwh_m
+    table[1 + num_agents :, 13:15] = statics.world_from_thing[:, :2, 0]
+    ids = np.concatenate([np.arange(1 + num_agents), STATIC_INSTANCE_OFFSET + np.arange(num_statics)])
+    table[:, 15:] = instance_traits(ids, salt=salt)
+    table[0] = 0.0
+    return table
+
+
+def appearance_row(instance: np.ndarray, *, num_agents: int) -> np.ndarray:
+    """Return the row of `join_appearance` of each instance id."""
+    instance = instance.astype(np.int32)
+    return np.where(instance < STATIC_INSTANCE_OFFSET, instance, instance - STATIC_INSTANCE_OFFSET + num_agents + 1)
+
+
+def style_vector(lighting: Lighting) -> Float32[np.ndarray, " 13"]:
+    """Return the per-scene appearance code with the sun's direction."""
+    return np.concatenate([lighting.code(), lighting.sun_direction_world]).astype(np.float32)
+
+
+def view_rays(
+    world_from_cam: Float[Tensor, "B 4 4"], K: Float[Tensor, "B 3 3"], *, size_px: tuple[int, int]
+) -> Float[Tensor, "B H W 3"]:
+    """Return viewing directions in the world frame, with unit z in the camera frame (so point = depth * ray)."""
+    width, height = size_px
+    u = torch.arange(width, dtype=torch.float32) + 0.5
+    v = torch.arange(height, dtype=torch.float32) + 0.5
+    x = (u[None, :] - K[:, 0, 2, None]) / K[:, 0, 0, None]
+    y = (v[None, :] - K[:, 1, 2, None]) / K[:, 1, 1, None]
+    batch = len(K)
+    rays_cam = torch.stack(
+        [
+            x[:, None, :].expand(batch, height, width),
+            y[:, :, None].expand(batch, height, width),
+            torch.ones(batch, height, width),
+        ],
+        dim=-1,
+    )
+    return torch.einsum("bij,bhwj->bhwi", world_from_cam[:, :3, :3].float(), rays_cam)
+
+
+def surface_maps(
+    conditions: ConditionMaps, *, step: int, appearance: Float[Tensor, "R 20"], num_agents: int, lighting: Lighting
+) -> SurfaceMaps:
+    """Take one step of all views of `conditions` as tensors; views become the batch."""
+    _, _, height, width = conditions.material.shape
+    rays = view_rays(
+        torch.from_numpy(conditions.world_from_cam[:, step]),
+        torch.from_numpy(conditions.K).float(),
+        size_px=(width, height),
+    )
+    sun = torch.from_numpy(lighting.sun_direction_world).float()
+    return SurfaceMaps(
+        material=torch.from_numpy(conditions.material[:, step]).long(),
+        semantic=torch.from_numpy(conditions.semantic[:, step]).long(),
+        instance=torch.from_numpy(conditions.instance[:, step].astype(np.int64)),
+        row=torch.from_numpy(appearance_row(conditions.instance[:, step], num_agents=num_agents)).long(),
+        depth_m=torch.from_numpy(conditions.depth_m[:, step]),
+        normal_world=torch.from_numpy(conditions.normal_world[:, step]),
+        canonical=torch.from_numpy(conditions.canonical[:, step]),
+        point_world_m=torch.from_numpy(conditions.point_world_m[:, step]),
+        sun_visible=torch.from_numpy(conditions.sun_visible[:, step]).float(),
+        ray_world=torch.nn.functional.normalize(rays, dim=-1),
+        footprint_m=torch.from_numpy(conditions.depth_m[:, step] / np.float32(conditions.K[0, 0, 0])),
+        appearance=appearance,
+        sun_world=sun.expand(len(conditions.material), 3),
+    )
+
+
+def build_planes(maps: SurfaceMaps) -> Float[Tensor, "B C H W"]:
+    """Turn surface maps into the network's condition planes."""
+    material = maps.material
+    one_hot = torch.zeros(*material.shape, NUM_MATERIALS).scatter_(-1, material[..., None], 1.0)
+    appearance = maps.appearance[maps.row]
+    sky = material == int(Material.SKY)
+    wall = (material == WALL_MATERIALS[0]) | (material == WALL_MATERIALS[1])
+    inverse_depth = torch.where(sky, 0.0, 1.0 / maps.depth_m.clamp(min=0.5))
+    log_depth = torch.where(sky, 1.3, maps.depth_m.clamp(0.5, 300.0).log() / 4.4)
+
+    height = (maps.canonical[..., 1] * wall).clamp(0.0, 25.0) / 10.0
+    box = torch.where(wall[..., None], 0.0, maps.canonical.clamp(-0.75, 0.75)) * 2.0
+    ground = (maps.row == 0) & ~sky
+    slab_phase = ground[..., None].float() * torch.stack(
+        phases(maps.point_world_m[..., 0]) + phases(maps.point_world_m[..., 1]), dim=-1
+    )
+    bay_px = wall * appearance[..., 6] / maps.footprint_m.clamp(min=1e-3)
+    pattern = appearance[..., 6:10] * torch.where(wall[..., None], torch.tensor([0.25, 0.25, 1.0, 1.0]), torch.ones(4))
+    kind = torch.stack([(maps.semantic == code).float() for code in SEMANTIC_PLANES], dim=-1)
+    shade = (maps.normal_world * maps.sun_world[:, None, None, :]).sum(-1)
+    glow = (maps.ray_world * maps.sun_world[:, None, None, :]).sum(-1)
+    facing = -(maps.normal_world * maps.ray_world).sum(-1)
+    scalars = torch.stack(
+        [
+            inverse_depth * 2.0,
+            log_depth,
+            shade,
+            maps.sun_visible,
+            shade.clamp(min=0.0) * maps.sun_visible,
+            glow,
+            facing,
+            height,
+            (bay_px.clamp(0.5, 200.0).log2() / 6.0) * wall,
+            maps.footprint_m.clamp(0.005, 3.0).log2() / 6.0,
+            (maps.point_world_m[..., 2] / 5.0).clamp(-1.0, 5.0),
+            instance_edges(maps.row * 32 + material),
+        ],
+        dim=-1,
+    )
+    planes = torch.cat(
+        [
+            one_hot,
+            kind,
+            appearance[..., :6],
+            pattern,
+            appearance[..., 15:],
+            maps.normal_world,
+            maps.ray_world,
+            window_planes(maps),
+            box,
+            slab_phase,
+            scalars,
+        ],
+        dim=-1,
+    )
+    return planes.permute(0, 3, 1, 2)
+
+
+NUM_PLANES = NUM_MATERIALS + len(SEMANTIC_PLANES) + 6 + 4 + NUM_TRAITS + 3 + 3 + NUM_FACADE_PLANES + 3 + 4 + 12
+
+
+def window_planes(maps: SurfaceMaps) -> Float[Tensor, "B H W 11"]:
+    """Return the window grid and brick courses of walls (`video.traits.facade_planes`)."""
+    out = np.zeros((maps.material.numel(), NUM_FACADE_PLANES), np.float32)
+    facade_planes(
+        maps.material.reshape(-1).numpy(),
+        maps.row.reshape(-1).numpy(),
+        maps.instance.reshape(-1).numpy(),
+        maps.canonical.reshape(-1, 3).numpy(),
+        maps.normal_world.reshape(-1, 3).numpy(),
+        maps.point_world_m.reshape(-1, 3).numpy(),
+        maps.footprint_m.reshape(-1).numpy(),
+        maps.appearance.numpy(),
+        out,
+    )
+    return torch.from_numpy(out).view(*maps.material.shape, NUM_FACADE_PLANES)
+
+
+def phases(turns: Tensor) -> list[Tensor]:
+    """Return sine and cosine of a number of turns."""
+    angle = (turns - turns.floor()) * (2.0 * math.pi)
+    return [angle.sin(), angle.cos()]
+
+
+def instance_edges(code: Int[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
+    """Mark pixels whose right or lower neighbour shows something else."""
+    edge = torch.zeros(code.shape, dtype=torch.float32)
+    edge[:, :, :-1] = (code[:, :, 1:] != code[:, :, :-1]).float()
+    edge[:, :-1, :] = torch.maximum(edge[:, :-1, :], (code[:, 1:, :] != code[:, :-1, :]).float())
+    return edge

@@ -1,0 +1,83 @@
+"""Appearance codes below the level of an instance: traits of a thing, tones of a window.
+
+They are numbers in 0..1 hashed from (scene, instance) or (instance, bay, storey), so a lit window stays lit
+in every step and every camera. The preview shader and the learned network read the same codes; what a code
+looks like is the shader's rule, and the network's to learn.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Float32, Int
+from numba import njit
+
+from scenegen.types import Material, random_key
+from scenegen.video.backbones.preview_noise import hash_unit
+
+FACADE = int(Material.FACADE)
+WALL = int(Material.WALL)
+TRAIT_KEYS = (3, 9, 7, 17, 19)
+"""Skin of a wall, shop on the ground floor, face of a sign, tone of skin, tone of hair."""
+NUM_TRAITS = len(TRAIT_KEYS)
+SHOP_SHARE = 0.6
+NUM_FACADE_PLANES = 11
+
+
+def trait_salt(seed: int, scene_id: str) -> int:
+    """Return the number that makes the traits of one scene differ from another's."""
+    return random_key(seed, scene_id, "preview") % 1_000_003
+
+
+def instance_traits(instances: Int[np.ndarray, " N"], *, salt: int) -> Float32[np.ndarray, "N 5"]:
+    """Return the traits of image instance ids."""
+    return np.array([[hash_unit(int(i), key, salt) for key in TRAIT_KEYS] for i in instances], np.float32).reshape(
+        len(instances), NUM_TRAITS
+    )
+
+
+@njit(cache=True, nogil=True)
+def facade_planes(material, row, instance, canonical, normal, point, footprint_m, table, out):  # type: ignore[no-untyped-def]
+    """Fill the window-grid planes of walls; flat arrays of P pixels, `out` (P, NUM_FACADE_PLANES) zeroed.
+
+    Facade: inside the grid, phases of bay and storey, two tones of the window, shop, door, tone of the shop's
+    sign, phase of brick courses. Garden wall: phases and tones of its blocks.
+    `table` is `planes.join_appearance`.
+    """
+    turn = 2.0 * math.pi
+    for p in range(len(material)):
+        if material[p] == WALL:
+            along = point[p, 0] * normal[p, 1] - point[p, 1] * normal[p, 0]
+            course = math.floor(point[p, 2] * 2.5)
+            phase = along * 1.4 + 0.5 * (course % 2.0)
+            height = point[p, 2] * 2.5
+            out[p, 5] = hash_unit(int(math.floor(phase + 0.5)), int(course), instance[p])
+        elif material[p] == FACADE:
+            looks = table[row[p]]
+            bay_m, storey_m = max(0.8, looks[6]), max(1.5, looks[7])
+            u, h = canonical[p, 0], canonical[p, 1]
+            along_y = abs(normal[p, 0] * looks[13] + normal[p, 1] * looks[14]) > 0.7
+            length = looks[11] if along_y else looks[10]
+            bays = math.floor(max(0.0, length - 0.8) / bay_m)
+            floors = math.floor((looks[12] - 0.4) / storey_m)
+            phase = u / bay_m + 0.5 * bays
+            height = h / storey_m
+            storey = math.floor(height)
+            if 0.0 <= phase < bays and h <= floors * storey_m + 0.12:
+                bay = int(math.floor(phase))
+                is_shop = storey < 1.0 and looks[16] < SHOP_SHARE
+                level = -1 if is_shop else int(storey)
+                out[p, 0] = 1.0
+                out[p, 5] = hash_unit(bay, level, instance[p])
+                out[p, 6] = hash_unit(bay + 71, level, instance[p] + 13)
+                if is_shop:
+                    out[p, 7] = 1.0
+                    out[p, 8] = 1.0 if (bay + instance[p]) % 3 == 0 else 0.0
+                    out[p, 9] = hash_unit(bay // 3, 5, instance[p])
+            if looks[15] < 0.45:
+                out[p, 10] = math.sin(turn * 8.0 * h) * min(1.0, max(0.0, 1.6 - 10.0 * footprint_m[p]))
+        else:
+            continue
+        out[p, 1], out[p, 2] = math.sin(turn * phase), math.cos(turn * phase)
+        out[p, 3], out[p, 4] = math.sin(turn * height), math.cos(turn * height)
