@@ -54,7 +54,7 @@ class Area:
 
     kind: str
     polygon_world_m: Float64[np.ndarray, "N 2"]
-    holes_world_m: tuple[Float64[np.ndarray, "M 2"], ...] = ()
+    holes_world_m: tuple[Float64[np.ndarray, "_ 2"], ...] = ()
     height_m: float = 0.0
 
 

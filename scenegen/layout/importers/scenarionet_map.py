@@ -121,7 +121,7 @@ def _on_ground(points_m: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "N 3
 
 def _lanes_of(
     features: dict[str, Record],
-    polygons_m: dict[str, Float64[np.ndarray, "N 2"]],
+    polygons_m: dict[str, Float64[np.ndarray, "_ 2"]],
     origin_source_m: Float64[np.ndarray, "2"],
     *,
     has_limits: bool,
@@ -161,8 +161,8 @@ def _width_of(center_m: Float64[np.ndarray, "N 2"], polygon_m: Float64[np.ndarra
 
 def _drivable_areas(
     lanes: Sequence[Lane],
-    solid_m: Iterable[Float64[np.ndarray, "N 2"]],
-    outlines_m: Iterable[Float64[np.ndarray, "N 2"]],
+    solid_m: Iterable[Float64[np.ndarray, "_ 2"]],
+    outlines_m: Iterable[Float64[np.ndarray, "_ 2"]],
 ) -> tuple[Area, ...]:
     """Unite everything that can be driven on, and cut it to the neighbourhood of the lanes."""
     import shapely

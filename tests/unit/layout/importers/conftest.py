@@ -1,9 +1,8 @@
-"""Small foreign logs that the tests write themselves, and where the real ones are."""
+"""Small foreign logs that the tests write themselves."""
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -12,20 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[4]
 NUM_STEPS = 6
 START_NS = 315_000_000_000_000_000
 EGO_YAW_RAD = np.pi / 2
 EGO_START_CITY_M = np.array([1000.0, 500.0, 20.0])
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder with the real logs; skips where there is none."""
-    folder = Path(os.environ.get("SCENEGEN_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real logs at {folder}; set SCENEGEN_SHARED_DATA")
-    return folder
 
 
 def argoverse2_columns() -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
