@@ -41,15 +41,15 @@ def paint_ground(site: Site) -> UInt8[np.ndarray, "GX GY"]:
 
 
 def _paint_crossings(ground: UInt8[np.ndarray, "GX GY"], site: Site) -> None:
-    """Clear the lines under each crossing, then paint its stripes and the stop lines in front of it."""
+    """Clear lines and parking under each crossing, then paint its stripes and the stop lines in front of it."""
     layout, frame = site.layout, site.ground_frame
-    lines = (Material.MARKING_WHITE, Material.MARKING_YELLOW)
+    covered = (Material.MARKING_WHITE, Material.MARKING_YELLOW, Material.PARKING)
     for area in layout.road_map.areas_of("crossing"):
         region = region_of(area)
-        paint(ground, frame, region=region.buffer(0.3), value=Material.ASPHALT, only_on=lines)
+        paint(ground, frame, region=region.buffer(0.3), value=Material.ASPHALT, only_on=covered)
         stripes = stripes_region(area, lanes=layout.road_map.lanes)
         paint(ground, frame, region=stripes, value=Material.CROSSING, only_on=(Material.ASPHALT,))
-    bars = [bar for _, _, bar in stop_lines(layout)]
+    bars = [line.surface for line in stop_lines(layout) if not line.is_given]
     paint(ground, frame, region=shapely.union_all(bars), value=Material.MARKING_WHITE, only_on=(Material.ASPHALT,))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import shapely
 from jaxtyping import Float64
@@ -18,6 +20,21 @@ STOP_LINE_WIDTH_M = 0.4
 STOP_LINE_DISTANCE_M = 1.0
 STOP_LINE_APPROACH_M = 8.0
 """A lane gets a stop line only if at least this much of it leads up to the crossing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopLine:
+    """Where a lane stops in front of a crossing.
+
+    Attributes:
+        ends_world_m: right and left end, seen in driving direction.
+        surface: the painted bar.
+        is_given: whether the layout already has a line there, so that none needs painting.
+    """
+
+    ends_world_m: Float64[np.ndarray, "2 2"]
+    surface: BaseGeometry
+    is_given: bool
 
 
 def line_region(line: LaneLine) -> BaseGeometry:
@@ -70,12 +87,12 @@ def walk_axis(
     return centre, edges[long] / lengths[long], float(lengths[long]), float(lengths[short])
 
 
-def stop_lines(layout: Layout) -> list[tuple[Lane, Float64[np.ndarray, "2 2"], BaseGeometry]]:
-    """Return (lane, (right end, left end) of the line, painted surface) for every lane that meets a crossing."""
+def stop_lines(layout: Layout) -> list[StopLine]:
+    """Return where every lane that meets a crossing has to stop."""
     crossings = [region_of(area) for area in layout.road_map.areas_of("crossing")]
     found = []
     for lane in layout.road_map.lanes:
-        if lane.kind not in ("vehicle", "bus") or lane.is_intersection:
+        if lane.kind not in ("vehicle", "bus") or lane.is_intersection or len(lane.centerline_world_m) < 2:
             continue
         axis = shapely.LineString(lane.centerline_world_m[:, :2])
         for crossing in crossings:
@@ -83,16 +100,26 @@ def stop_lines(layout: Layout) -> list[tuple[Lane, Float64[np.ndarray, "2 2"], B
             if common.is_empty:
                 continue
             entry_m = min(axis.project(shapely.Point(point)) for point in shapely.get_coordinates(common))
-            stop_m = entry_m - STOP_LINE_DISTANCE_M - STOP_LINE_WIDTH_M / 2
-            if stop_m < STOP_LINE_APPROACH_M:
-                continue
-            here = shapely.get_coordinates(axis.interpolate(stop_m))[0]
-            ahead = shapely.get_coordinates(axis.interpolate(stop_m + 0.5))[0] - here
-            ahead /= max(float(np.linalg.norm(ahead)), 1e-9)
-            left = np.array([-ahead[1], ahead[0]]) * (lane.width_m / 2 - 0.1)
-            ends = np.stack([here - left, here + left])
-            found.append((lane, ends, shapely.LineString(ends).buffer(STOP_LINE_WIDTH_M / 2, cap_style="flat")))
+            if entry_m >= STOP_LINE_APPROACH_M:
+                approach = ops.substring(axis, entry_m - STOP_LINE_APPROACH_M, entry_m)
+                found.append(_stop_line(lane, approach, layout.road_map.lane_lines))
     return found
+
+
+def _stop_line(lane: Lane, approach: BaseGeometry, lines: tuple[LaneLine, ...]) -> StopLine:
+    """Return the stop line at the end of an approach; the layout's own painted line across it counts as one."""
+    given = any(approach.crosses(shapely.LineString(line.points_world_m[:, :2])) for line in lines)
+    stop_m = approach.length - STOP_LINE_DISTANCE_M - STOP_LINE_WIDTH_M / 2
+    here = shapely.get_coordinates(approach.interpolate(stop_m))[0]
+    ahead = shapely.get_coordinates(approach.interpolate(stop_m + 0.5))[0] - here
+    ahead /= max(float(np.linalg.norm(ahead)), 1e-9)
+    left = np.array([-ahead[1], ahead[0]]) * (lane.width_m / 2 - 0.1)
+    ends = np.stack([here - left, here + left])
+    return StopLine(
+        ends_world_m=ends,
+        surface=shapely.LineString(ends).buffer(STOP_LINE_WIDTH_M / 2, cap_style="flat"),
+        is_given=given,
+    )
 
 
 def _ribbon(axis: BaseGeometry, width_m: float) -> BaseGeometry:

@@ -23,6 +23,8 @@ EGO_HALF_WIDTH_M = 1.1
 EGO_REAR_M, EGO_FRONT_M = 1.2, 4.2
 EGO_HEIGHT_M = 2.0
 SWEPT_MARGIN_CELLS = 1
+COVERED_WITHIN_M, COVERED_SHARE = 0.5, 0.3
+"""A lane adds to the drivable areas only if more than this share lies farther than this outside of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +89,9 @@ def survey_site(layout: Layout, *, sidewalk_width_m: float) -> Site:
     extents = shapely.box(x, y, x + VOXEL_M * grid.shape[0], y + VOXEL_M * grid.shape[1])
 
     lawn = _union_of(layout.road_map.areas_of("grass"), extents)
-    lanes = _lane_surface(layout, extents, kinds=("vehicle", "bike", "bus"))
-    parking = _union_of(layout.road_map.areas_of("parking"), extents).difference(lanes)
-    drivable = _union_of(layout.road_map.areas_of("drivable"), extents).difference(lawn).union(lanes)
+    given = _union_of(layout.road_map.areas_of("drivable"), extents).difference(lawn)
+    drivable = given.union(_lane_surface(layout, extents, kinds=("vehicle", "bike", "bus"), unless_in=given))
+    parking = _union_of(layout.road_map.areas_of("parking"), extents).difference(drivable)
     if drivable.is_empty:
         raise WorldError(
             "lanes or drivable areas within 75 m of the ego path", found="none", where=f"layout {layout.layout_id!r}"
@@ -140,7 +142,10 @@ def _union_of(areas: tuple[Area, ...], extents: BaseGeometry) -> BaseGeometry:
     return shapely.union_all([region_of(area).intersection(extents) for area in areas])
 
 
-def _lane_surface(layout: Layout, extents: BaseGeometry, *, kinds: tuple[str, ...]) -> BaseGeometry:
+def _lane_surface(
+    layout: Layout, extents: BaseGeometry, *, kinds: tuple[str, ...], unless_in: BaseGeometry
+) -> BaseGeometry:
+    """Return the union of the lanes of some kinds, leaving out lanes that lie mostly in a region given already."""
     surfaces = [
         shapely.LineString(_at_least_two(lane.centerline_world_m[:, :2])).buffer(
             lane.width_m / 2, cap_style="flat", join_style="round"
@@ -148,6 +153,8 @@ def _lane_surface(layout: Layout, extents: BaseGeometry, *, kinds: tuple[str, ..
         for lane in layout.road_map.lanes
         if lane.kind in kinds
     ]
+    known = unless_in.buffer(COVERED_WITHIN_M)
+    surfaces = [s for s in surfaces if s.intersects(extents) and s.difference(known).area > COVERED_SHARE * s.area]
     # closing slits of a few centimetres between neighbouring lanes
     united = shapely.union_all(surfaces).buffer(0.15, join_style="mitre").buffer(-0.15, join_style="mitre")
     return united.intersection(extents)
@@ -158,7 +165,7 @@ def _sidewalk_region(
 ) -> BaseGeometry:
     """Return the sidewalks of the layout, or, where it has none, a band grown around the roadway."""
     given = shapely.union_all(
-        [_union_of(layout.road_map.areas_of("sidewalk"), extents), _lane_surface(layout, extents, kinds=("walk",))]
+        [_union_of(layout.road_map.areas_of("sidewalk"), extents), _lane_surface(layout, extents, kinds=("walk",), unless_in=roadway)]
     )
     if not given.is_empty:
         return given.difference(roadway)

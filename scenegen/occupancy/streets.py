@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -91,6 +91,8 @@ def build_frontage(
         length = int(generator.uniform(*BLOCK_M) / STEP_M)
         stop = min(start + length, len(frontage))
         style = ZONES[int(generator.choice(len(ZONES), p=district.zone_weights))]
+        if style is not None and offset_m > 0.0:
+            style = replace(style, paved_front=False)
         if style is None:
             plant_park(draft, frontage, start, stop, district, generator)
         else:
@@ -233,8 +235,8 @@ def add_signals(draft: WorldDraft, generator: np.random.Generator) -> None:
     if not has_signals:
         return
     boundary = draft.site.roadway.boundary
-    for _, ends, _ in stop_lines(draft.site.layout):
-        right_end, left_end = ends
+    for line in stop_lines(draft.site.layout):
+        right_end, left_end = line.ends_world_m
         rightwards = (right_end - left_end) / max(float(np.linalg.norm(right_end - left_end)), 1e-9)
         reach = shapely.LineString([right_end - 0.2 * rightwards, right_end + 6.0 * rightwards]).intersection(boundary)
         if reach.is_empty:

@@ -28,66 +28,88 @@ def mark_rays(
         stride_px: one ray per this many pixels, across and down, through pixel centres.
     """
     num_views, height, width = depth_m.shape
-    start, direction = np.empty(3), np.empty(3)
     for view in range(num_views):
         pose, inverse = ego_from_cam[view], K_inverse[view]
+        start_x = (pose[0, 3] - origin_m[0]) / voxel_m
+        start_y = (pose[1, 3] - origin_m[1]) / voxel_m
+        start_z = (pose[2, 3] - origin_m[2]) / voxel_m
         for row in range(stride_px // 2, height, stride_px):
             for column in range(stride_px // 2, width, stride_px):
                 u, v = column + 0.5, row + 0.5
                 x = inverse[0, 0] * u + inverse[0, 1] * v + inverse[0, 2]
                 y = inverse[1, 0] * u + inverse[1, 1] * v + inverse[1, 2]
                 # the ray's parameter is z-depth: its direction has z = 1 in the camera frame
-                for axis in range(3):
-                    start[axis] = (pose[axis, 3] - origin_m[axis]) / voxel_m
-                    direction[axis] = (pose[axis, 0] * x + pose[axis, 1] * y + pose[axis, 2]) / voxel_m
+                way_x = (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]) / voxel_m
+                way_y = (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]) / voxel_m
+                way_z = (pose[2, 0] * x + pose[2, 1] * y + pose[2, 2]) / voxel_m
                 reach = depth_m[view, row, column] + INTO_SURFACE_M / np.sqrt(x * x + y * y + 1.0)
-                _mark_ray(mask, start, direction, reach)
+                _mark_ray(mask, start_x, start_y, start_z, way_x, way_y, way_z, reach)
 
 
 @compiled
 def _mark_ray(
     mask: Bool[np.ndarray, "X Y Z"],
-    start: Float64[np.ndarray, "3"],
-    direction: Float64[np.ndarray, "3"],
+    start_x: float,
+    start_y: float,
+    start_z: float,
+    way_x: float,
+    way_y: float,
+    way_z: float,
     reach: float,
 ) -> None:
     """Walk one ray, in voxel units, from parameter 0 to `reach`.
 
     Source: Amanatides and Woo, A Fast Voxel Traversal Algorithm for Ray Tracing, 1987.
     """
-    enter, leave = 0.0, reach
-    for axis in range(3):
-        if abs(direction[axis]) < 1e-12:
-            if not 0.0 <= start[axis] < mask.shape[axis]:
-                return
-            continue
-        a = -start[axis] / direction[axis]
-        b = (mask.shape[axis] - start[axis]) / direction[axis]
-        enter, leave = max(enter, min(a, b)), min(leave, max(a, b))
+    size_x, size_y, size_z = mask.shape
+    enter, leave = _clip(start_x, way_x, size_x, 0.0, reach)
+    enter, leave = _clip(start_y, way_y, size_y, enter, leave)
+    enter, leave = _clip(start_z, way_z, size_z, enter, leave)
     if enter >= leave:
         return
-    cell, step = np.empty(3, np.int64), np.empty(3, np.int64)
-    following, pace = np.empty(3), np.empty(3)
-    for axis in range(3):
-        at = start[axis] + (enter + 1e-9) * direction[axis]
-        cell[axis] = min(max(int(np.floor(at)), 0), mask.shape[axis] - 1)
-        step[axis] = 1 if direction[axis] > 0 else -1
-        if abs(direction[axis]) < 1e-12:
-            following[axis], pace[axis] = np.inf, np.inf
-            continue
-        border = cell[axis] + (1 if step[axis] > 0 else 0)
-        following[axis] = (border - start[axis]) / direction[axis]
-        pace[axis] = abs(1.0 / direction[axis])
+    i, step_i, next_x, pace_x = _begin(start_x, way_x, size_x, enter)
+    j, step_j, next_y, pace_y = _begin(start_y, way_y, size_y, enter)
+    k, step_k, next_z, pace_z = _begin(start_z, way_z, size_z, enter)
     while True:
-        mask[cell[0], cell[1], cell[2]] = True
-        axis = 0
-        if following[1] < following[axis]:
-            axis = 1
-        if following[2] < following[axis]:
-            axis = 2
-        if following[axis] > leave:
-            return
-        cell[axis] += step[axis]
-        if not 0 <= cell[axis] < mask.shape[axis]:
-            return
-        following[axis] += pace[axis]
+        mask[i, j, k] = True
+        if next_x <= next_y and next_x <= next_z:
+            if next_x > leave:
+                return
+            i += step_i
+            next_x += pace_x
+            if i < 0 or i >= size_x:
+                return
+        elif next_y <= next_z:
+            if next_y > leave:
+                return
+            j += step_j
+            next_y += pace_y
+            if j < 0 or j >= size_y:
+                return
+        else:
+            if next_z > leave:
+                return
+            k += step_k
+            next_z += pace_z
+            if k < 0 or k >= size_z:
+                return
+
+
+@compiled
+def _clip(start: float, way: float, size: int, enter: float, leave: float) -> tuple[float, float]:
+    """Shorten a ray's parameter range to one axis of the grid; an empty range means that it misses."""
+    if abs(way) < 1e-12:
+        return (enter, leave) if 0.0 <= start < size else (1.0, 0.0)
+    a, b = -start / way, (size - start) / way
+    return max(enter, min(a, b)), min(leave, max(a, b))
+
+
+@compiled
+def _begin(start: float, way: float, size: int, enter: float) -> tuple[int, int, float, float]:
+    """Return (first cell, step, parameter of the next border, parameter between borders) along one axis."""
+    cell = min(max(int(np.floor(start + (enter + 1e-9) * way)), 0), size - 1)
+    step = 1 if way > 0.0 else -1
+    if abs(way) < 1e-12:
+        return cell, step, np.inf, np.inf
+    border = cell + (1 if step > 0 else 0)
+    return cell, step, (border - start) / way, abs(1.0 / way)

@@ -146,6 +146,7 @@ def _cut_static(
     """Fill ground and static voxels, column by column; any rigid ego pose."""
     size_x, size_y, size_z = semantics.shape
     m = world_from_ego
+    is_upright = m[2, 0] == 0.0 and m[2, 1] == 0.0
     for i in range(size_x):
         ex = origin_ego_m[0] + (i + 0.5) * voxel_m
         for j in range(size_y):
@@ -170,8 +171,11 @@ def _cut_static(
                 wj = int(np.floor((wy - origin_world_m[1]) / world_voxel_m))
                 # voxel centres lie exactly on levels of the world's grid: take the level above
                 wk = int(np.floor((wz - origin_world_m[2] + 1e-6) / world_voxel_m))
-                if 0 <= wi < column_instance.shape[0] and 0 <= wj < column_instance.shape[1]:
-                    if column_instance[wi, wj] != 0 and 0 <= wk < world_semantics.shape[2]:
-                        if world_semantics[wi, wj, wk] != 17:  # FREE
-                            semantics[i, j, k] = world_semantics[wi, wj, wk]
-                            instance[i, j, k] = 0x8000 + column_instance[wi, wj]  # STATIC_INSTANCE_OFFSET
+                in_grid = 0 <= wi < column_instance.shape[0] and 0 <= wj < column_instance.shape[1]
+                if not in_grid or column_instance[wi, wj] == 0:
+                    if is_upright:
+                        break  # all voxels of this column lie over the same empty column of the world
+                    continue
+                if 0 <= wk < world_semantics.shape[2] and world_semantics[wi, wj, wk] != 17:  # FREE
+                    semantics[i, j, k] = world_semantics[wi, wj, wk]
+                    instance[i, j, k] = 0x8000 + column_instance[wi, wj]  # STATIC_INSTANCE_OFFSET
