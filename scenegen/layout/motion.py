@@ -19,6 +19,8 @@ EGO_CENTER_FROM_AXLE_M = 1.4
 """The middle of the ego vehicle lies this far ahead of its rear axle."""
 ACCELERATION_MPS2 = 1.8
 BRAKING_MPS2 = 2.5
+GENTLE_BRAKING_MPS2 = 1.5
+"""For curves and slower zones, which are seen from afar."""
 HARDEST_BRAKING_MPS2 = 4.5
 """A stop that would need more than this is not made: the agent was already too close when it began."""
 LATERAL_MPS2 = 2.2
@@ -64,14 +66,18 @@ def drive(
     start_m: float,
     cruise_mps: float,
     stops: Sequence[Stop] = (),
+    speeds: Sequence[tuple[float, float]] = (),
     start_mps: float | None = None,
 ) -> Travel:
     """Drive along a path at a wished speed, slowing for curves and halting at stops.
 
     The speed is limited by the curvature ahead (`LATERAL_MPS2`) and changes at comfortable rates. A stop is made if
     it can be made with at most `HARDEST_BRAKING_MPS2` when it begins; otherwise the agent passes.
+
+    Args:
+        speeds: (from_m, speed_mps) pairs: from that distance on, that speed is wished instead of `cruise_mps`.
     """
-    limit_mps = _curve_limit(path, cruise_mps)
+    limit_mps = _speed_limit(path, cruise_mps, speeds)
     grid_m = float(path.s_m[1] - path.s_m[0])
     last = len(limit_mps) - 1
     step_s = 1.0 / SUBSTEPS_HZ
@@ -103,14 +109,14 @@ def _limit_at(limit_mps: list[float], idx: float) -> float:
     return limit_mps[int(min(max(idx, 0), len(limit_mps) - 1))]
 
 
-def _curve_limit(path: Path, cruise_mps: float) -> list[float]:
+def _speed_limit(path: Path, cruise_mps: float, speeds: Sequence[tuple[float, float]]) -> list[float]:
     """Return the highest speed at every sample of the path that still lets the agent slow for what follows."""
-    limit = np.minimum(cruise_mps, np.sqrt(LATERAL_MPS2 / np.maximum(path.curvature(), 1e-6)))
-    if limit.min() >= cruise_mps:
-        return [cruise_mps] * len(limit)
-    square = limit**2
-    ramp = 2.0 * 1.5 * path.s_m
-    ahead = np.minimum.accumulate((square + ramp)[::-1])[::-1] - ramp
+    wished_mps = np.full(len(path.s_m), cruise_mps)
+    for from_m, speed_mps in speeds:
+        wished_mps[path.s_m >= from_m] = speed_mps
+    limit = np.minimum(wished_mps, np.sqrt(LATERAL_MPS2 / np.maximum(path.curvature(), 1e-6)))
+    ramp = 2.0 * GENTLE_BRAKING_MPS2 * path.s_m
+    ahead = np.minimum.accumulate((limit**2 + ramp)[::-1])[::-1] - ramp
     return [float(v) for v in np.sqrt(ahead)]
 
 

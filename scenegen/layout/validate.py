@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float64
 
@@ -13,6 +16,7 @@ from scenegen.types.layout import (
     LINE_KINDS,
     PROP_KINDS,
     AgentTrack,
+    Area,
     Layout,
 )
 from scenegen.types.taxonomy import AgentCategory
@@ -34,10 +38,21 @@ TOP_SPEED_MPS: dict[AgentCategory, float] = {
 """Faster than this is a typing error, not traffic. Recorded tracks jitter; the limits leave room for it."""
 FASTEST_EGO_MPS = 70.0
 LARGEST_SIZE_M = 40.0
+ROAD_KINDS = ("drivable", "parking", "crossing")
 OFF_ROAD_SLACK_M = 2.0
 """The ego may cut a corner of the drivable area by this much."""
 OFF_ROAD_SHARE = 0.05
 """Maps of real logs have gaps: this share of the ego's steps may lie off the mapped road."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that does not make sense. `subject` is an agent's id, `ego`, or empty for the map."""
+
+    subject: str
+    expected: str
+    found: str
+    fix: str = ""
 
 
 def validate_layout(layout: Layout) -> None:
@@ -46,16 +61,36 @@ def validate_layout(layout: Layout) -> None:
     Raises:
         LayoutError: the first thing that does not make sense, with agent, time and limit.
     """
-    _check_kinds(layout)
+    problem = find_problem(layout)
+    if problem is None:
+        return
+    who = f": {problem.subject}" if problem.subject in ("", "ego") else f": agent {problem.subject!r}"
+    where = layout.layout_id + (who if problem.subject else "")
+    raise LayoutError(problem.expected, found=problem.found, where=where, fix=problem.fix)
+
+
+def find_problem(layout: Layout) -> Problem | None:
+    """Return the first thing of a layout that does not make sense, or None."""
+    return next(_problems(layout), None)
+
+
+def _problems(layout: Layout) -> Iterator[Problem]:
+    yield from _wrong_map(layout)
     buildings = [area.polygon_world_m for area in layout.road_map.areas_of("building")]
+    rate_hz = layout.timeline.rate_hz
     for agent in layout.agents:
-        _check_size(agent, layout)
-        _check_speed(agent, layout)
-        _check_outside(agent, buildings, layout)
-    _check_ego(layout)
+        if agent.size_lwh_m.max() > LARGEST_SIZE_M:
+            yield Problem(
+                subject=agent.agent_id,
+                expected=f"a size of at most {LARGEST_SIZE_M:g} m",
+                found=f"{agent.size_lwh_m.tolist()}",
+            )
+        yield from _too_fast(agent, rate_hz)
+        yield from _inside_building(agent, buildings, rate_hz)
+    yield from _wrong_ego(layout)
 
 
-def _check_kinds(layout: Layout) -> None:
+def _wrong_map(layout: Layout) -> Iterator[Problem]:
     road_map = layout.road_map
     for what, kind, known in (
         *(("lane kind", lane.kind, LANE_KINDS) for lane in road_map.lanes),
@@ -65,7 +100,7 @@ def _check_kinds(layout: Layout) -> None:
         *(("prop kind", prop.kind, PROP_KINDS) for prop in road_map.props),
     ):
         if kind not in known:
-            raise LayoutError(f"a {what} out of {', '.join(known)}", found=repr(kind), where=layout.layout_id)
+            yield Problem(subject="", expected=f"a {what} out of {', '.join(known)}", found=repr(kind))
     for name, arrays in (
         ("lanes", [lane.centerline_world_m for lane in road_map.lanes]),
         ("lane_lines", [line.points_world_m for line in road_map.lane_lines]),
@@ -74,84 +109,75 @@ def _check_kinds(layout: Layout) -> None:
     ):
         for idx, array in enumerate(arrays):
             if not np.isfinite(array).all():
-                raise LayoutError("finite coordinates", found="NaN or infinity", where=f"{layout.layout_id}: {name}[{idx}]")
+                yield Problem(subject="", expected="finite coordinates", found=f"NaN or infinity in {name}[{idx}]")
 
 
-def _check_size(agent: AgentTrack, layout: Layout) -> None:
-    if agent.size_lwh_m.max() > LARGEST_SIZE_M:
-        raise LayoutError(
-            f"a size of at most {LARGEST_SIZE_M:g} m",
-            found=f"{agent.size_lwh_m.tolist()}",
-            where=f"{layout.layout_id}: agent {agent.agent_id!r}",
-        )
-
-
-def _check_speed(agent: AgentTrack, layout: Layout) -> None:
+def _too_fast(agent: AgentTrack, rate_hz: float) -> Iterator[Problem]:
     """Compare the speed that is stated, and the one the positions imply over half a second, to the limit."""
     limit_mps = TOP_SPEED_MPS[agent.category]
     stated_mps = np.linalg.norm(agent.velocity_world_mps, axis=1) * agent.valid
-    over = max(1, round(0.5 * layout.timeline.rate_hz))
+    over = max(1, round(0.5 * rate_hz))
     moved_m = np.linalg.norm(agent.center_world_m[over:, :2] - agent.center_world_m[:-over, :2], axis=1)
-    seen = agent.valid[over:] & agent.valid[:-over]
-    implied_mps = moved_m * seen * (layout.timeline.rate_hz / over)
+    implied_mps = moved_m * (agent.valid[over:] & agent.valid[:-over]) * (rate_hz / over)
     for what, speed_mps in (("velocity", stated_mps), ("positions", implied_mps)):
         if len(speed_mps) and speed_mps.max() > limit_mps:
             step = int(np.argmax(speed_mps))
-            raise LayoutError(
-                f"at most {limit_mps:g} m/s for a {agent.category.label}",
-                found=f"{speed_mps[step]:.1f} m/s by its {what} at {step / layout.timeline.rate_hz:.2f} s",
-                where=f"{layout.layout_id}: agent {agent.agent_id!r}",
-                fix="check the positions and times of this agent",
+            yield Problem(
+                subject=agent.agent_id,
+                expected=f"at most {limit_mps:g} m/s for a {agent.category.label}",
+                found=f"{speed_mps[step]:.1f} m/s by its {what} at {step / rate_hz:.2f} s",
+                fix="check the positions, times and speeds of this agent",
             )
 
 
-def _check_outside(agent: AgentTrack, buildings_m: list[Float64[np.ndarray, "N 2"]], layout: Layout) -> None:
+def _inside_building(
+    agent: AgentTrack, buildings_m: list[Float64[np.ndarray, "N 2"]], rate_hz: float
+) -> Iterator[Problem]:
     points_m = agent.center_world_m[:, :2]
     for idx, outline_m in enumerate(buildings_m):
         inside = points_in_polygon(points_m, outline_m) & agent.valid
         if inside.any():
             step = int(np.argmax(inside))
-            raise LayoutError(
-                "agents outside of buildings",
-                found=f"{points_m[step].round(2).tolist()} inside building {idx} at {step / layout.timeline.rate_hz:.2f} s",
-                where=f"{layout.layout_id}: agent {agent.agent_id!r}",
+            yield Problem(
+                subject=agent.agent_id,
+                expected="agents outside of buildings",
+                found=f"{points_m[step].round(2).tolist()} inside building {idx} at {step / rate_hz:.2f} s",
                 fix="move the agent or the building",
             )
 
 
-def _check_ego(layout: Layout) -> None:
+def _wrong_ego(layout: Layout) -> Iterator[Problem]:
     """Check the ego's speed and that it keeps to the drivable areas, where the layout has any."""
     rate_hz = layout.timeline.rate_hz
     points_m = layout.ego.position_world_m[:, :2]
     speed_mps = np.linalg.norm(np.diff(points_m, axis=0), axis=1) * rate_hz
     if len(speed_mps) and speed_mps.max() > FASTEST_EGO_MPS:
         step = int(np.argmax(speed_mps))
-        raise LayoutError(
-            f"an ego speed of at most {FASTEST_EGO_MPS:g} m/s",
+        yield Problem(
+            subject="ego",
+            expected=f"an ego speed of at most {FASTEST_EGO_MPS:g} m/s",
             found=f"{speed_mps[step]:.1f} m/s at {step / rate_hz:.2f} s",
-            where=f"{layout.layout_id}: ego",
         )
-    roads = [area for kind in ("drivable", "parking", "crossing") for area in layout.road_map.areas_of(kind)]
     if not layout.road_map.areas_of("drivable"):
         return
-    off_road = _off_road(points_m, [area.polygon_world_m for area in roads])
+    off_road = _off_road(points_m, [a for kind in ROAD_KINDS for a in layout.road_map.areas_of(kind)])
     if off_road.mean() > OFF_ROAD_SHARE:
         step = int(np.argmax(off_road))
-        raise LayoutError(
-            "the ego on drivable areas",
+        yield Problem(
+            subject="ego",
+            expected="the ego on drivable areas",
             found=f"{off_road.mean():.0%} of its way off them, first {points_m[step].round(2).tolist()} "
             f"at {step / rate_hz:.2f} s",
-            where=f"{layout.layout_id}: ego",
             fix="move its route onto a road, or add a drivable area",
         )
 
 
-def _off_road(
-    points_m: Float64[np.ndarray, "T 2"], outlines_m: list[Float64[np.ndarray, "N 2"]]
-) -> Bool[np.ndarray, " T"]:
+def _off_road(points_m: Float64[np.ndarray, "T 2"], areas: list[Area]) -> Bool[np.ndarray, " T"]:
     from shapely import Polygon, distance, points, union_all
 
-    road = union_all([Polygon(outline).buffer(0.0) for outline in outlines_m if len(outline) >= 3])
+    road = union_all(
+        [Polygon(a.polygon_world_m, a.holes_world_m).buffer(0.0) for a in areas if len(a.polygon_world_m) >= 3]
+    )
     return np.asarray(distance(points(points_m), road) > OFF_ROAD_SLACK_M)
 
 
