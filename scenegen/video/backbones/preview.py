@@ -83,7 +83,8 @@ def _gather_looks(scene: SceneContext) -> Float64[np.ndarray, "N 15"]:
     look = statics.appearance
     axis = statics.world_from_thing[:, :2, 0]
     of_statics = (look.primary_rgb, look.secondary_rgb, look.pattern, statics.size_lwh_m, axis)
-    return np.concatenate([np.concatenate(of_agents, axis=1), np.concatenate(of_statics, axis=1)]).astype(np.float64)
+    table = np.concatenate([np.concatenate(of_agents, axis=1), np.concatenate(of_statics, axis=1)])
+    return np.ascontiguousarray(table, np.float64)
 
 
 def _headlamps(world_from_cam: Float64[np.ndarray, "V T 4 4"]) -> Float64[np.ndarray, "T 5"]:

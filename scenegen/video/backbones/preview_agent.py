@@ -6,7 +6,7 @@ An agent's canonical coordinate is its place in its own box, -0.5..0.5: x forwar
 from __future__ import annotations
 
 from scenegen.types import Material, Semantic
-from scenegen.video.backbones.preview_noise import Rgb, band, compiled, hash_unit, inlined, mix, noise3, pulse, scale
+from scenegen.video.backbones.preview_noise import Rgb, band, hash_unit, inlined, mix, noise3, pulse, scale
 from scenegen.video.backbones.preview_sky import LightState
 from scenegen.video.backbones.preview_surface import BLACK, Spot, Surface
 
@@ -37,7 +37,7 @@ def car_body(spot: Spot, light: LightState) -> Surface:
     cx, cy, cz = spot.canonical
     px = spot.across / CAR_LENGTH_M
     pz = spot.pixel / 1.6
-    rgb = spot.primary
+    rgb = scale(spot.primary, 0.88)
     gloss = 0.16
     side = abs(cy) > 0.40 and abs(cx) < 0.44
     if side and cz > -0.33 and cz < 0.12:

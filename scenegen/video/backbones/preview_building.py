@@ -211,5 +211,5 @@ def standing(spot: Spot, light: LightState) -> Surface:
         rgb = scale(mix(spot.secondary, (0.105, 0.075, 0.052), 0.5), 0.7 + 0.6 * ridge * fade(spot.pixel, 0.12))
         return Surface(rgb, 0.0, BLACK, spot.normal)
     if spot.instance < STATIC_INSTANCE_OFFSET:
-        return Surface((0.19, 0.19, 0.20), 0.20, BLACK, spot.normal)
+        return Surface((0.24, 0.24, 0.25), 0.20, BLACK, spot.normal)
     return Surface(mix(spot.primary, (0.13, 0.135, 0.14), 0.75), 0.10, BLACK, spot.normal)

@@ -67,7 +67,7 @@ def build_light_state(lighting: Lighting, *, seed: int, scene_id: str) -> LightS
 
     ambient = _mix((0.31, 0.40, 0.56), (0.64, 0.66, 0.70), overcast)
     ambient = _mix(ambient, (0.52, 0.47, 0.56), dusk)
-    ambient = _mix(_times(ambient, 1.0 - 0.30 * dusk - 0.22 * rain), (0.030, 0.034, 0.052), dark)
+    ambient = _mix(_times(ambient, 1.0 - 0.30 * dusk - 0.22 * rain), (0.037, 0.041, 0.060), dark)
     bounce = _times(_plus(_times(sun_rgb, max(z, 0.0)), ambient), 0.24)
     bounce = (bounce[0], bounce[1] * 0.95, bounce[2] * 0.85)
     cloud = _mix(_mix((0.98, 0.98, 1.0), (1.0, 0.62, 0.46), dusk), _times(grey, 1.25), overcast * overcast)
@@ -82,7 +82,7 @@ def build_light_state(lighting: Lighting, *, seed: int, scene_id: str) -> LightS
         cloud_rgb=cloud,
         glow_rgb=_times(sun_tint, lighting.sun, 1.0 - 0.5 * overcast),
         cloud_cover=0.25 + 0.35 * lighting.variation[1] + 0.4 * overcast,
-        haze_per_m=1.0 / 900.0 + fog * fog / 34.0 + rain / 420.0,
+        haze_per_m=1.0 / 900.0 + fog * fog / 46.0 + rain / 420.0,
         wet=rain,
         night=night,
         overcast=overcast,

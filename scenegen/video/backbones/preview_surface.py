@@ -127,7 +127,7 @@ def ground(spot: Spot, light: LightState) -> Surface:
     """Colour whatever lies on the ground; rain darkens it and makes the road a mirror in puddles."""
     material = spot.material
     porous = 0.0
-    if material == MARKING_WHITE or material == CROSSING:
+    if material in (MARKING_WHITE, CROSSING):
         rgb = paint(spot, light, (0.72, 0.72, 0.70))
     elif material == MARKING_YELLOW:
         rgb = paint(spot, light, (0.78, 0.50, 0.06))

@@ -180,8 +180,7 @@ NIGHT = replace(DAY, sun=0.06, night=1.0, warmth=0.5)
 
 
 def build_scene(lighting: Lighting, *, seed: int = 3) -> SceneContext:
-    rng = np.random.default_rng(5)
-    walls = [(0.3, 0.3, 0.3), (0.5, 0.22, 0.15), (0.62, 0.55, 0.42), (0.5, 0.5, 0.5), (0.4, 0.2, 0.14), (0.6, 0.6, 0.62)]
+    walls = [(0.1, 0.1, 0.1), (0.5, 0.22, 0.15), (0.62, 0.55, 0.42), (0.5, 0.5, 0.5), (0.4, 0.2, 0.14), (0.6, 0.6, 0.6)]
     primary = np.array([*walls, (0.08, 0.2, 0.05), (0.3, 0.3, 0.3), (0.3, 0.3, 0.3)], np.float32)
     pattern = np.tile(np.array([3.0, 3.2, 0.45, 0.55], np.float32), (9, 1))
     pattern[2], pattern[5] = (2.4, 3.0, 0.6, 0.6), (3.4, 3.4, 0.8, 0.5)
@@ -201,7 +200,7 @@ def build_scene(lighting: Lighting, *, seed: int = 3) -> SceneContext:
         [(0.5, 0.03, 0.03), (0.6, 0.6, 0.62), (0.03, 0.1, 0.4), (0.1, 0.3, 0.5), (0.6, 0.45, 0.1)], np.float32
     )
     agents = AppearanceTable(
-        primary_rgb=colors, secondary_rgb=(colors * 0.3).astype(np.float32), pattern=rng.random((5, 4)).astype(np.float32)
+        primary_rgb=colors, secondary_rgb=(colors * 0.3).astype(np.float32), pattern=np.full((5, 4), 0.5, np.float32)
     )
     return SceneContext(
         scene_id="street", seed=seed, rate_hz=12.0, statics=statics, agents=agents, lighting=lighting
