@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -99,6 +100,8 @@ def is_on_cluster() -> bool:
 @contextmanager
 def ray_session(config: GenerateConfig) -> Iterator[None]:
     """Join the running cluster, or start one on this machine alone: loopback, token, no dashboard."""
+    if not is_on_cluster():
+        _protect_own_cluster()
     import ray
 
     if ray.is_initialized():
@@ -107,10 +110,6 @@ def ray_session(config: GenerateConfig) -> Iterator[None]:
     if is_on_cluster():
         ray.init(log_to_driver=False)
     else:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(
             address="local",
             num_cpus=config.run.num_workers * config.run.threads_per_scene,
@@ -124,6 +123,15 @@ def ray_session(config: GenerateConfig) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _protect_own_cluster() -> None:
+    """Give a cluster of our own a secret token. Ray reads these variables when it is imported, so set them before."""
+    if "ray" in sys.modules:
+        return
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 
 def _run_on_actors(

@@ -64,14 +64,17 @@ class JobReport:
 
     def raise_on_failure(self) -> None:
         """Raise `SceneFailedError` when any scene failed."""
-        if self.failed:
-            first = self.failed[0]
-            raise SceneFailedError(
-                f"all {len(self.committed) + len(self.failed) + self.not_started} scenes to be committed",
-                found=f"{len(self.failed)} failed, {self.not_started} not started; the first: {first.error}",
-                where=first.scene_id,
-                fix="see runs/*/failures.jsonl; the same command tries only what is missing",
-            )
+        if not self.failed:
+            return
+        first = self.failed[0]
+        error = SceneFailedError(
+            f"all {len(self.committed) + len(self.failed) + self.not_started} scenes to be committed",
+            found=f"{len(self.failed)} failed, {self.not_started} not started; the first: {first.error}",
+            where=first.scene_id,
+            fix="see runs/*/failures.jsonl; the same command tries only what is missing",
+        )
+        error.add_note(first.traceback)  # shown with --debug
+        raise error
 
 
 class Executor(Protocol):
