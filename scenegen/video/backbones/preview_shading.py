@@ -103,7 +103,7 @@ def lamp_light(
     cone = min(1.0, max(0.0, ((dx * lamp[3] + dy * lamp[4]) / level - 0.62) * 3.4))
     low_beam = 1.0 / (1.0 + math.exp(min(30.0, 2.2 * (spot.z - 1.7 - 0.02 * level))))
     beam = cone * cone * (3.0 - 2.0 * cone) * (0.25 + 0.75 * low_beam) * (0.35 + 0.65 * facing)
-    beam *= 2.6 / (1.0 + (level / 16.0) ** 2) * min(1.0, level / 6.0)
+    beam *= 2.1 / (1.0 + (level / 16.0) ** 2) * min(1.0, level / 6.0)
     glow = 0.16 / (1.0 + (level / 16.0) ** 2)
     pool = noise2(spot.x * 0.062, spot.y * 0.062, light.salt + 91)
     street = (0.045 + 0.75 * max(0.0, pool - 0.35) ** 2) * math.exp(-max(0.0, spot.z - 2.0) * 0.16)

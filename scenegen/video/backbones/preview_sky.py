@@ -65,7 +65,7 @@ def build_light_state(lighting: Lighting, *, seed: int, scene_id: str) -> LightS
     zenith = _mix(zenith, (0.003, 0.005, 0.013), dark)
     horizon = _mix(horizon, (0.026, 0.023, 0.028), dark)
 
-    ambient = _mix((0.31, 0.40, 0.56), (0.64, 0.66, 0.70), overcast)
+    ambient = _mix((0.33, 0.40, 0.53), (0.64, 0.66, 0.70), overcast)
     ambient = _mix(ambient, (0.52, 0.47, 0.56), dusk)
     ambient = _mix(_times(ambient, 1.0 - 0.30 * dusk - 0.22 * rain), (0.037, 0.041, 0.060), dark)
     bounce = _times(_plus(_times(sun_rgb, max(z, 0.0)), ambient), 0.24)

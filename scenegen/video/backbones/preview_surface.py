@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from scenegen.types import Material
@@ -73,7 +74,7 @@ def asphalt(spot: Spot, light: LightState) -> Rgb:
     tone += 0.22 * (noise2(x * 0.9, y * 0.9, salt + 12) - 0.5) * fade(spot.footprint, 1.2)
     tone += 0.26 * (noise2(x * 9.0, y * 9.0, salt + 13) - 0.5) * fade(spot.footprint, 0.15)
     # Repaired rectangles: one cell in nine is a darker or lighter slab.
-    patch = hash_unit(int(x * 0.27 + 5000.0), int(y * 0.21 + 5000.0), salt + 14)
+    patch = hash_unit(int(math.floor(x * 0.27)), int(math.floor(y * 0.21)), salt + 14)
     if patch < 0.07:
         tone *= 0.80
     elif patch > 0.96:
@@ -99,8 +100,8 @@ def paint(spot: Spot, light: LightState, fresh: Rgb) -> Rgb:
 def sidewalk(spot: Spot, light: LightState) -> Rgb:
     """Pale slabs of one metre with dark joints, each slab of its own tone."""
     x, y = spot.x, spot.y
-    joint = 1.0 - pulse(x, 0.95, spot.footprint) * pulse(y, 0.95, spot.footprint)
-    slab = hash_unit(int(x + 9000.0), int(y + 9000.0), light.salt + 31) - 0.5
+    joint = 1.0 - pulse(x + 0.5, 0.95, spot.footprint) * pulse(y + 0.5, 0.95, spot.footprint)
+    slab = hash_unit(int(math.floor(x + 0.5)), int(math.floor(y + 0.5)), light.salt + 31) - 0.5
     tone = 1.0 + 0.22 * slab * fade(spot.footprint, 1.0)
     tone += 0.20 * (noise2(x * 0.4, y * 0.4, light.salt + 32) - 0.5)
     tone += 0.14 * (noise2(x * 7.0, y * 7.0, light.salt + 33) - 0.5) * fade(spot.footprint, 0.18)
