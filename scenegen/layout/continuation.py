@@ -1,0 +1,95 @@
+"""Which way somebody goes on: along the lane they are in and its continuations, else straight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+from scenegen.layout.paths import Path, make_path, offset_polyline
+from scenegen.types.layout import Lane
+
+NEAREST_LANE_M = 2.5
+LARGEST_TURN_RAD = np.pi / 4
+JOIN_M = 2.5
+"""A lane continues another if it begins this near to its end."""
+
+
+def path_ahead(
+    lanes: Sequence[Lane], position_m: Float64[np.ndarray, "2"], course_rad: float, *, reach_m: float
+) -> Path:
+    """Return a path of at least `reach_m` that starts at a position, in about the direction of a course.
+
+    Where a vehicle lane lies under the position and runs that way, the path keeps its distance from the lane's
+    centre and follows it and the lanes that begin where it ends, each time the one that turns least.
+    """
+    direction = np.array([np.cos(course_rad), np.sin(course_rad)])
+    straight_m = position_m + np.array([[0.0], [reach_m]]) * direction
+    usable = [lane for lane in lanes if lane.kind != "walk" and len(lane.centerline_world_m) >= 2]
+    found = _lane_at(usable, position_m, course_rad)
+    if found is None:
+        return make_path(straight_m)
+    lane, s_m = found
+    line_m = _chain(usable, lane, s_m + reach_m)
+    path = make_path(line_m)
+    at = path.at(np.array([s_m]))
+    normal = np.array([-np.sin(at.heading_rad[0]), np.cos(at.heading_rad[0])])
+    left_m = float((position_m - at.position_m[0]) @ normal)
+    ahead_m = offset_polyline(path.points_m, left_m)[path.s_m > s_m + 0.5]
+    if len(ahead_m) < 2:
+        return make_path(straight_m)
+    return make_path(np.concatenate([position_m[None], ahead_m]))
+
+
+def _lane_at(
+    lanes: Sequence[Lane], position_m: Float64[np.ndarray, "2"], course_rad: float
+) -> tuple[Lane, float] | None:
+    """Return the nearest lane that runs along the course, and how far along it the position is."""
+    best: tuple[float, Lane, float] | None = None
+    for lane in lanes:
+        points_m = lane.centerline_world_m[:, :2]
+        begin_m, step_m = points_m[:-1], np.diff(points_m, axis=0)
+        length_m = np.linalg.norm(step_m, axis=1)
+        part = ((position_m - begin_m) * step_m).sum(axis=1) / np.maximum(length_m**2, 1e-12)
+        part = np.clip(part, 0.0, 1.0)
+        distance_m = np.linalg.norm(begin_m + part[:, None] * step_m - position_m, axis=1)
+        idx = int(np.argmin(distance_m))
+        turn = np.arctan2(step_m[idx, 1], step_m[idx, 0]) - course_rad
+        if distance_m[idx] > NEAREST_LANE_M or np.cos(turn) < np.cos(LARGEST_TURN_RAD):
+            continue
+        if best is None or distance_m[idx] < best[0]:
+            best = (float(distance_m[idx]), lane, float(length_m[:idx].sum() + part[idx] * length_m[idx]))
+    return None if best is None else (best[1], best[2])
+
+
+def _chain(lanes: Sequence[Lane], first: Lane, length_m: float) -> Float64[np.ndarray, "N 2"]:
+    """Join a lane and its continuations until they are long enough or none follows."""
+    line_m = first.centerline_world_m[:, :2]
+    used = {first.lane_id}
+    while float(np.linalg.norm(np.diff(line_m, axis=0), axis=1).sum()) < length_m:
+        end_m, heading_rad = line_m[-1], _heading(line_m[-2:])
+        following = []
+        for lane in lanes:
+            points_m = lane.centerline_world_m[:, :2]
+            gap_m = float(np.linalg.norm(points_m[0] - end_m))
+            if lane.lane_id in used or gap_m > JOIN_M:
+                continue
+            turn_rad = abs(_wrap(_heading(points_m[[0, -1]]) - heading_rad))
+            if abs(_wrap(_heading(points_m[:2]) - heading_rad)) < LARGEST_TURN_RAD:
+                following.append((turn_rad, lane.lane_id, points_m))
+        if not following:
+            break
+        _, lane_id, points_m = min(following, key=lambda item: item[:2])
+        used.add(lane_id)
+        line_m = np.concatenate([line_m, points_m[1:]])
+    return line_m
+
+
+def _heading(ends_m: Float64[np.ndarray, "2 2"]) -> float:
+    way_m = ends_m[1] - ends_m[0]
+    return float(np.arctan2(way_m[1], way_m[0]))
+
+
+def _wrap(angle_rad: float) -> float:
+    return float(np.arctan2(np.sin(angle_rad), np.cos(angle_rad)))
