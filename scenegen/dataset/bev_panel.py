@@ -139,9 +139,12 @@ class BevPanel:
             draw.line(self._pixels(_move(arrow_m, ego_from_world)), fill=color, width=SMOOTHING)
 
 
-def _move(points_world_m: Float64[np.ndarray, "N 2"], ego_from_world: Float64[np.ndarray, "4 4"]) -> np.ndarray:
+def _move(
+    points_world_m: Float64[np.ndarray, "N 2"], ego_from_world: Float64[np.ndarray, "4 4"]
+) -> Float64[np.ndarray, "N 2"]:
     """Move ground points (z = 0) to the ego frame and drop their height."""
-    return points_world_m @ ego_from_world[:2, :2].T + ego_from_world[:2, 3]
+    points_ego_m: Float64[np.ndarray, "N 2"] = points_world_m @ ego_from_world[:2, :2].T + ego_from_world[:2, 3]
+    return points_ego_m
 
 
 def _map_shapes(layout: Layout) -> list[_Shape]:

@@ -93,7 +93,8 @@ def can_bus_of(ego: EgoTrack, timeline: Timeline) -> Float32[np.ndarray, "T 18"]
         yaw_rad[:, None],
         np.degrees(yaw_rad)[:, None],
     )
-    return np.concatenate(signals, axis=1).astype(np.float32)
+    can_bus: Float32[np.ndarray, "T 18"] = np.concatenate(signals, axis=1).astype(np.float32)
+    return can_bus
 
 
 def _wxyz(xyzw: Float64[np.ndarray, "N 4"]) -> Float64[np.ndarray, "N 4"]:
@@ -144,7 +145,8 @@ def _per_box(
     """Pick the row of every box out of the agents' tracks."""
     if not tracks:
         return np.zeros((0, *item_shape))
-    return np.stack(tracks, axis=1)[step_idx, agent_idx].astype(np.float64)
+    rows: Float64[np.ndarray, "P ..."] = np.stack(tracks, axis=1)[step_idx, agent_idx].astype(np.float64)
+    return rows
 
 
 def _map_columns(road_map: RoadMap) -> list[Column]:
@@ -194,7 +196,8 @@ def _pointers(counts: Iterable[int]) -> Int64[np.ndarray, " N1"]:
 
 
 def _rows(parts: Sequence[Float64[np.ndarray, "_ D"]], columns: int) -> Float64[np.ndarray, "N D"]:
-    return np.concatenate([np.zeros((0, columns)), *parts]).astype(np.float64)
+    rows: Float64[np.ndarray, "N D"] = np.concatenate([np.zeros((0, columns)), *parts]).astype(np.float64)
+    return rows
 
 
 def _floats(values: Iterable[float]) -> Float64[np.ndarray, " N"]:

@@ -11,11 +11,12 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from scenegen.errors import OutputError
 
 HASH_BLOCK_BYTES = 1 << 20
+OWNER_LOCK = "owner.lock"
 
 _FIX_OF_ERRNO = {
     errno.ENOSPC: "free some space and run the same command again: committed scenes are kept",
@@ -121,3 +122,17 @@ def exclusive_lock(lock_path: Path) -> Iterator[None]:
             yield
         finally:
             fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+
+
+def try_to_own(folder: Path) -> TextIO | None:
+    """Mark a folder as in use by this process; None where another living process has done so.
+
+    The mark ends when the returned file is closed or the process dies, however it dies.
+    """
+    file = (folder / OWNER_LOCK).open("a")
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file

@@ -183,7 +183,9 @@ class Mosaic:
         for agent, fraction in zip(layout.agents, visible_fraction, strict=True):
             if not agent.valid[step] or fraction <= 0.0:
                 continue
-            corners_m = box_corners_world_m(agent, step)
+            corners_m = box_corners_world_m(
+                agent.center_world_m[step], agent.size_lwh_m, heading_rad=agent.heading_rad[step]
+            )
             ends_px, is_front = project_edges(corners_m, camera, world_from_ego=layout.ego.world_from_ego[step])
             color = CATEGORY_RGB[agent.category]
             for (start, end), is_front_edge in zip(self._zoom * ends_px, is_front, strict=True):

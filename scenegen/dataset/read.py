@@ -8,6 +8,7 @@ boxes = scene.boxes(0)                        # world frame
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import zarr
 from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
+from zarr.core.sync import sync
 
 from scenegen.dataset.durable import sha256_of_file
 from scenegen.dataset.jpeg_codec import register_image_codecs
@@ -96,6 +98,7 @@ class StoredArray:
         except IndexError:
             raise
         except Exception as error:
+            sync(_settle())
             raise self._scene.damage_error(self._path, str(error)) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
@@ -293,6 +296,12 @@ def open_dataset(path: Path | str) -> Dataset:
     return Dataset(root, read_manifest(root))
 
 
+async def _settle() -> None:
+    """Wait for the reads that zarr leaves running when one of them fails; else Python complains about them at exit."""
+    running = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*running, return_exceptions=True)
+
+
 def _open_scene(paths: DatasetPaths, entry: SceneEntry) -> Scene:
     receipt = read_receipt(paths.receipt(entry.scene_id))
     where = f"scene {entry.scene_id}"
@@ -310,7 +319,7 @@ def _open_scene(paths: DatasetPaths, entry: SceneEntry) -> Scene:
         raise DatasetError(
             f"{receipt.files[damaged[0]].num_bytes} bytes as written",
             found=f"{'no such file' if size_of(file) is None else f'{size_of(file)} bytes'} in {file}",
-            where=f"{where}, array {damaged[0].partition('/c/')[0]}",
+            where=f"{where}, array {damaged[0].rpartition('/')[0]}",
             fix="run the generating command again, which replaces damaged scenes",
         )
     return Scene(entry.scene_id, folder, receipt)

@@ -11,6 +11,8 @@ from typing import Any
 
 SCHEMA_VERSION = "1.0"
 CAMERA_PLACEHOLDER = "<CAM>"
+CHUNK_SEPARATOR = "."
+"""Chunks lie beside their `zarr.json` as `c.0.0.0`: a scene has few folders, each of which costs an fsync."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _object(**properties: Any) -> dict[str, Any]:
 def scene_schema_text() -> str:
     """Return the content of `datasets/scene.schema.json`.
 
-    Write it again with `python -m scenegen.dataset.schema > datasets/scene.schema.json`.
+    Write it again with `python -c "from scenegen.dataset.schema import *; print(scene_schema_text(), end='')"`.
     """
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -150,9 +152,3 @@ def scene_schema_text() -> str:
         "x-arrays": [asdict(spec) for spec in ARRAYS],
     }
     return json.dumps(document, indent=2) + "\n"
-
-
-if __name__ == "__main__":
-    import sys
-
-    sys.stdout.write(scene_schema_text())

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
 
 from scenegen.dataset.columns import Column
 from scenegen.dataset.jpeg_codec import JpegCodec, PngCodec
-from scenegen.dataset.schema import SPEC_OF_PATH, ArraySpec
+from scenegen.dataset.schema import CHUNK_SEPARATOR, SPEC_OF_PATH, ArraySpec
 from scenegen.dataset.step_buffer import StepArrays
 from scenegen.errors import ConfigError
 from scenegen.types import OCC3D_GRID, SceneRecord
@@ -26,6 +27,7 @@ _WRITE_CONFIG = {
     "json_indent": None,
     "codec_pipeline.path": "zarr.core.codec_pipeline.BatchedCodecPipeline",  # writes shards in a fixed order
 }
+_CHUNK_NAMES: ChunkKeyEncodingLike = {"name": "default", "separator": CHUNK_SEPARATOR}
 
 
 class SceneStore:
@@ -66,6 +68,7 @@ class SceneStore:
                 shape=values.shape,
                 dtype=values.dtype,
                 chunks=tuple(max(1, length) for length in values.shape),
+                chunk_key_encoding=_CHUNK_NAMES,
                 dimension_names=list(spec.dims),
                 attributes=_attributes_of(spec, column.attributes),
                 **_zstd_codecs(),
@@ -95,6 +98,7 @@ class SceneStore:
             dtype=spec.dtype,
             chunks=(1, *item_shape),
             shards=(num_steps_per_shard, *item_shape),
+            chunk_key_encoding=_CHUNK_NAMES,
             dimension_names=list(spec.dims),
             attributes=_attributes_of(spec, extra),
             **codecs,

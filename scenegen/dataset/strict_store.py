@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zarr.storage import LocalStore
 
+from scenegen.dataset.schema import CHUNK_SEPARATOR
 from scenegen.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -33,6 +34,6 @@ class StrictStore(LocalStore):
             DatasetError: a chunk is missing.
         """
         content = await super().get(key, prototype, byte_range)
-        if content is None and "/c/" in key:
+        if content is None and f"/c{CHUNK_SEPARATOR}" in key:
             raise DatasetError("every chunk of the array", found="no such file", where=str(self.root / key))
         return content

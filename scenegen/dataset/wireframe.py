@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
-from scenegen.types import AgentTrack, Camera
+from scenegen.types import Camera
 
 NEAR_M = 0.2
 """Edges are cut where they come closer to the camera than this."""
@@ -21,11 +21,13 @@ EDGES = np.array(
 IS_FRONT_EDGE: Bool[np.ndarray, "12"] = (EDGES < 4).all(axis=1)
 
 
-def box_corners_world_m(agent: AgentTrack, step: int) -> Float64[np.ndarray, "8 3"]:
-    """Return the corners of an agent's box, front first."""
-    x_m, y_m, z_m = agent.center_world_m[step]
-    world_from_agent = planar_pose(x_m, y_m, agent.heading_rad[step], z_m=z_m)
-    return transform_points(world_from_agent, UNIT_CORNERS * agent.size_lwh_m)
+def box_corners_world_m(
+    center_world_m: Float64[np.ndarray, "3"], size_lwh_m: Float64[np.ndarray, "3"], *, heading_rad: float
+) -> Float64[np.ndarray, "8 3"]:
+    """Return the corners of an upright box, front first."""
+    x_m, y_m, z_m = center_world_m
+    world_from_agent = planar_pose(x_m, y_m, heading_rad, z_m=z_m)
+    return transform_points(world_from_agent, UNIT_CORNERS * size_lwh_m)
 
 
 def project_edges(

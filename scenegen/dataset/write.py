@@ -18,7 +18,7 @@ import numpy as np
 
 from scenegen.dataset.attributes import scene_attributes
 from scenegen.dataset.columns import header_columns, visibility_columns
-from scenegen.dataset.durable import exclusive_lock, fsync_folder, output_errors
+from scenegen.dataset.durable import exclusive_lock, fsync_folder, output_errors, try_to_own
 from scenegen.dataset.paths import DatasetPaths, check_scene_id
 from scenegen.dataset.receipt import (
     FileEntry,
@@ -66,27 +66,50 @@ def open_scene_writer(
     """
     check_codec_options(image_codec=image_codec, jpeg_quality=jpeg_quality, num_steps_per_shard=num_steps_per_shard)
     paths = DatasetPaths(Path(dataset_dir))
-    staging = paths.staging / f"{check_scene_id(record.scene_id)}.{secrets.token_hex(4)}"
-    with output_errors(staging):
-        staging.mkdir(parents=True)
-        store = SceneStore(
-            staging / _STORE_FOLDER,
-            record,
-            image_codec=image_codec,
-            jpeg_quality=jpeg_quality,
-            num_steps_per_shard=num_steps_per_shard,
-        )
-        for column in header_columns(record):
-            store.write_column(column)
+    with output_errors(paths.root):
+        staging = Staging(paths, record.scene_id)
+        try:
+            store = SceneStore(
+                staging.folder / _STORE_FOLDER,
+                record,
+                image_codec=image_codec,
+                jpeg_quality=jpeg_quality,
+                num_steps_per_shard=num_steps_per_shard,
+            )
+            for column in header_columns(record):
+                store.write_column(column)
+        except BaseException:
+            staging.discard()
+            raise
     buffer = StepBuffer(num_steps=record.layout.timeline.num_steps, num_steps_per_shard=num_steps_per_shard)
     return SceneWriter(paths, record, staging=staging, store=store, buffer=buffer)
+
+
+class Staging:
+    """The folder of one unfinished scene, and the proof that its writer lives."""
+
+    def __init__(self, paths: DatasetPaths, scene_id: str) -> None:
+        name = check_scene_id(scene_id)
+        with exclusive_lock(paths.lock):
+            for leftover in paths.staging.glob(f"{name}.{'[0-9a-f]' * 8}"):
+                if try_to_own(leftover) is not None:  # its writer was killed
+                    shutil.rmtree(leftover, ignore_errors=True)
+            self.folder = paths.staging / f"{name}.{secrets.token_hex(4)}"
+            self.folder.mkdir()
+            self._mark = try_to_own(self.folder)
+
+    def discard(self) -> None:
+        """Delete the folder with all that was not moved out of it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._mark is not None:
+            self._mark.close()
 
 
 class SceneWriter:
     """Writes one scene. Made by `open_scene_writer`."""
 
     def __init__(
-        self, paths: DatasetPaths, record: SceneRecord, *, staging: Path, store: SceneStore, buffer: StepBuffer
+        self, paths: DatasetPaths, record: SceneRecord, *, staging: Staging, store: SceneStore, buffer: StepBuffer
     ) -> None:
         self._paths = paths
         self._record = record
@@ -109,7 +132,7 @@ class SceneWriter:
     @property
     def preview_dir(self) -> Path:
         """Folder for `<scene_id>.mp4` and `.jpg`; what lies here at `commit` becomes the scene's previews."""
-        folder = self._staging / _PREVIEW_FOLDER
+        folder = self._staging.folder / _PREVIEW_FOLDER
         with output_errors(folder):
             folder.mkdir(exist_ok=True)
         return folder
@@ -128,7 +151,7 @@ class SceneWriter:
         }
         arrays["occupancy/semantics"] = chunk.occupancy
         arrays["occupancy/mask_camera"] = chunk.mask_camera
-        with output_errors(self._staging):
+        with output_errors(self._staging.folder):
             for start_step, block in self._buffer.push(arrays):
                 self._store.write_steps(start_step, block)
         self._visible_fraction.append(np.array(chunk.visible_fraction, np.float32))
@@ -150,9 +173,9 @@ class SceneWriter:
             OutputError: the disk is full or cannot be written.
         """
         self._check_complete()
-        with output_errors(self._staging):
+        with output_errors(self._staging.folder):
             self._finish_store(scores)
-            files = seal_files(self._staging / _STORE_FOLDER)
+            files = seal_files(self._staging.folder / _STORE_FOLDER)
             previews = seal_files(self.preview_dir)
             receipt = _build_receipt(self._record, files=files, previews=previews, scores=scores, cost=cost)
             with exclusive_lock(self._paths.lock):
@@ -167,7 +190,7 @@ class SceneWriter:
     def abort(self) -> None:
         """Throw away what is not committed. Harmless after `commit` and when called twice."""
         self._is_open = False
-        shutil.rmtree(self._staging, ignore_errors=True)
+        self._staging.discard()
 
     def _finish_store(self, scores: dict[str, Any]) -> None:
         fraction = np.concatenate(self._visible_fraction)
@@ -188,8 +211,8 @@ class SceneWriter:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             _log.warning("scene %s: replacing files that have no valid receipt", self._record.scene_id)
-            target.rename(self._staging / _REPLACED_FOLDER)
-        (self._staging / _STORE_FOLDER).rename(target)
+            target.rename(self._staging.folder / _REPLACED_FOLDER)
+        (self._staging.folder / _STORE_FOLDER).rename(target)
         fsync_folder(target.parent)
         fsync_folder(target.parent.parent)
 

@@ -131,8 +131,8 @@ def tiny_chunk(record: SceneRecord, *, start_step: int, num_steps: int) -> Scene
     """Gradients that move with time and voxels that depend on the step, so that no two steps are equal."""
     width, height = record.rig.size_px
     views, steps = len(record.rig.cameras), np.arange(start_step, start_step + num_steps)
-    rows = np.linspace(0, 120, height)[None, None, :, None, None]
-    columns = np.linspace(0, 80, width)[None, None, None, :, None]
+    rows = np.linspace(0, 100, height)[None, None, :, None, None]
+    columns = np.linspace(0, 60, width)[None, None, None, :, None]
     shade = rows + columns + 3.0 * steps[None, :, None, None, None] + 5.0 * np.arange(views)[:, None, None, None, None]
     rgb = np.broadcast_to(shade + 10.0 * np.arange(3), (views, num_steps, height, width, 3))
     occupancy = np.full((num_steps, *OCC3D_GRID.shape), 17, np.uint8)

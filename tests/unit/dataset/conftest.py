@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scenegen.dataset import Receipt, fold_receipts, open_scene_writer
+from scenegen.types import SceneRecord
+from tests.unit.dataset.tiny_scene import tiny_chunks, tiny_record
+
+
+def write_scene(dataset_dir: Path, record: SceneRecord, *, chunk_steps: int = 3, **options: Any) -> Receipt:
+    with open_scene_writer(dataset_dir, record, **{"num_steps_per_shard": 4, **options}) as writer:
+        for chunk in tiny_chunks(record, chunk_steps=chunk_steps):
+            writer.append(chunk)
+        return writer.commit(scores={"control": 0.9}, cost={"seconds": {"paint": 1.0}})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cuts() -> Iterator[None]:
+    """Do not wait for the disk in tests: they kill processes, not machines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture
+def write() -> Callable[..., Receipt]:
+    return write_scene
+
+
+@pytest.fixture(scope="session")
+def shared_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One committed scene; tests must not change it."""
+    folder = tmp_path_factory.mktemp("dataset")
+    write_scene(folder, tiny_record())
+    fold_receipts(folder)
+    return folder
