@@ -65,7 +65,9 @@ def build_agent_shapes(layout: Layout, *, step: int) -> ShapeSet:
         np.stack([agent.center_world_m[step] for agent in agents]),
         np.array([agent.heading_rad[step] for agent in agents]),
     )
-    angle = np.array([_gait_angle_rad(agent, template, step) for agent, template in zip(agents, templates, strict=True)])
+    angle = np.array(
+        [_gait_angle_rad(agent, template, step) for agent, template in zip(agents, templates, strict=True)]
+    )
     box_from_shape = _swung(templates, angle[owner])
     unit_from_world = invert_rigid(world_from_box)
     unit_from_world[:, :3] /= np.stack([agent.size_lwh_m for agent in agents])[:, :, None]

@@ -102,8 +102,8 @@ def try_building(
 ) -> bool:
     """Place a building whose street side has its middle at `front_world_m`, if its ground is free.
 
-    Args:
-        heading_rad: yaw of its x axis, which runs along the street; the street is on the -y side.
+    Its x axis, at `heading_rad`, runs along the street; the street is on its -y side. Where the full depth does not
+    fit, shallower ones are tried.
     """
     site = draft.site
     inward = np.array([-np.sin(heading_rad), np.cos(heading_rad)])
@@ -154,7 +154,9 @@ def _raise_building(
             site.column_frame, world_from_thing=pose, size_m=(width_m * 0.35, depth_m * 0.35)
         )  # stair house or plant room
         draft.fill_columns(row, block, low_m=body_m, high_m=body_m + 2.4, semantic=Semantic.MANMADE)
-    claimed = cells_of_rectangle(site.column_frame, world_from_thing=pose, size_m=(width_m, depth_m), margin_m=VOXEL_M / 2)
+    claimed = cells_of_rectangle(
+        site.column_frame, world_from_thing=pose, size_m=(width_m, depth_m), margin_m=VOXEL_M / 2
+    )
     draft.claim(claimed)
     if style.paved_front:
         _pave_around(draft, pose=pose, width_m=width_m, depth_m=depth_m)
@@ -164,7 +166,9 @@ def _gable(width_m: float, depth_m: float, height_m: float, generator: np.random
     """Return a pitched roof with its ridge along the street or across it."""
     rise_m = float(np.clip(min(width_m, depth_m) * generator.uniform(0.3, 0.45), 1.2, 25.4 - height_m))
     along_street = generator.random() < 0.6
-    half = (depth_m / 2 + 0.3, width_m / 2, rise_m / 2) if along_street else (width_m / 2, depth_m / 2 + 0.3, rise_m / 2)
+    half = (
+        (depth_m / 2 + 0.3, width_m / 2, rise_m / 2) if along_street else (width_m / 2, depth_m / 2 + 0.3, rise_m / 2)
+    )
     return Solid(
         kind=ShapeKind.WEDGE,
         center_m=(0.0, 0.0, height_m + rise_m / 2),

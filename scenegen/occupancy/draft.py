@@ -151,9 +151,7 @@ class WorldDraft:
 def rotation_of(yaw_rad: float, pitch_rad: float) -> Float64[np.ndarray, "3 3"]:
     """Return yaw about z after pitch about y (positive pitch lowers the x axis)."""
     cy, sy, cp, sp = np.cos(yaw_rad), np.sin(yaw_rad), np.cos(pitch_rad), np.sin(pitch_rad)
-    return np.array([[cy, -sy, 0.0], [sy, cy, 0.0], [0.0, 0.0, 1.0]]) @ np.array(
-        [[cp, 0.0, sp], [0.0, 1.0, 0.0], [-sp, 0.0, cp]]
-    )
+    return np.array([[cy * cp, -sy, cy * sp], [sy * cp, cy, sy * sp], [-sp, 0.0, cp]])
 
 
 def box_from_world_of(
@@ -194,7 +192,14 @@ def _place_solids(solids: list[tuple[int, Solid]], statics: StaticTable) -> Shap
 
 
 def cylinder(
-    x_m: float, y_m: float, *, low_m: float, high_m: float, radius_m: float, material: int, semantic: int = Semantic.MANMADE
+    x_m: float,
+    y_m: float,
+    *,
+    low_m: float,
+    high_m: float,
+    radius_m: float,
+    material: int,
+    semantic: int = Semantic.MANMADE,
 ) -> Solid:
     """Return an upright cylinder between two heights."""
     return Solid(

@@ -53,7 +53,9 @@ def frontages_of(region: BaseGeometry, site: Site) -> list[Frontage]:
             if ring.length < SHORTEST_M:
                 continue
             count = max(8, int(ring.length / STEP_M))
-            points = shapely.get_coordinates(shapely.line_interpolate_point(ring, np.arange(count) * ring.length / count))
+            points = shapely.get_coordinates(
+                shapely.line_interpolate_point(ring, np.arange(count) * ring.length / count)
+            )
             found.extend(_pieces(points, ((points > low) & (points < high)).all(axis=1)))
     return found
 

@@ -86,7 +86,15 @@ def add_traffic_light(
         box((0.16, 0.0, height_m - 0.45), (0.24, 0.32, 0.9)),
         box((0.03, 0.0, height_m - 0.45), (0.03, 0.5, 1.1)),
     ]
-    _add(draft, base_world_m, heading_rad, (0.6, 0.5, height_m + 0.1), solids, draw_color(generator, METAL_SRGB), generator)
+    _add(
+        draft,
+        base_world_m,
+        heading_rad,
+        (0.6, 0.5, height_m + 0.1),
+        solids,
+        draw_color(generator, METAL_SRGB),
+        generator,
+    )
 
 
 def add_sign(

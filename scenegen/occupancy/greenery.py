@@ -45,9 +45,7 @@ def try_tree(
     widest_m = float(np.clip(height_m * generator.uniform(0.24, 0.36), 1.1, 3.6))
     forbidden = site.is_road | (site.swept_top_m > crown_low_m - SWEPT_CLEARANCE_M) | draft.claimed
     for radius_m in (widest_m, 0.75 * widest_m, 0.55 * widest_m):
-        canopy = cells_of_disc(
-            site.column_frame, centre_world_m=base_world_m, radius_m=radius_m, margin_m=VOXEL_M
-        )
+        canopy = cells_of_disc(site.column_frame, centre_world_m=base_world_m, radius_m=radius_m, margin_m=VOXEL_M)
         if radius_m >= 1.0 and canopy.is_complete and not forbidden[canopy.i, canopy.j].any():
             plant_tree(
                 draft, generator, base_world_m=base_world_m, height_m=height_m, crown_low_m=crown_low_m,
@@ -94,20 +92,22 @@ def plant_tree(
 
 
 def _canopy_solids(generator: np.random.Generator, *, low_m: float, high_m: float, radius_m: float) -> list[Solid]:
-    """Return two to four overlapping ellipsoids inside the canopy's cylinder."""
-    count = int(generator.integers(2, 5))
+    """Return two to five overlapping ellipsoids inside the canopy's cylinder; slim trees are stacked, others bushy."""
+    is_slim = generator.random() < 0.2
+    count = 2 if is_slim else int(generator.integers(3, 6))
     span_m = high_m - low_m
-    slim = generator.random() < 0.2
+    first_angle = generator.uniform(0.0, 2 * np.pi)
     solids = []
     for index in range(count):
-        if index == 0 or slim:
-            scale, offset_m = generator.uniform(0.8, 1.0) * (1.0 - 0.18 * index * slim), 0.0
+        if is_slim:
+            scale = generator.uniform(0.7, 0.9) if index == 0 else generator.uniform(0.5, 0.65)
         else:
-            scale = generator.uniform(0.55, 0.75)
-            offset_m = (1.0 - scale) * radius_m
-        angle = generator.uniform(0.0, 2 * np.pi)
-        half_z = span_m / 2 * (scale if index else generator.uniform(0.8, 1.0))
-        centre_z = low_m + half_z + generator.uniform(0.0, 1.0) * (span_m - 2 * half_z)
+            scale = generator.uniform(0.68, 0.85) if index == 0 else generator.uniform(0.45, 0.66)
+        offset_m = 0.0 if is_slim else (1.0 - scale) * radius_m * generator.uniform(0.7, 1.0)
+        angle = first_angle + index * 2 * np.pi / count + generator.uniform(-0.4, 0.4)
+        half_z = span_m / 2 * (generator.uniform(0.7, 0.9) if index == 0 else scale * generator.uniform(0.8, 1.0))
+        rise = generator.uniform(0.0, 0.3) if index == 0 else generator.uniform(0.1, 1.0)
+        centre_z = low_m + half_z + rise * (span_m - 2 * half_z)
         solids.append(
             Solid(
                 kind=ShapeKind.ELLIPSOID,
@@ -165,15 +165,11 @@ def try_strip(
     is_hedge = material == Material.FOLIAGE
     thickness_m = (2 if is_hedge else 1) * VOXEL_M
     pose = planar_pose(middle_world_m[0], middle_world_m[1], heading_rad)
-    needed = cells_of_rectangle(
-        site.column_frame, world_from_thing=pose, size_m=(length_m, thickness_m), margin_m=0.29
-    )
+    needed = cells_of_rectangle(site.column_frame, world_from_thing=pose, size_m=(length_m, thickness_m), margin_m=0.29)
     if not draft.is_free(needed, blocked=site.keep_out | site.is_paved):
         return False
     row = draft.add_thing(material, world_from_thing=pose, size_lwh_m=(length_m, thickness_m, height_m), look=look)
-    cells = cells_of_rectangle(
-        site.column_frame, world_from_thing=pose, size_m=(length_m, thickness_m), margin_m=0.05
-    )
+    cells = cells_of_rectangle(site.column_frame, world_from_thing=pose, size_m=(length_m, thickness_m), margin_m=0.05)
     semantic = Semantic.VEGETATION if is_hedge else Semantic.MANMADE
     draft.fill_columns(row, cells, low_m=0.0, high_m=height_m, semantic=semantic)
     draft.claim(cells)

@@ -22,31 +22,62 @@ def pedestrian_parts(length: float, width: float, height: float) -> list[Part]:
     arm_y = min(torso_y + arm, width / 2 - arm - 0.005)
     parts = [
         _ellipsoid((0.0, 0.0, (hip + shoulder) / 2), (torso_x, torso_y, 0.23 * height), Material.CLOTH_UPPER),
-        block((-0.75 * torso_x, 0.75 * torso_x), (-0.95 * torso_y, 0.95 * torso_y), (hip, shoulder - 0.03 * height),
-              Material.CLOTH_UPPER),
-        block((-0.7 * torso_x, 0.7 * torso_x), (-0.9 * torso_y, 0.9 * torso_y), (hip - 0.04 * height, hip + 0.05 * height),
-              Material.CLOTH_LOWER),
+        block(
+            (-0.75 * torso_x, 0.75 * torso_x),
+            (-0.95 * torso_y, 0.95 * torso_y),
+            (hip, shoulder - 0.03 * height),
+            Material.CLOTH_UPPER,
+        ),
+        block(
+            (-0.7 * torso_x, 0.7 * torso_x),
+            (-0.9 * torso_y, 0.9 * torso_y),
+            (hip - 0.04 * height, hip + 0.05 * height),
+            Material.CLOTH_LOWER,
+        ),
         _cylinder((0.0, 0.0, chin - 0.02 * height), (0.03 * height, 0.03 * height, 0.03 * height), Material.SKIN),
         *_head(0.0, hz, height, reach=(length / 2, width / 2)),
-    ]  # fmt: skip
+    ]
     toe = min(2.4 * leg, 0.4 * length)
     lift = float(np.hypot(hip + hz, toe)) - (hip + hz)  # so that a swinging toe stays above the ground
     for side in (1.0, -1.0):
         pivot = (0.0, side * 0.5 * torso_y, hip)
         parts += [
-            _limb(_cylinder((0.0, pivot[1], (hip - hz) / 2 + 0.01 * height), (leg, leg, (hip + hz) / 2 - 0.01 * height),
-                            Material.CLOTH_LOWER), pivot, side),
-            _limb(block((-leg, toe), (pivot[1] - leg, pivot[1] + leg), (-hz + lift, -hz + lift + 0.035 * height),
-                        Material.HAIR), pivot, side),
-        ]  # fmt: skip
+            _limb(
+                _cylinder(
+                    (0.0, pivot[1], (hip - hz) / 2 + 0.01 * height),
+                    (leg, leg, (hip + hz) / 2 - 0.01 * height),
+                    Material.CLOTH_LOWER,
+                ),
+                pivot,
+                side,
+            ),
+            _limb(
+                block(
+                    (-leg, toe),
+                    (pivot[1] - leg, pivot[1] + leg),
+                    (-hz + lift, -hz + lift + 0.035 * height),
+                    Material.HAIR,
+                ),
+                pivot,
+                side,
+            ),
+        ]
         joint = (0.0, side * arm_y, shoulder - 0.02 * height)
         hand = -hz + 0.44 * height
         parts += [
-            _limb(_cylinder((0.0, joint[1], (joint[2] + hand) / 2), (arm, arm, (joint[2] - hand) / 2), Material.CLOTH_UPPER),
-                  joint, -0.8 * side),
-            _limb(_ellipsoid((0.0, joint[1], hand - 0.02 * height), (arm, arm, 0.035 * height), Material.SKIN),
-                  joint, -0.8 * side),
-        ]  # fmt: skip
+            _limb(
+                _cylinder(
+                    (0.0, joint[1], (joint[2] + hand) / 2), (arm, arm, (joint[2] - hand) / 2), Material.CLOTH_UPPER
+                ),
+                joint,
+                -0.8 * side,
+            ),
+            _limb(
+                _ellipsoid((0.0, joint[1], hand - 0.02 * height), (arm, arm, 0.035 * height), Material.SKIN),
+                joint,
+                -0.8 * side,
+            ),
+        ]
     return parts
 
 
@@ -69,8 +100,10 @@ def cycle_parts(length: float, width: float, height: float, *, has_rider: bool, 
     back, front = -hl + radius + 0.005, hl - radius - 0.005
     axle = -hz + radius
     parts = [wheel(x, 0.0, axle, radius_m=radius, half_width_m=tyre, material=Material.TYRE) for x in (back, front)]
-    parts += [wheel(x, 0.0, axle, radius_m=0.55 * radius, half_width_m=tyre + 0.004, material=Material.METAL)
-              for x in (back, front)]  # fmt: skip
+    parts += [
+        wheel(x, 0.0, axle, radius_m=0.55 * radius, half_width_m=tyre + 0.004, material=Material.METAL)
+        for x in (back, front)
+    ]
     steer = front - 0.22 * length
     parts += [
         bar((front, 0.0, axle), (steer, 0.0, bars), half_width_m=0.03, half_thickness_m=0.025, material=Material.METAL),
@@ -81,17 +114,25 @@ def cycle_parts(length: float, width: float, height: float, *, has_rider: bool, 
         girth = min(0.16, 0.5 * hw)
         parts += [
             block((back + 0.1, front - 0.25), (-girth, girth), (axle, axle + 0.7 * radius), Material.METAL),
-            wedge((back - 0.05, steer + 0.02), (-girth, girth), (axle + 0.6 * radius, saddle - 0.02), Material.BODY,
-                  front=0.3, back=0.1),
+            wedge(
+                (back - 0.05, steer + 0.02),
+                (-girth, girth),
+                (axle + 0.6 * radius, saddle - 0.02),
+                Material.BODY,
+                front=0.3,
+                back=0.1,
+            ),
             block((steer, steer + 0.12), (-0.1, 0.1), (bars - 0.25, bars - 0.05), Material.HEADLIGHT),
             block((back - 0.16, back - 0.06), (-0.08, 0.08), (saddle - 0.16, saddle - 0.06), Material.TAILLIGHT),
-        ]  # fmt: skip
+        ]
     else:
         crank = (-0.05 * length, 0.0, axle)
         for start, end in (
-            (crank, (steer, 0.0, bars - 0.15)), (crank, (back + 0.12, 0.0, saddle)), ((back, 0.0, axle), crank),
+            (crank, (steer, 0.0, bars - 0.15)),
+            (crank, (back + 0.12, 0.0, saddle)),
+            ((back, 0.0, axle), crank),
             ((back + 0.12, 0.0, saddle - 0.1), (steer, 0.0, bars - 0.12)),
-        ):  # fmt: skip
+        ):
             parts.append(bar(start, end, half_width_m=0.022, half_thickness_m=0.022, material=Material.BODY))
     if has_rider:
         parts += _rider(back + 0.12, saddle, steer, bars, axle, height, hl, hw)
@@ -112,13 +153,28 @@ def _rider(
     for side in (1.0, -1.0):
         hip_y = side * 0.55 * torso_y
         leg = min(0.06, 0.25 * hw)
-        thigh = bar((seat + 0.05, hip_y, saddle), (knee_x, hip_y, knee_z), half_width_m=leg, half_thickness_m=0.07,
-                    material=Material.CLOTH_LOWER)  # fmt: skip
-        shin = bar((knee_x, hip_y, knee_z), (knee_x - 0.18, hip_y, axle - 0.08), half_width_m=0.9 * leg,
-                   half_thickness_m=0.055, material=Material.CLOTH_LOWER)  # fmt: skip
+        thigh = bar(
+            (seat + 0.05, hip_y, saddle),
+            (knee_x, hip_y, knee_z),
+            half_width_m=leg,
+            half_thickness_m=0.07,
+            material=Material.CLOTH_LOWER,
+        )
+        shin = bar(
+            (knee_x, hip_y, knee_z),
+            (knee_x - 0.18, hip_y, axle - 0.08),
+            half_width_m=0.9 * leg,
+            half_thickness_m=0.055,
+            material=Material.CLOTH_LOWER,
+        )
         arm_y = side * min(torso_y + 0.04, hw - 0.05)
-        arm = bar((neck[0], arm_y, neck[2] - 0.06), (steer, arm_y, bars), half_width_m=0.04, half_thickness_m=0.045,
-                  material=Material.CLOTH_UPPER)  # fmt: skip
+        arm = bar(
+            (neck[0], arm_y, neck[2] - 0.06),
+            (steer, arm_y, bars),
+            half_width_m=0.04,
+            half_thickness_m=0.045,
+            material=Material.CLOTH_UPPER,
+        )
         parts += [_limb(thigh, (seat, hip_y, saddle), 0.5 * side), _limb(shin, (seat, hip_y, saddle), 0.5 * side), arm]
     return parts
 
@@ -128,16 +184,21 @@ def animal_parts(length: float, width: float, height: float) -> list[Part]:
     hl, hw, hz = length / 2, width / 2, height / 2
     belly = -hz + 0.45 * height
     parts = [
-        _ellipsoid((-0.08 * length, 0.0, belly + 0.2 * height), (0.36 * length, 0.75 * hw, 0.22 * height), Material.HAIR),
+        _ellipsoid(
+            (-0.08 * length, 0.0, belly + 0.2 * height), (0.36 * length, 0.75 * hw, 0.22 * height), Material.HAIR
+        ),
         _ellipsoid((0.36 * length, 0.0, hz - 0.16 * height), (0.13 * length, 0.45 * hw, 0.15 * height), Material.HAIR),
-        bar((-0.4 * length, 0.0, belly + 0.25 * height), (-hl + 0.03, 0.0, belly + 0.35 * height), half_width_m=0.1 * hw,
-            half_thickness_m=0.02 * height, material=Material.HAIR),
-    ]  # fmt: skip
+        bar(
+            (-0.4 * length, 0.0, belly + 0.25 * height),
+            (-hl + 0.03, 0.0, belly + 0.35 * height),
+            half_width_m=0.1 * hw,
+            half_thickness_m=0.02 * height,
+            material=Material.HAIR,
+        ),
+    ]
     for x, side in ((0.18, 1.0), (0.18, -1.0), (-0.3, 1.0), (-0.3, -1.0)):
         y = side * 0.45 * hw
-        leg = _cylinder(
-            (x * length, y, (belly - hz) / 2), (0.035 * length, 0.16 * hw, (belly + hz) / 2), Material.HAIR
-        )
+        leg = _cylinder((x * length, y, (belly - hz) / 2), (0.035 * length, 0.16 * hw, (belly + hz) / 2), Material.HAIR)
         parts.append(_limb(leg, (x * length, y, belly), side if x > 0 else -side))
     return parts
 
@@ -151,7 +212,9 @@ def cone_parts(length: float, width: float, height: float) -> list[Part]:
         high = low + (height - foot) / rings
         share = 0.40 * (1 - index / rings) + 0.06
         material = Material.MARKING_WHITE if index in (3, 5) else Material.CONE
-        parts.append(_cylinder((0.0, 0.0, (low + high) / 2), (share * length, share * width, (high - low) / 2), material))
+        parts.append(
+            _cylinder((0.0, 0.0, (low + high) / 2), (share * length, share * width, (high - low) / 2), material)
+        )
     return parts
 
 
@@ -160,15 +223,23 @@ def barrier_parts(length: float, width: float, height: float) -> list[Part]:
     hz = height / 2
     thin, long = min(length, width) / 2, max(length, width) / 2
     foot = wedge((-thin, thin), (-long, long), (-hz, -hz + 0.4 * height), Material.BARRIER, front=0.5, back=0.5)
-    top = wedge((-0.5 * thin, 0.5 * thin), (-long, long), (-hz + 0.4 * height, hz), Material.BARRIER, front=0.25, back=0.25)
+    top = wedge(
+        (-0.5 * thin, 0.5 * thin), (-long, long), (-hz + 0.4 * height, hz), Material.BARRIER, front=0.25, back=0.25
+    )
     if length <= width:
         return [foot, top]
     turned = []
     for part in (foot, top):
         turned.append(
-            Part(kind=part.kind, center_m=part.center_m, half_m=part.half_m, material=part.material, taper=part.taper,
-                 rotation=SIDEWAYS)
-        )  # fmt: skip
+            Part(
+                kind=part.kind,
+                center_m=part.center_m,
+                half_m=part.half_m,
+                material=part.material,
+                taper=part.taper,
+                rotation=SIDEWAYS,
+            )
+        )
     return turned
 
 
@@ -184,15 +255,21 @@ def _head(x: float, top: float, height: float, *, reach: tuple[float, float]) ->
     tall = 0.07 * height
     return [
         _ellipsoid((x + 0.01, 0.0, top - tall - 0.01 * height), (radius * 0.95, radius * 0.85, tall), Material.SKIN),
-        _ellipsoid((x - 0.012, 0.0, top - 0.75 * tall), (radius, radius * 0.95, 0.74 * tall), Material.HAIR),
+        _ellipsoid((x - 0.015, 0.0, top - 0.62 * tall), (radius * 0.97, radius * 0.93, 0.62 * tall), Material.HAIR),
     ]
 
 
 def _limb(part: Part, pivot_m: Vector, swing: float) -> Part:
     return Part(
-        kind=part.kind, center_m=part.center_m, half_m=part.half_m, material=part.material, taper=part.taper,
-        rotation=part.rotation, swing=swing, pivot_m=pivot_m,
-    )  # fmt: skip
+        kind=part.kind,
+        center_m=part.center_m,
+        half_m=part.half_m,
+        material=part.material,
+        taper=part.taper,
+        rotation=part.rotation,
+        swing=swing,
+        pivot_m=pivot_m,
+    )
 
 
 def _ellipsoid(center_m: Vector, half_m: Vector, material: int) -> Part:

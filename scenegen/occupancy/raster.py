@@ -23,7 +23,7 @@ class RasterFrame:
 
     def to_cells(self, points_world_m: Float64[np.ndarray, "*N 2"]) -> Float64[np.ndarray, "*N 2"]:
         """Convert world metres to fractional cell coordinates."""
-        return (points_world_m - np.asarray(self.origin_m)) / self.cell_m
+        return np.asarray((points_world_m - np.asarray(self.origin_m)) / self.cell_m)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,8 @@ def paint(
 ) -> None:
     """Set the cells of `raster` whose centre lies in `region` to `value`, in place.
 
-    Args:
-        region: polygons in world metres, holes respected; lines and points paint nothing.
-        only_on: materials that may be painted over; None means all.
+    `region` is in world metres; holes are respected, lines and points paint nothing. `only_on` lists the materials
+    that may be painted over; None means all.
     """
     allowed = np.ones(256, np.bool_)
     if only_on is not None:

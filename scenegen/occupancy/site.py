@@ -72,8 +72,7 @@ class Site:
 def survey_site(layout: Layout, *, sidewalk_width_m: float) -> Site:
     """Lay the grid over the ego path and work out the regions of the ground plan.
 
-    Args:
-        sidewalk_width_m: width of the sidewalks that are grown around the roadway where the layout has none.
+    Sidewalks of `sidewalk_width_m` are grown around the roadway where the layout has none.
 
     Raises:
         WorldError: the layout has neither lanes nor drivable areas near the ego.
@@ -135,7 +134,7 @@ def _at_least_two(points_world_m: Float64[np.ndarray, "T 2"]) -> Float64[np.ndar
 
 def region_of(area: Area) -> BaseGeometry:
     """Return the polygon of an area, repaired where its ring touches itself."""
-    return shapely.make_valid(shapely.Polygon(area.polygon_world_m, [ring for ring in area.holes_world_m]))
+    return shapely.make_valid(shapely.Polygon(area.polygon_world_m, list(area.holes_world_m)))
 
 
 def _union_of(areas: tuple[Area, ...], extents: BaseGeometry) -> BaseGeometry:
@@ -160,13 +159,10 @@ def _lane_surface(
     return united.intersection(extents)
 
 
-def _sidewalk_region(
-    layout: Layout, roadway: BaseGeometry, extents: BaseGeometry, *, width_m: float
-) -> BaseGeometry:
+def _sidewalk_region(layout: Layout, roadway: BaseGeometry, extents: BaseGeometry, *, width_m: float) -> BaseGeometry:
     """Return the sidewalks of the layout, or, where it has none, a band grown around the roadway."""
-    given = shapely.union_all(
-        [_union_of(layout.road_map.areas_of("sidewalk"), extents), _lane_surface(layout, extents, kinds=("walk",), unless_in=roadway)]
-    )
+    ways = _lane_surface(layout, extents, kinds=("walk",), unless_in=roadway)
+    given = _union_of(layout.road_map.areas_of("sidewalk"), extents).union(ways)
     if not given.is_empty:
         return given.difference(roadway)
     return roadway.buffer(width_m).intersection(extents).difference(roadway)
@@ -194,7 +190,9 @@ def _sweep(layout: Layout, columns: RasterFrame) -> Float32[np.ndarray, "X Y"]:
     return np.asarray(ndimage.maximum_filter(top_m, size=2 * SWEPT_MARGIN_CELLS + 1))
 
 
-def _rotate(points_m: Float64[np.ndarray, "*N 2"], heading_rad: Float64[np.ndarray, "*N"]) -> Float64[np.ndarray, "*N 2"]:
+def _rotate(
+    points_m: Float64[np.ndarray, "*N 2"], heading_rad: Float64[np.ndarray, "*N"]
+) -> Float64[np.ndarray, "*N 2"]:
     cos, sin = np.cos(heading_rad), np.sin(heading_rad)
     return np.stack(
         [cos * points_m[..., 0] - sin * points_m[..., 1], sin * points_m[..., 0] + cos * points_m[..., 1]], axis=-1

@@ -64,7 +64,7 @@ def draw_district(generator: np.random.Generator) -> District:
 
 
 def line_streets(draft: WorldDraft, district: District, generator: np.random.Generator) -> None:
-    """Fill what the layout leaves open: furniture first, then buildings and gardens, then trees, then the background."""
+    """Fill what the layout leaves open: furniture, then buildings and gardens, then trees, then the background."""
     site = draft.site
     kerbs = frontages_of(site.roadway, site)
     add_signals(draft, generator)
@@ -179,9 +179,7 @@ def plant_park(
         )
 
 
-def plant_street_trees(
-    draft: WorldDraft, kerb: Frontage, district: District, generator: np.random.Generator
-) -> None:
+def plant_street_trees(draft: WorldDraft, kerb: Frontage, district: District, generator: np.random.Generator) -> None:
     """Plant rows of equal trees beside the road, on the far side of the sidewalk or, failing that, nearer."""
     at = float(generator.uniform(0.0, district.tree_spacing_m))
     block_end, planting, height_m = 0.0, False, 7.0
@@ -200,16 +198,12 @@ def plant_street_trees(
         at += district.tree_spacing_m * float(generator.uniform(0.9, 1.15))
 
 
-def add_kerb_furniture(
-    draft: WorldDraft, kerb: Frontage, district: District, generator: np.random.Generator
-) -> None:
+def add_kerb_furniture(draft: WorldDraft, kerb: Frontage, district: District, generator: np.random.Generator) -> None:
     """Set street lamps at equal distances and, at random, signs, utility poles and rows of bollards."""
     for sample in np.arange(generator.uniform(2.0, district.lamp_spacing_m), len(kerb), district.lamp_spacing_m):
         base, towards = _beside(kerb, int(sample))
         if stands_free(draft, base):
-            add_lamp(
-                draft, generator, base_world_m=base, heading_rad=towards, height_m=district.lamp_height_m
-            )
+            add_lamp(draft, generator, base_world_m=base, heading_rad=towards, height_m=district.lamp_height_m)
     at = float(generator.uniform(5.0, 60.0))
     while at < len(kerb):
         base, towards = _beside(kerb, int(at))
@@ -218,7 +212,11 @@ def add_kerb_furniture(
             if choice < 0.6:
                 oncoming = towards + np.pi / 2 * (1 if generator.random() < 0.8 else -1)
                 add_sign(
-                    draft, generator, base_world_m=base, heading_rad=oncoming, height_m=float(generator.uniform(2.2, 3.0))
+                    draft,
+                    generator,
+                    base_world_m=base,
+                    heading_rad=oncoming,
+                    height_m=float(generator.uniform(2.2, 3.0)),
                 )
             elif choice < 0.8:
                 add_post(

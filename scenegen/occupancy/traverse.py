@@ -23,9 +23,8 @@ def mark_rays(
 ) -> None:
     """Mark, in place, the voxels crossed by rays from each camera to what its pixels see.
 
-    Args:
-        depth_m: z-depth; rays of infinite depth run to the end of the grid.
-        stride_px: one ray per this many pixels, across and down, through pixel centres.
+    `depth_m` is z-depth; rays of infinite depth run to the end of the grid. One pixel in `stride_px`, across and
+    down, casts a ray through its centre.
     """
     num_views, height, width = depth_m.shape
     for view in range(num_views):

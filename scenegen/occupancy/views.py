@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt16
+from jaxtyping import Float32, Float64, Int32, UInt8, UInt16
 
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.occupancy.compiled import compiled
@@ -22,7 +22,7 @@ from scenegen.types import (
 )
 
 RAY_STRIDE_PX = 2
-"""Every second pixel in either direction casts a ray: at 40 m rays of a 70 degree, 200 px view are half a metre apart."""
+"""Every second pixel across and down casts a ray: at 40 m those of a 70 degree, 200 px view are 0.5 m apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,18 +50,11 @@ def build_occupancy_view(
     moving, mark the voxels whose centre they contain and, where thinner than a voxel, those they pass, never the
     ground. Later solids win, agents over everything static.
 
-    Args:
-        depth_m: z-depth of the V views, +inf for sky; decides `mask_camera`.
-        world_from_cam, K: pose and intrinsics of the views.
-        grid: voxels in the ego frame.
-
-    Returns:
-        Semantics, instance (0 nothing or ground, else image instance ids), and `mask_camera`: voxels that a camera
-        ray crosses up to and including the surface it hits, one ray for every `RAY_STRIDE_PX`-th pixel.
+    `instance` is 0 for nothing and ground, else the image instance id. `mask_camera` marks the voxels that camera
+    rays cross up to and including the surface they hit, by z-depth `depth_m` (+inf for sky) of V views, one ray for
+    every `RAY_STRIDE_PX`-th pixel.
     """
-    cut = _Cut(
-        semantics=np.full(grid.shape, Semantic.FREE, np.uint8), instance=np.zeros(grid.shape, np.int32)
-    )
+    cut = _Cut(semantics=np.full(grid.shape, Semantic.FREE, np.uint8), instance=np.zeros(grid.shape, np.int32))
     _cut_static(
         cut.semantics,
         cut.instance,
@@ -100,9 +93,7 @@ def _semantic_of_material() -> UInt8[np.ndarray, " 256"]:
     return lut
 
 
-def _mark_shapes(
-    cut: _Cut, shapes: ShapeSet, *, ego_from_world: Float64[np.ndarray, "4 4"], grid: GridSpec
-) -> None:
+def _mark_shapes(cut: _Cut, shapes: ShapeSet, *, ego_from_world: Float64[np.ndarray, "4 4"], grid: GridSpec) -> None:
     """Voxelise the solids that can touch the grid, in order."""
     if len(shapes) == 0:
         return

@@ -80,9 +80,10 @@ def _sample_thin(
                 if not _is_inside(kind, u, v, w, taper):
                     continue
                 x, y, z = u * half[0], v * half[1], w * half[2]
-                i = int(np.floor((pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3] - origin_m[0]) / voxel_m))
-                j = int(np.floor((pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3] - origin_m[1]) / voxel_m))
-                k = int(np.floor((pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z + pose[2, 3] - origin_m[2]) / voxel_m))
+                at_i = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3] - origin_m[0]
+                at_j = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3] - origin_m[1]
+                at_k = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z + pose[2, 3] - origin_m[2]
+                i, j, k = int(np.floor(at_i / voxel_m)), int(np.floor(at_j / voxel_m)), int(np.floor(at_k / voxel_m))
                 if 0 <= i < semantics.shape[0] and 0 <= j < semantics.shape[1] and 0 <= k < semantics.shape[2]:
                     _mark(semantics, instance, i, j, k, semantic, shape_instance)
 
@@ -98,7 +99,7 @@ def _is_inside(kind: int, u: float, v: float, w: float, taper: Float64[np.ndarra
         return u * u + v * v <= 1.0
     if kind == 3:  # WEDGE
         up = (w + 1.0) / 2.0
-        return -1.0 + taper[1] * up <= u <= 1.0 - taper[0] * up
+        return bool(-1.0 + taper[1] * up <= u <= 1.0 - taper[0] * up)
     return True
 
 

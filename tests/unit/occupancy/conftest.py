@@ -22,8 +22,14 @@ RATE_HZ = 12.0
 LANE_M = 3.5
 
 
-def track(agent_id: str, category: AgentCategory, size: tuple[float, float, float], start: tuple[float, float],
-          velocity: tuple[float, float], attribute: str = "") -> AgentTrack:
+def track(
+    agent_id: str,
+    category: AgentCategory,
+    size: tuple[float, float, float],
+    start: tuple[float, float],
+    velocity: tuple[float, float],
+    attribute: str = "",
+) -> AgentTrack:
     """Make an agent that moves straight, standing on the ground."""
     time_s = np.arange(STEPS) / RATE_HZ
     center = np.zeros((STEPS, 3))
@@ -32,9 +38,14 @@ def track(agent_id: str, category: AgentCategory, size: tuple[float, float, floa
     center[:, 2] = size[2] / 2
     heading = np.arctan2(velocity[1], velocity[0]) if np.hypot(*velocity) > 0 else 0.3
     return AgentTrack(
-        agent_id=agent_id, category=category, size_lwh_m=np.array(size), center_world_m=center,
-        heading_rad=np.full(STEPS, heading), velocity_world_mps=np.tile(velocity, (STEPS, 1)).astype(float),
-        valid=np.ones(STEPS, bool), attribute=attribute,
+        agent_id=agent_id,
+        category=category,
+        size_lwh_m=np.array(size),
+        center_world_m=center,
+        heading_rad=np.full(STEPS, heading),
+        velocity_world_mps=np.tile(velocity, (STEPS, 1)).astype(float),
+        valid=np.ones(STEPS, bool),
+        attribute=attribute,
     )
 
 
@@ -76,14 +87,21 @@ def crossroads_layout(layout_id: str = "crossroads", agents: tuple[AgentTrack, .
         Area(kind="sidewalk", polygon_world_m=rectangle(-LANE_M - 3, -120, LANE_M + 3, 120)),
         Area(kind="crossing", polygon_world_m=rectangle(-10, -half, -6.5, half)),
         Area(kind="parking", polygon_world_m=rectangle(20, -half - 2.2, 50, -half)),
-        Area(kind="building", polygon_world_m=np.array([[25.0, 14], [45, 14], [45, 30], [35, 30], [35, 22], [25, 22]]),
-             height_m=12.0),
+        Area(
+            kind="building",
+            polygon_world_m=np.array([[25.0, 14], [45, 14], [45, 30], [35, 30], [35, 22], [25, 22]]),
+            height_m=12.0,
+        ),
     ]
     lanes = [straight_lane(f"e{k}", (-120, -LANE_M * (k + 0.5)), (120, -LANE_M * (k + 0.5))) for k in range(2)]
     lanes += [straight_lane(f"w{k}", (120, LANE_M * (k + 0.5)), (-120, LANE_M * (k + 0.5))) for k in range(2)]
     lines = [
         LaneLine(points_world_m=np.array([[x, y, 0.0] for x in (-120, 120)]), kind=kind, color=color)
-        for y, kind, color in ((-LANE_M, "dashed", "white"), (0.0, "double_solid", "yellow"), (LANE_M, "dashed", "white"))
+        for y, kind, color in (
+            (-LANE_M, "dashed", "white"),
+            (0.0, "double_solid", "yellow"),
+            (LANE_M, "dashed", "white"),
+        )
     ]
     path = np.tile(np.eye(4), (STEPS, 1, 1))
     path[:, 0, 3] = np.linspace(-50, 20, STEPS)
@@ -94,7 +112,9 @@ def crossroads_layout(layout_id: str = "crossroads", agents: tuple[AgentTrack, .
         track("lost", AgentCategory.PEDESTRIAN, (0.7, 0.7, 1.75), (0, 16), (2.0, 0.8)),
     )
     return Layout(
-        layout_id=layout_id, source="test", licence="CC0-1.0",
+        layout_id=layout_id,
+        source="test",
+        licence="CC0-1.0",
         timeline=Timeline(rate_hz=RATE_HZ, num_steps=STEPS),
         road_map=RoadMap(lanes=tuple(lanes), lane_lines=tuple(lines), areas=tuple(areas), num_roads=2),
         agents=default if agents is None else agents,
@@ -118,8 +138,12 @@ def bend_layout(layout_id: str = "bend") -> Layout:
     path[:, 0, 3], path[:, 1, 3] = r * np.sin(turn), radius_m - r * np.cos(turn)
     speed = r * 0.9 / (STEPS / RATE_HZ)
     return Layout(
-        layout_id=layout_id, source="test", licence="CC0-1.0", timeline=Timeline(rate_hz=RATE_HZ, num_steps=STEPS),
-        road_map=RoadMap(lanes=tuple(lanes), num_roads=1), agents=(),
+        layout_id=layout_id,
+        source="test",
+        licence="CC0-1.0",
+        timeline=Timeline(rate_hz=RATE_HZ, num_steps=STEPS),
+        road_map=RoadMap(lanes=tuple(lanes), num_roads=1),
+        agents=(),
         ego=EgoTrack(world_from_ego=path, velocity_world_mps=speed * np.stack([np.cos(turn), np.sin(turn)], axis=1)),
     )
 
