@@ -13,7 +13,8 @@ from scenegen.occupancy.greenery import draw_foliage_look, plant_tree
 from scenegen.occupancy.raster import cells_of_disc, cells_of_rectangle
 from scenegen.types import Material, Prop, Semantic
 
-POLE_CLEARANCE_M = 0.45
+CELL_REACH_M = 0.29
+"""Half the diagonal of a column, rounded up."""
 
 
 def add_prop(draft: WorldDraft, prop: Prop, generator: np.random.Generator, *, autumn: float) -> None:
@@ -44,10 +45,10 @@ def add_prop(draft: WorldDraft, prop: Prop, generator: np.random.Generator, *, a
         raise WorldError("a known prop kind", found=repr(prop.kind), where=draft.site.layout.layout_id)
 
 
-def stands_free(draft: WorldDraft, base_world_m: Float64[np.ndarray, "2"]) -> bool:
-    """Return whether a post may stand here: off the roadway, off swept space, on unclaimed ground."""
+def stands_free(draft: WorldDraft, base_world_m: Float64[np.ndarray, "2"], *, radius_m: float) -> bool:
+    """Return whether a thing of some radius may stand here: off the roadway and swept space, on unclaimed ground."""
     site = draft.site
-    cells = cells_of_disc(site.column_frame, centre_world_m=base_world_m, radius_m=0.1, margin_m=POLE_CLEARANCE_M)
+    cells = cells_of_disc(site.column_frame, centre_world_m=base_world_m, radius_m=radius_m, margin_m=CELL_REACH_M)
     return draft.is_free(cells, blocked=site.keep_out)
 
 
@@ -106,7 +107,7 @@ def add_sign(
     height_m: float,
 ) -> None:
     """Add a plate on a post; it faces its x axis."""
-    width, height = ((0.65, 0.65), (0.6, 0.8), (1.2, 0.45))[int(generator.integers(3))]
+    width, height = ((0.65, 0.65), (0.6, 0.8), (0.95, 0.4))[int(generator.integers(3))]
     solids = [
         cylinder(0.0, 0.0, low_m=0.0, high_m=height_m, radius_m=0.05, material=Material.METAL),
         box((0.07, 0.0, height_m - height / 2), (0.03, width, height), material=Material.SIGN),

@@ -38,7 +38,7 @@ def pedestrian_parts(length: float, width: float, height: float) -> list[Part]:
         *_head(0.0, hz, height, reach=(length / 2, width / 2)),
     ]
     toe = min(2.4 * leg, 0.4 * length)
-    lift = float(np.hypot(hip + hz, toe)) - (hip + hz)  # so that a swinging toe stays above the ground
+    lift = (hip + hz) - float(np.sqrt((hip + hz) ** 2 - toe**2))  # so that a swinging toe stays above the ground
     for side in (1.0, -1.0):
         pivot = (0.0, side * 0.5 * torso_y, hip)
         parts += [
@@ -196,9 +196,12 @@ def animal_parts(length: float, width: float, height: float) -> list[Part]:
             material=Material.HAIR,
         ),
     ]
+    thick = 0.035 * length
+    lift = (belly + hz) - float(np.sqrt((belly + hz) ** 2 - thick**2))  # so that a swinging paw stays above the ground
     for x, side in ((0.18, 1.0), (0.18, -1.0), (-0.3, 1.0), (-0.3, -1.0)):
         y = side * 0.45 * hw
-        leg = _cylinder((x * length, y, (belly - hz) / 2), (0.035 * length, 0.16 * hw, (belly + hz) / 2), Material.HAIR)
+        half = (thick, 0.16 * hw, (belly + hz - lift) / 2)
+        leg = _cylinder((x * length, y, belly - half[2]), half, Material.HAIR)
         parts.append(_limb(leg, (x * length, y, belly), side if x > 0 else -side))
     return parts
 

@@ -20,7 +20,8 @@ from scenegen.types import Material
 BLOCK_M = (35.0, 90.0)
 ZONES: tuple[BuildingStyle | None, ...] = (ROW, HOUSES, TOWERS, HALLS, None)
 """What a block can be; None is a park."""
-LAMP_FROM_KERB_M = 0.7
+POST_FROM_KERB_M, SIGN_FROM_KERB_M = 0.7, 1.0
+POST_RADIUS_M, SIGNAL_RADIUS_M, SIGN_RADIUS_M = 0.15, 0.3, 0.5
 BACK_ROWS_M = (26.0, 50.0)
 
 
@@ -201,15 +202,16 @@ def plant_street_trees(draft: WorldDraft, kerb: Frontage, district: District, ge
 def add_kerb_furniture(draft: WorldDraft, kerb: Frontage, district: District, generator: np.random.Generator) -> None:
     """Set street lamps at equal distances and, at random, signs, utility poles and rows of bollards."""
     for sample in np.arange(generator.uniform(2.0, district.lamp_spacing_m), len(kerb), district.lamp_spacing_m):
-        base, towards = _beside(kerb, int(sample))
-        if stands_free(draft, base):
+        base, towards = _beside(kerb, int(sample), away_m=POST_FROM_KERB_M)
+        if stands_free(draft, base, radius_m=POST_RADIUS_M):
             add_lamp(draft, generator, base_world_m=base, heading_rad=towards, height_m=district.lamp_height_m)
     at = float(generator.uniform(5.0, 60.0))
     while at < len(kerb):
-        base, towards = _beside(kerb, int(at))
         choice = generator.random()
-        if stands_free(draft, base):
-            if choice < 0.6:
+        is_sign = choice < 0.6
+        base, towards = _beside(kerb, int(at), away_m=SIGN_FROM_KERB_M if is_sign else POST_FROM_KERB_M)
+        if stands_free(draft, base, radius_m=SIGN_RADIUS_M if is_sign else POST_RADIUS_M):
+            if is_sign:
                 oncoming = towards + np.pi / 2 * (1 if generator.random() < 0.8 else -1)
                 add_sign(
                     draft,
@@ -240,8 +242,8 @@ def add_signals(draft: WorldDraft, generator: np.random.Generator) -> None:
         if reach.is_empty:
             continue
         edge = min(shapely.get_coordinates(reach), key=lambda point: float(np.linalg.norm(point - right_end)))
-        base = edge + rightwards * LAMP_FROM_KERB_M
-        if stands_free(draft, base):
+        base = edge + rightwards * POST_FROM_KERB_M
+        if stands_free(draft, base, radius_m=SIGNAL_RADIUS_M):
             facing = float(np.arctan2(-rightwards[0], rightwards[1])) + np.pi  # back along the lane
             add_traffic_light(
                 draft, generator, base_world_m=base, heading_rad=facing, height_m=float(generator.uniform(3.2, 4.4))
@@ -263,10 +265,10 @@ def scatter_trees(draft: WorldDraft, district: District, generator: np.random.Ge
         )
 
 
-def _beside(kerb: Frontage, sample: int) -> tuple[Float64[np.ndarray, "2"], float]:
+def _beside(kerb: Frontage, sample: int, *, away_m: float) -> tuple[Float64[np.ndarray, "2"], float]:
     """Return a place beside the kerb, and the heading from there to the road."""
     outward = kerb.outward[sample]
-    base = kerb.point_world_m[sample] + outward * LAMP_FROM_KERB_M
+    base = kerb.point_world_m[sample] + outward * away_m
     return base, float(np.arctan2(-outward[1], -outward[0]))
 
 
@@ -275,6 +277,6 @@ def _add_bollards(draft: WorldDraft, kerb: Frontage, sample: int, generator: np.
         index = sample + 2 * step
         if index >= len(kerb):
             return
-        base, _ = _beside(kerb, index)
-        if stands_free(draft, base):
+        base, _ = _beside(kerb, index, away_m=POST_FROM_KERB_M)
+        if stands_free(draft, base, radius_m=POST_RADIUS_M):
             add_post(draft, generator, base_world_m=base, height_m=0.9, radius_m=0.09)

@@ -72,7 +72,7 @@ def all_categories(y: float = 20.0) -> tuple[AgentTrack, ...]:
         AgentCategory.OTHER: (0.8, 0.6, 1.1),
     }  # fmt: skip
     return tuple(
-        track(f"{category.label}", category, size, (-30.0 + 6 * index, y + 0.1 * index), (1.4, 0.1))
+        track(f"{category.label}", category, size, (-70.0 + 13 * index, y + 0.1 * index), (1.4, 0.1))
         for index, (category, size) in enumerate(sizes.items())
     )
 
