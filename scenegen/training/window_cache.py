@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from scenegen.dataset.read import Scene, open_dataset
+from scenegen.dataset.read import open_dataset
 from scenegen.errors import DatasetError
 from scenegen.scene import SceneStage
 from scenegen.types import ConditionMaps
@@ -107,31 +109,36 @@ def unpack_windows(data: Path, folder: Path) -> None:
     counts = [len(scene.timestamps_us) for scene in scenes]
     width, height = scenes[0].rig.size_px
     num_views = len(scenes[0].cameras)
-    arrays = {
-        name: np.lib.format.open_memmap(
-            folder / f"{name}.npy", mode="w+", dtype=dtype, shape=(sum(counts), num_views, height, width, *extra)
-        )
-        for name, (dtype, extra) in PIXEL_ARRAYS.items()
-    }
-    stored: dict[str, Any] = {
+    for name, (dtype, extra) in PIXEL_ARRAYS.items():
+        shape = (sum(counts), num_views, height, width, *extra)
+        np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape).flush()
+    stored: dict[str, np.ndarray] = {
         "world_from_cam": np.zeros((sum(counts), num_views, 4, 4)),
         "scene": np.repeat(np.arange(len(scenes)), counts),
         "has_previous": np.ones(sum(counts), np.bool_),
     }
-    start = 0
-    for s, (scene, count) in enumerate(zip(scenes, counts, strict=True)):
-        if s % 20 == 0:
-            log.info("unpacking scene %d of %d", s + 1, len(scenes))
-        unpack_scene(scene, s, start, arrays, stored)
-        start += count
-    for array in arrays.values():
-        array.flush()
+    starts = np.cumsum([0, *counts[:-1]]).tolist()
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        jobs = [
+            pool.submit(unpack_scene, data, scene_id, folder, start)
+            for scene_id, start in zip(dataset.scene_ids, starts, strict=True)
+        ]
+        for s, job in enumerate(jobs):
+            tables = job.result()
+            poses = tables.pop("world_from_cam")
+            stored["world_from_cam"][starts[s] : starts[s] + counts[s]] = poses
+            stored["has_previous"][starts[s]] = False
+            stored.update({f"{name}{s}": value for name, value in tables.items()})
+            if s % 20 == 0:
+                log.info("unpacked scene %d of %d", s + 1, len(scenes))
     np.savez(folder / "tables.npz", **stored)
     (folder / "index.json").write_text(json.dumps({"num_scenes": len(scenes)}))
 
 
-def unpack_scene(scene: Scene, s: int, start: int, arrays: dict[str, np.ndarray], stored: dict[str, Any]) -> None:
-    """Write the steps of one scene from entry `start` on."""
+def unpack_scene(data: Path, scene_id: str, folder: Path, start: int) -> dict[str, np.ndarray]:
+    """Write the pixels of one scene from entry `start` on; returns its tables."""
+    scene = open_dataset(data)[scene_id]
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in PIXEL_ARRAYS}
     stage = SceneStage(scene.layout, rig=scene.rig, seed=int(scene.attrs["seed"]))
     context, num_agents = stage.context, len(stage.layout.agents)
     steps = stage.layout.timeline.num_steps
@@ -140,15 +147,17 @@ def unpack_scene(scene: Scene, s: int, start: int, arrays: dict[str, np.ndarray]
     write_maps(maps, arrays, start, num_agents=num_agents)
     for v, camera in enumerate(scene.cameras):
         arrays["rgb"][start:end, v] = scene.rgb(camera)[0:steps]
-    stored["world_from_cam"][start:end] = maps.world_from_cam.swapaxes(0, 1)
-    stored["has_previous"][start] = False
-    stored[f"appearance{s}"] = join_appearance(
-        context.agents, context.statics, salt=trait_salt(context.seed, context.scene_id)
-    )
-    stored[f"style{s}"] = style_vector(context.lighting)
-    stored[f"sun{s}"] = context.lighting.sun_direction_world.astype(np.float32)
-    stored[f"K{s}"] = maps.K
-    stored[f"agents{s}"] = num_agents
+    for array in arrays.values():
+        array.flush()
+    salt = trait_salt(context.seed, context.scene_id)
+    return {
+        "world_from_cam": maps.world_from_cam.swapaxes(0, 1),
+        "appearance": join_appearance(context.agents, context.statics, salt=salt),
+        "style": style_vector(context.lighting),
+        "sun": context.lighting.sun_direction_world.astype(np.float32),
+        "K": maps.K,
+        "agents": np.array(num_agents),
+    }
 
 
 def write_maps(maps: ConditionMaps, arrays: dict[str, np.ndarray], start: int, *, num_agents: int) -> None:
