@@ -1,0 +1,153 @@
+"""Write any layout as a YAML file that reads back to the same layout.
+
+Roads become explicit lanes, lines and areas; agents become tracks with every step where they are valid. Numbers are
+written with all their digits. Where an agent is not valid the file says nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from jaxtyping import Float64
+
+from scenegen.errors import OutputError
+from scenegen.types.layout import AgentTrack, Area, Lane, LaneLine, Layout, Prop
+
+
+def layout_to_yaml(layout: Layout) -> str:
+    """Return the text of the YAML file of a layout."""
+    return yaml.dump(_spec_of(layout), Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True)
+
+
+def write_yaml_layout(layout: Layout, path: Path) -> None:
+    """Write a layout to a YAML file.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(layout_to_yaml(layout), encoding="utf-8")
+    except OSError as error:
+        raise OutputError("a writable file", found=error.strerror or str(error), where=str(path)) from error
+
+
+class _Flow(list[Any]):
+    """A list that is written on one line."""
+
+
+class _FlowDict(dict[str, Any]):
+    """A mapping that is written on one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Repeats instead of aliases, and some parts on one line."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(_Flow, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True))
+_Dumper.add_representer(_FlowDict, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, True))
+
+
+def _spec_of(layout: Layout) -> dict[str, Any]:
+    environment = layout.environment
+    road_map = layout.road_map
+    words: dict[str, Any] = {
+        "weather": environment.weather,
+        "time_of_day": environment.time_of_day,
+        "prompt": environment.prompt,
+    }
+    if environment.reference_image is not None:
+        words["reference_image"] = environment.reference_image
+    poses = layout.ego.world_from_ego[:, :3, :].reshape(-1, 12)
+    return {
+        "version": 1,
+        "id": layout.layout_id,
+        "licence": layout.licence,
+        "duration_s": float(layout.timeline.duration_s),
+        "rate_hz": float(layout.timeline.rate_hz),
+        "environment": words,
+        "num_roads": int(road_map.num_roads),
+        "lanes": [_lane(lane) for lane in road_map.lanes],
+        "lane_lines": [_line(line) for line in road_map.lane_lines],
+        "areas": [_area(area) for area in road_map.areas],
+        "props": [_prop(prop) for prop in road_map.props],
+        "agents": [_agent(agent) for agent in layout.agents if agent.valid.any()],
+        "ego": {
+            "world_from_ego": [_Flow(row) for row in poses.tolist()],
+            "velocity_mps": _rows(layout.ego.velocity_world_mps),
+        },
+    }
+
+
+def _rows(points: Float64[np.ndarray, "N C"]) -> _Flow:
+    return _Flow([_Flow(row) for row in points.tolist()])
+
+
+def _lane(lane: Lane) -> dict[str, Any]:
+    spec: dict[str, Any] = {"id": lane.lane_id, "width_m": float(lane.width_m), "kind": lane.kind}
+    if lane.is_intersection:
+        spec["is_intersection"] = True
+    if lane.speed_limit_mps is not None:
+        spec["speed_limit_mps"] = float(lane.speed_limit_mps)
+    return {**spec, "centerline": _rows(lane.centerline_world_m)}
+
+
+def _line(line: LaneLine) -> dict[str, Any]:
+    points = _rows(line.points_world_m)
+    return {"kind": line.kind, "color": line.color, "width_m": float(line.width_m), "points": points}
+
+
+def _area(area: Area) -> dict[str, Any]:
+    spec: dict[str, Any] = {"kind": area.kind, "polygon": _rows(area.polygon_world_m)}
+    if area.holes_world_m:
+        spec["holes"] = [_rows(hole) for hole in area.holes_world_m]
+    if area.height_m:
+        spec["height_m"] = float(area.height_m)
+    return spec
+
+
+def _prop(prop: Prop) -> dict[str, Any]:
+    spec = _FlowDict(
+        kind=prop.kind, position=_Flow(prop.position_world_m.tolist()), heading_rad=float(prop.heading_rad)
+    )
+    if prop.height_m is not None:
+        spec["height_m"] = float(prop.height_m)
+    return spec
+
+
+def _agent(agent: AgentTrack) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "id": agent.agent_id,
+        "category": agent.category.label,
+        "size_lwh_m": _Flow(agent.size_lwh_m.tolist()),
+        "attribute": agent.attribute,
+        "source_category": agent.source_category,
+    }
+    if agent.color_rgb is not None:
+        spec["color"] = _Flow(int(value) for value in agent.color_rgb)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], agent.valid, [False]]).astype(np.int8)))
+    spec["track"] = [_span(agent, int(first), int(stop)) for first, stop in edges.reshape(-1, 2)]
+    return spec
+
+
+def _span(agent: AgentTrack, first: int, stop: int) -> dict[str, Any]:
+    """Return one unbroken span; what never changes is a single number."""
+    columns = {
+        "x_m": agent.center_world_m[first:stop, 0],
+        "y_m": agent.center_world_m[first:stop, 1],
+        "z_m": agent.center_world_m[first:stop, 2],
+        "heading_rad": agent.heading_rad[first:stop],
+        "vx_mps": agent.velocity_world_mps[first:stop, 0],
+        "vy_mps": agent.velocity_world_mps[first:stop, 1],
+    }
+    values = {
+        name: float(column[0]) if (column == column[0]).all() else _Flow(column.tolist())
+        for name, column in columns.items()
+    }
+    return {"first_step": first, "num_steps": stop - first, **values}
