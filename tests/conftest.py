@@ -1,13 +1,26 @@
-"""Shared by all tests: run-time shape checks, and a Ray cluster that is started once."""
+"""Shared by all tests: where real data lies, and one small data set that was made without any interruption."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
+TINY_JOB = (
+    "layouts=[procedural:1-2]",
+    "video=preview",
+    "rig=front1",
+    "rig.image.width_px=64",
+    "rig.image.height_px=36",
+    "duration_s=2",
+    "num_steps_per_chunk=2",
+    "progress=plain",
+)
+"""Two scenes of one small camera: about five seconds."""
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +30,24 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set SCENEGEN_SHARED_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def whole_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny job, made in one go by the command line."""
+    folder = tmp_path_factory.mktemp("whole") / "ds"
+    finished = run_scenegen("generate", *TINY_JOB, f"output={folder}")
+    assert finished.returncode == 0, finished.stderr
+    return folder
+
+
+def run_scenegen(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does, in a process of its own."""
+    return subprocess.run(
+        scenegen_command(*arguments), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+def scenegen_command(*arguments: str) -> list[str]:
+    """Return the command that calls `scenegen` with the interpreter of the tests."""
+    return [sys.executable, "-c", "import sys; from scenegen.cli import main; sys.exit(main())", *arguments]
