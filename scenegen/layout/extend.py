@@ -98,7 +98,9 @@ def _resample_agent(
         for axis in (0, 1):
             velocity_mps[inside, axis] = np.interp(at_s, span_s, agent.velocity_world_mps[first:stop, axis])
         valid |= inside
-    return replace(agent, center_world_m=center_m, heading_rad=heading_rad, velocity_world_mps=velocity_mps, valid=valid)
+    return replace(
+        agent, center_world_m=center_m, heading_rad=heading_rad, velocity_world_mps=velocity_mps, valid=valid
+    )
 
 
 def _smooth(
@@ -111,9 +113,7 @@ def _smooth(
     return np.asarray(PchipInterpolator(span_s, values, axis=0)(at_s))
 
 
-def _resample_ego(
-    ego: EgoTrack, source_s: Float64[np.ndarray, " S"], times_s: Float64[np.ndarray, " T"]
-) -> EgoTrack:
+def _resample_ego(ego: EgoTrack, source_s: Float64[np.ndarray, " S"], times_s: Float64[np.ndarray, " T"]) -> EgoTrack:
     from scipy.spatial.transform import Rotation, Slerp
 
     world_from_ego = np.tile(np.eye(4), (len(times_s), 1, 1))
@@ -183,7 +183,7 @@ def _last_velocity(
         back -= 1
     if back == 0:
         return np.zeros(2)
-    return (position_m[-1] - position_m[-1 - back]) * (rate_hz / back)
+    return np.asarray((position_m[-1] - position_m[-1 - back]) * (rate_hz / back))
 
 
 def _distance_to_ego(recorded: Layout, idx: int) -> float:

@@ -37,8 +37,14 @@ class _Arm:
     """One arm: its outward centre line and lanes, all in the world frame."""
 
     def __init__(
-        self, name: str, junction_id: str, center_m: Float64[np.ndarray, "2"], heading_rad: float,
-        start_m: float, length_m: float, section: CrossSection,
+        self,
+        name: str,
+        junction_id: str,
+        center_m: Float64[np.ndarray, "2"],
+        heading_rad: float,
+        start_m: float,
+        length_m: float,
+        section: CrossSection,
     ) -> None:
         direction = np.array([np.cos(heading_rad), np.sin(heading_rad)])
         line_m = center_m + np.array([[start_m], [start_m + length_m]]) * direction
@@ -61,7 +67,9 @@ class _Arm:
         section, at_m = self.section, STOP_SETBACK_M
         sample = self.frame.path.at(np.array([at_m]))
         normal = np.array([-self.direction[1], self.direction[0]])
-        ends_m = sample.position_m[0] + np.array([[section.half_width_m - 0.2], [section.divider_left_m + 0.1]]) * normal
+        ends_m = (
+            sample.position_m[0] + np.array([[section.half_width_m - 0.2], [section.divider_left_m + 0.1]]) * normal
+        )
         return LaneLine(points_world_m=flat(ends_m), width_m=0.35)
 
     def crossing(self) -> Area:
@@ -83,11 +91,23 @@ def build_junction(
     widest_m = max(max(section.kerb_left_m, -section.kerb_right_m) for section in arms.values())
     edge_m = widest_m + corner_radius_m
     built = [
-        _Arm(name, junction_id, center, ARM_HEADING_RAD[name] + heading_rad, edge_m, _length_of(arm_length_m, name), section)
+        _Arm(
+            name,
+            junction_id,
+            center,
+            ARM_HEADING_RAD[name] + heading_rad,
+            edge_m,
+            _length_of(arm_length_m, name),
+            section,
+        )
         for name, section in arms.items()
     ]
     connections = [
-        lane for source in built for target in built if source is not target for lane in _connect(junction_id, source, target)
+        lane
+        for source in built
+        for target in built
+        if source is not target
+        for lane in _connect(junction_id, source, target)
     ]
     return _piece(built, connections, corner_radius_m=corner_radius_m, crossings=crossings)
 
@@ -107,12 +127,22 @@ def build_roundabout(
     center = np.asarray(center_m, np.float64)
     edge_m = ring_radius_m + 0.5 * ring_width_m + 6.0
     built = [
-        _Arm(name, junction_id, center, ARM_HEADING_RAD[name] + heading_rad, edge_m, _length_of(arm_length_m, name), section)
+        _Arm(
+            name,
+            junction_id,
+            center,
+            ARM_HEADING_RAD[name] + heading_rad,
+            edge_m,
+            _length_of(arm_length_m, name),
+            section,
+        )
         for name, section in arms.items()
     ]
     connections = [
         _through_ring(junction_id, source, target, ring_radius_m)
-        for source in built for target in built if source is not target
+        for source in built
+        for target in built
+        if source is not target
     ]
     piece = _piece(built, connections, corner_radius_m=5.0, crossings=crossings)
     circle = np.linspace(0.0, 2.0 * np.pi, 64, endpoint=False)

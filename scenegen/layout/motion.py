@@ -72,17 +72,18 @@ def drive(
     """Drive along a path at a wished speed, slowing for curves and halting at stops.
 
     The speed is limited by the curvature ahead (`LATERAL_MPS2`) and changes at comfortable rates. A stop is made if
-    it can be made with at most `HARDEST_BRAKING_MPS2` when it begins; otherwise the agent passes.
-
-    Args:
-        speeds: (from_m, speed_mps) pairs: from that distance on, that speed is wished instead of `cruise_mps`.
+    it can be made with at most `HARDEST_BRAKING_MPS2` when it begins; otherwise the agent passes. `speeds` are
+    (from_m, speed_mps) pairs: from that distance on, that speed is wished instead of `cruise_mps`.
     """
     limit_mps = _speed_limit(path, cruise_mps, speeds)
     grid_m = float(path.s_m[1] - path.s_m[0])
     last = len(limit_mps) - 1
     step_s = 1.0 / SUBSTEPS_HZ
     count = int(np.ceil(times_s[-1] * SUBSTEPS_HZ)) + 1
-    s_m, speed_mps = start_m, min(cruise_mps if start_mps is None else start_mps, _limit_at(limit_mps, start_m / grid_m))
+    s_m, speed_mps = (
+        start_m,
+        min(cruise_mps if start_mps is None else start_mps, _limit_at(limit_mps, start_m / grid_m)),
+    )
     braking = [0.0] * len(stops)
     fine_s_m, fine_mps = np.empty(count), np.empty(count)
     for k in range(count):
@@ -139,7 +140,7 @@ def track_along(
     *,
     agent_id: str,
     category: AgentCategory,
-    size_lwh_m: Sequence[float],
+    size_lwh_m: Sequence[float] | Float64[np.ndarray, "3"],
     valid: Bool[np.ndarray, " T"] | None = None,
     attribute: str | None = None,
     color_rgb: tuple[int, int, int] | None = None,
@@ -169,7 +170,7 @@ def standing_track(
     num_steps: int,
     agent_id: str,
     category: AgentCategory,
-    size_lwh_m: Sequence[float],
+    size_lwh_m: Sequence[float] | Float64[np.ndarray, "3"],
     attribute: str | None = None,
     color_rgb: tuple[int, int, int] | None = None,
 ) -> AgentTrack:

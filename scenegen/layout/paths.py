@@ -42,7 +42,7 @@ class Path:
 
     def curvature(self) -> Float64[np.ndarray, " N"]:
         """Return the absolute curvature in 1/m at every sample."""
-        return np.abs(np.gradient(self.heading_rad, self.s_m))
+        return np.asarray(np.abs(np.gradient(self.heading_rad, self.s_m)))
 
 
 def make_path(points_m: Float64[np.ndarray, "M 2"], *, spacing_m: float = SPACING_M) -> Path:
@@ -69,7 +69,7 @@ def _smooth_heading(points_m: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray,
     if len(heading_rad) < 7:
         return heading_rad
     padded = np.pad(heading_rad, 2, mode="edge")
-    return np.convolve(padded, np.full(5, 0.2), mode="valid")
+    return np.asarray(np.convolve(padded, np.full(5, 0.2), mode="valid"))
 
 
 def smooth_curve(points_m: Float64[np.ndarray, "M 2"], *, spacing_m: float = 1.0) -> Float64[np.ndarray, "N 2"]:
@@ -80,7 +80,7 @@ def smooth_curve(points_m: Float64[np.ndarray, "M 2"], *, spacing_m: float = 1.0
     count = max(2, int(np.ceil(chord_m[-1] / spacing_m)) + 1)
     at_m = np.linspace(0.0, chord_m[-1], count)
     if len(points_m) == 2:
-        return points_m[0] + (points_m[1] - points_m[0]) * (at_m / chord_m[-1])[:, None]
+        return np.asarray(points_m[0] + (points_m[1] - points_m[0]) * (at_m / chord_m[-1])[:, None])
     return np.asarray(Akima1DInterpolator(chord_m, points_m, axis=0)(at_m), np.float64)
 
 
@@ -92,7 +92,7 @@ def offset_polyline(points_m: Float64[np.ndarray, "N 2"], left_m: float) -> Floa
     """
     tangent = np.gradient(points_m, axis=0)
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-12)
-    return points_m + left_m * np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
+    return np.asarray(points_m + left_m * np.stack([-tangent[:, 1], tangent[:, 0]], axis=1))
 
 
 def bezier(
@@ -113,7 +113,7 @@ def bezier(
     )
     t = np.linspace(0.0, 1.0, 25)[:, None]
     weights = np.hstack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
-    return weights @ control_m
+    return np.asarray(weights @ control_m)
 
 
 def strip_polygon(points_m: Float64[np.ndarray, "N 2"], left_m: float, right_m: float) -> Float64[np.ndarray, "M 2"]:
@@ -121,7 +121,9 @@ def strip_polygon(points_m: Float64[np.ndarray, "N 2"], left_m: float, right_m: 
     return np.concatenate([offset_polyline(points_m, left_m), offset_polyline(points_m, right_m)[::-1]])
 
 
-def place(points_m: Float64[np.ndarray, "N 2"], *, at_m: tuple[float, float], heading_rad: float) -> Float64[np.ndarray, "N 2"]:
+def place(
+    points_m: Float64[np.ndarray, "N 2"], *, at_m: tuple[float, float], heading_rad: float
+) -> Float64[np.ndarray, "N 2"]:
     """Rotate points about the origin, then move them."""
     cos, sin = np.cos(heading_rad), np.sin(heading_rad)
-    return points_m @ np.array([[cos, sin], [-sin, cos]]) + np.asarray(at_m, np.float64)
+    return np.asarray(points_m @ np.array([[cos, sin], [-sin, cos]]) + np.asarray(at_m, np.float64))

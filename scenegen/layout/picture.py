@@ -68,8 +68,7 @@ def draw_layout(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Draw a layout from above at one step: north (world y) up, ego green, arrows one second of velocity long.
 
-    Args:
-        extent_m: edge of the square that is shown, centred on the ego; None shows the ego's whole way.
+    `extent_m` is the edge of the square that is shown, centred on the ego; None shows the ego's whole way.
     """
     path_m = layout.ego.position_world_m[:, :2]
     if extent_m is None:
@@ -106,7 +105,7 @@ def _draw_map(canvas: _Canvas, layout: Layout) -> None:
         _draw_line(canvas, line)
     for prop in layout.road_map.props:
         radius_m = 1.6 if prop.kind in PROP_RGB else 0.35
-        (x, y), = canvas.pixels(prop.position_world_m[None])
+        ((x, y),) = canvas.pixels(prop.position_world_m[None])
         r = radius_m * canvas.scale
         canvas.draw.ellipse((x - r, y - r, x + r, y + r), fill=PROP_RGB.get(prop.kind, (60, 60, 70)))
 

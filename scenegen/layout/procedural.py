@@ -30,11 +30,8 @@ def build_procedural_layout(
 ) -> Layout:
     """Draw a traffic scene: roads, ego route, vehicles, cyclists, people, parked cars, road works, weather.
 
-    Nothing overlaps anything, traffic keeps its distance and waits at signals and for people who cross.
-
-    Args:
-        seed: names the scene; the same seed gives the same layout.
-        road_kind: one of `procedural_roads.ROAD_KINDS`; drawn when None.
+    Nothing overlaps anything, traffic keeps its distance and waits at signals and for people who cross. The same
+    seed gives the same layout. `road_kind` is one of `procedural_roads.ROAD_KINDS`; drawn when None.
     """
     rng = random_generator(seed, "procedural", stage="layout")
     timeline = Timeline(rate_hz=rate_hz, num_steps=max(2, round(duration_s * rate_hz)))

@@ -22,7 +22,14 @@ from scenegen.layout.roads import (
 )
 from scenegen.types.layout import Area, Lane, LaneLine
 
-ROAD_KINDS = {"straight": 0.34, "curve": 0.16, "s_curve": 0.1, "crossroads": 0.22, "t_junction": 0.1, "roundabout": 0.08}
+ROAD_KINDS = {
+    "straight": 0.34,
+    "curve": 0.16,
+    "s_curve": 0.1,
+    "crossroads": 0.22,
+    "t_junction": 0.1,
+    "roundabout": 0.08,
+}
 LINE_BEFORE_CROSSING_M = 0.5 * CROSSING_DEPTH_M + 1.2
 
 
@@ -170,9 +177,7 @@ def _crossing_places(rng: np.random.Generator, start_m: float, cruise_mps: float
     return places
 
 
-def _crossing_window(
-    rng: np.random.Generator, arrival_s: float, duration_s: float
-) -> tuple[float, float] | None:
+def _crossing_window(rng: np.random.Generator, arrival_s: float, duration_s: float) -> tuple[float, float] | None:
     """Draw when people cross: mostly about when the ego would arrive."""
     if rng.random() < 0.25:
         return None
@@ -201,8 +206,10 @@ def _road_entries(
 
 
 def _plan_junction(rng: np.random.Generator, kind: str, heading_rad: float, duration_s: float) -> RoadPlan:
-    names = ["east", "north", "west", "south"] if kind == "crossroads" else list(
-        rng.choice([["east", "west", "north"], ["east", "west", "south"], ["west", "north", "south"]])
+    names = (
+        ["east", "north", "west", "south"]
+        if kind == "crossroads"
+        else list(rng.choice([["east", "west", "north"], ["east", "west", "south"], ["west", "north", "south"]]))
     )
     main, side = draw_section(rng, most_lanes=2), draw_section(rng, most_lanes=2)
     sections = {str(name): main if name in ("east", "west") else side for name in names}
@@ -230,8 +237,15 @@ def _plan_junction(rng: np.random.Generator, kind: str, heading_rad: float, dura
         if window[1] - window[0] > 6.0
     ]
     return RoadPlan(
-        kind=kind, pieces=(junction,), lines=(), areas=(), entries=entries, crosswalks=tuple(crosswalks),
-        ego_start_m=50.0, ego_cruise_mps=cruise_mps, duration_s=duration_s,
+        kind=kind,
+        pieces=(junction,),
+        lines=(),
+        areas=(),
+        entries=entries,
+        crosswalks=tuple(crosswalks),
+        ego_start_m=50.0,
+        ego_cruise_mps=cruise_mps,
+        duration_s=duration_s,
     )
 
 
@@ -267,7 +281,9 @@ def _junction_entries(
         _, arm, number = lane_id.replace(".in", ".").split(".")
         ways = [name for name in lanes if f".{arm}{number}_to_" in name]
         is_ego = (arm, int(number)) == (ego_arm, ego_number)
-        ways.sort(key=lambda name, first=is_ego: (not (first and f"_to_{goal}" in name), name))
+        ways.sort()
+        if is_ego:
+            ways.sort(key=lambda name: f"_to_{goal}" not in name)
         paths = []
         for way in ways:
             target, out_number = way.split("_to_")[1][:-1], way[-1]
@@ -276,9 +292,7 @@ def _junction_entries(
             continue
         line_m = make_path(lane.centerline_world_m[:, :2]).length_m - STOP_SETBACK_M - 0.4
         stops = tuple(Stop(at_m=line_m, from_s=begin, to_s=end) for begin, end in reds[_axis(arm)])
-        entries[lane_id] = Entry(
-            paths=tuple(paths), stops=stops, is_outer=int(number) == sections[arm].lanes_backward
-        )
+        entries[lane_id] = Entry(paths=tuple(paths), stops=stops, is_outer=int(number) == sections[arm].lanes_backward)
     first = f"junction.{ego_arm}.in{ego_number}"
     leaving = [Entry(paths=(lane_path([lane]),), is_outer=False) for name, lane in lanes.items() if ".out" in name]
     return (entries[first], *(entry for name, entry in entries.items() if name != first), *leaving)
@@ -295,12 +309,23 @@ def _plan_roundabout(rng: np.random.Generator, heading_rad: float, duration_s: f
     lengths_m[goal] = max(90.0, cruise_mps * duration_s - approach_m - 10.0)
     sections = dict.fromkeys(names, section)
     junction = build_roundabout(
-        "junction", arms=sections, heading_rad=heading_rad, arm_length_m=lengths_m,
-        ring_radius_m=float(rng.uniform(12.0, 17.0)), ring_width_m=float(rng.uniform(5.5, 7.0)),
+        "junction",
+        arms=sections,
+        heading_rad=heading_rad,
+        arm_length_m=lengths_m,
+        ring_radius_m=float(rng.uniform(12.0, 17.0)),
+        ring_width_m=float(rng.uniform(5.5, 7.0)),
         crossings=tuple(name for name in names if rng.random() < 0.6),
     )
     entries = _junction_entries(junction, sections, {"main": [], "side": []}, ego=("west", 1, goal))
     return RoadPlan(
-        kind="roundabout", pieces=(junction,), lines=(), areas=(), entries=entries, crosswalks=(),
-        ego_start_m=50.0, ego_cruise_mps=cruise_mps, duration_s=duration_s,
+        kind="roundabout",
+        pieces=(junction,),
+        lines=(),
+        areas=(),
+        entries=entries,
+        crosswalks=(),
+        ego_start_m=50.0,
+        ego_cruise_mps=cruise_mps,
+        duration_s=duration_s,
     )

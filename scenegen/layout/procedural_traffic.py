@@ -93,7 +93,10 @@ class Traffic:
                 ahead.append(track)
         front_m = EGO_CENTER_FROM_AXLE_M + 0.5 * EGO_SIZE_LWH_M[0]
         free = drive(
-            path, self._times_s, start_m=plan.ego_start_m, cruise_mps=plan.ego_cruise_mps,
+            path,
+            self._times_s,
+            start_m=plan.ego_start_m,
+            cruise_mps=plan.ego_cruise_mps,
             stops=[Stop(at_m=stop.at_m - front_m, from_s=stop.from_s, to_s=stop.to_s) for stop in entry.stops],
         )
         if leader is not None:
@@ -134,14 +137,21 @@ class Traffic:
         size_lwh_m = draw_size(rng, category)
         half_m = 0.5 * size_lwh_m[0]
         travel = drive(
-            path, self._times_s, start_m=start_m, cruise_mps=cruise_mps * float(rng.uniform(0.92, 1.1)),
+            path,
+            self._times_s,
+            start_m=start_m,
+            cruise_mps=cruise_mps * float(rng.uniform(0.92, 1.1)),
             stops=[Stop(at_m=stop.at_m - half_m, from_s=stop.from_s, to_s=stop.to_s) for stop in entry.stops],
         )
         if leader is not None:
             spacing_m = half_m + 0.5 * leader[1] + float(rng.uniform(1.8, 3.5))
             travel = follow_leader(travel, leader[0], self._times_s, spacing_m=spacing_m)
         track = track_along(
-            path, travel, agent_id=self._name(category), category=category, size_lwh_m=size_lwh_m,
+            path,
+            travel,
+            agent_id=self._name(category),
+            category=category,
+            size_lwh_m=size_lwh_m,
             valid=(travel.s_m >= 0.0) & (travel.s_m <= path.length_m),
         )
         return (travel, size_lwh_m[0]), track
@@ -155,12 +165,19 @@ class Traffic:
             path = entry.paths[int(rng.integers(len(entry.paths)))]
             edge = make_path(offset_polyline(path.points_m, -float(rng.uniform(1.15, 1.4))))
             travel = drive(
-                edge, self._times_s, start_m=float(rng.uniform(0.0, edge.length_m * 0.8)),
-                cruise_mps=float(rng.uniform(2.8, 6.5)), stops=[Stop(at_m=s.at_m - 1.0, from_s=s.from_s, to_s=s.to_s) for s in entry.stops],
+                edge,
+                self._times_s,
+                start_m=float(rng.uniform(0.0, edge.length_m * 0.8)),
+                cruise_mps=float(rng.uniform(2.8, 6.5)),
+                stops=[Stop(at_m=s.at_m - 1.0, from_s=s.from_s, to_s=s.to_s) for s in entry.stops],
             )
             track = track_along(
-                edge, travel, agent_id=self._name(AgentCategory.BICYCLE), category=AgentCategory.BICYCLE,
-                size_lwh_m=draw_size(rng, AgentCategory.BICYCLE), valid=travel.s_m <= edge.length_m,
+                edge,
+                travel,
+                agent_id=self._name(AgentCategory.BICYCLE),
+                category=AgentCategory.BICYCLE,
+                size_lwh_m=draw_size(rng, AgentCategory.BICYCLE),
+                valid=travel.s_m <= edge.length_m,
             )
             self._accept(track, margin_m=0.1, reach_m=FAR_VEHICLE_M)
 
@@ -201,29 +218,49 @@ class Traffic:
         for s_m in np.arange(begin_m, begin_m + length_m, float(rng.uniform(1.8, 3.0))):
             self._stand(frame, float(s_m), edge_m + 0.35 * sense, AgentCategory.TRAFFIC_CONE, cone_m)
         for s_m in (begin_m - 1.0, begin_m + length_m + 1.0):
-            self._stand(frame, s_m, edge_m - 0.5 * sense, AgentCategory.BARRIER, DEFAULT_SIZE_LWH_M[AgentCategory.BARRIER])
+            self._stand(
+                frame, s_m, edge_m - 0.5 * sense, AgentCategory.BARRIER, DEFAULT_SIZE_LWH_M[AgentCategory.BARRIER]
+            )
         if section.sidewalk_m > 2.6 and rng.random() < 0.7:
             self._stand(
-                frame, begin_m + 0.5 * length_m, edge_m - 1.6 * sense, AgentCategory.CONSTRUCTION_VEHICLE,
+                frame,
+                begin_m + 0.5 * length_m,
+                edge_m - 1.6 * sense,
+                AgentCategory.CONSTRUCTION_VEHICLE,
                 DEFAULT_SIZE_LWH_M[AgentCategory.CONSTRUCTION_VEHICLE],
             )
         for _ in range(int(rng.integers(1, 4))):
             self._stand(
-                frame, begin_m + float(rng.random()) * length_m, edge_m - sense * float(rng.uniform(0.6, 1.6)),
-                AgentCategory.PEDESTRIAN, draw_size(rng, AgentCategory.PEDESTRIAN), wobble_rad=3.0,
+                frame,
+                begin_m + float(rng.random()) * length_m,
+                edge_m - sense * float(rng.uniform(0.6, 1.6)),
+                AgentCategory.PEDESTRIAN,
+                draw_size(rng, AgentCategory.PEDESTRIAN),
+                wobble_rad=3.0,
             )
 
     def _stand(
-        self, frame: RoadFrame, at_m: float, left_m: float, category: AgentCategory, size_lwh_m: Sequence[float],
-        *, reverse: bool = False, wobble_rad: float = 0.0,
+        self,
+        frame: RoadFrame,
+        at_m: float,
+        left_m: float,
+        category: AgentCategory,
+        size_lwh_m: Sequence[float],
+        *,
+        reverse: bool = False,
+        wobble_rad: float = 0.0,
     ) -> None:
         at = frame.path.at(np.array([at_m]))
         heading_rad = float(at.heading_rad[0])
         position_m = at.position_m[0] + left_m * np.array([-np.sin(heading_rad), np.cos(heading_rad)])
         turn_rad = (np.pi if reverse else 0.0) + float(self._rng.uniform(-wobble_rad, wobble_rad))
         track = standing_track(
-            position_m, heading_rad + turn_rad, num_steps=len(self._times_s), agent_id=self._name(category),
-            category=category, size_lwh_m=size_lwh_m,
+            position_m,
+            heading_rad + turn_rad,
+            num_steps=len(self._times_s),
+            agent_id=self._name(category),
+            category=category,
+            size_lwh_m=size_lwh_m,
         )
         self._accept(track, margin_m=0.05, reach_m=FAR_VEHICLE_M)
 
@@ -259,7 +296,9 @@ class Traffic:
             side = sense * float(rng.choice([-1.0, 1.0], p=[0.6, 0.4]))
             kerb_m = section.kerb_left_m if side > 0.0 else section.kerb_right_m
             left_m = kerb_m + side * float(rng.uniform(0.4, section.sidewalk_m - 0.35))
-            speed_mps = 0.0 if rng.random() < 0.22 else float(rng.choice([1.0, 1.9], p=[0.94, 0.06]) * rng.uniform(0.7, 1.7))
+            speed_mps = (
+                0.0 if rng.random() < 0.22 else float(rng.choice([1.0, 1.9], p=[0.94, 0.06]) * rng.uniform(0.7, 1.7))
+            )
             direction = float(rng.choice([-1.0, 1.0]))
             at_m = near_m + sense * float(rng.uniform(-8.0, 26.0))
             for mate in range(1 + int(rng.random() < 0.25)):
@@ -285,8 +324,12 @@ class Traffic:
     ) -> None:
         category = AgentCategory.PEDESTRIAN
         track = track_along(
-            path, Travel(s_m, np.gradient(s_m, self._times_s)), agent_id=self._name(category), category=category,
-            size_lwh_m=draw_size(self._rng, category), valid=valid,
+            path,
+            Travel(s_m, np.gradient(s_m, self._times_s)),
+            agent_id=self._name(category),
+            category=category,
+            size_lwh_m=draw_size(self._rng, category),
+            valid=valid,
         )
         self._accept(track, margin_m=0.05, reach_m=reach_m)
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from scenegen.errors import LayoutError
 from scenegen.layout.validate import find_problem
-from scenegen.layout.yaml_agents import build_agents, build_ego
+from scenegen.layout.yaml_agents import build_agents
+from scenegen.layout.yaml_ego import build_ego
 from scenegen.layout.yaml_format import LayoutSpec
 from scenegen.layout.yaml_lines import KeyPath, MarkedYaml, read_marked_yaml
 from scenegen.layout.yaml_roads import build_ground

@@ -90,7 +90,9 @@ def _library_folder() -> Path:
     for folder in (package / "layouts" / "library", package.parent / "layouts" / "library"):
         if folder.is_dir():
             return folder
-    raise LayoutError("the scene library", found="no folder layouts/library", where=str(package), fix="reinstall scenegen")
+    raise LayoutError(
+        "the scene library", found="no folder layouts/library", where=str(package), fix="reinstall scenegen"
+    )
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:
@@ -118,7 +120,7 @@ def _matches(source: str, pattern: str) -> list[str]:
         if not matches:
             raise LayoutError("library scenes matching the pattern", found="none", where=where, fix=_library_listing())
         return matches
-    matches = sorted(glob.glob(pattern, recursive=True))
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  Path.glob takes no absolute pattern
     if not matches:
         raise LayoutError("files matching the pattern", found="none", where=where)
     return matches

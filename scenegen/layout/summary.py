@@ -31,7 +31,9 @@ def summarise_layout(layout: Layout) -> dict[str, Any]:
             }
     way_m = np.linalg.norm(np.diff(layout.ego.position_world_m[:, :2], axis=0), axis=1)
     road_map = layout.road_map
-    lane_m = sum(float(np.linalg.norm(np.diff(lane.centerline_world_m, axis=0), axis=1).sum()) for lane in road_map.lanes)
+    lane_m = sum(
+        float(np.linalg.norm(np.diff(lane.centerline_world_m, axis=0), axis=1).sum()) for lane in road_map.lanes
+    )
     return {
         "layout_id": layout.layout_id,
         "source": layout.source,

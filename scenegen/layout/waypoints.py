@@ -1,4 +1,4 @@
-"""Motion through waypoints: exact at every waypoint, smooth in between, standing before the first and after the last."""
+"""Motion through waypoints: exact at each, smooth in between, standing before the first and after the last."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ class Motion:
     def as_ego(self) -> EgoTrack:
         """Take the moving point as the middle of the rear axle."""
         position_m = np.column_stack([self.position_m, np.zeros(len(self.heading_rad))])
-        return EgoTrack(
-            world_from_ego=planar_poses(position_m, self.heading_rad), velocity_world_mps=self.velocity_mps
-        )
+        return EgoTrack(world_from_ego=planar_poses(position_m, self.heading_rad), velocity_world_mps=self.velocity_mps)
 
 
 def interpolate_waypoints(waypoints: Sequence[Waypoint], times_s: Float64[np.ndarray, " T"]) -> Motion:

@@ -11,13 +11,10 @@ from jaxtyping import Float64
 from scenegen.errors import LayoutError
 from scenegen.layout.motion import (
     DEFAULT_SIZE_LWH_M,
-    EGO_CENTER_FROM_AXLE_M,
-    EGO_SIZE_LWH_M,
     Stop,
     Travel,
     default_attribute,
     drive,
-    ego_along,
     standing_track,
     track_along,
 )
@@ -27,7 +24,6 @@ from scenegen.layout.yaml_format import (
     AgentRowSpec,
     AgentSpec,
     DriveSpec,
-    EgoSpec,
     LayoutSpec,
     ParkedSpec,
     TrackSpanSpec,
@@ -36,7 +32,7 @@ from scenegen.layout.yaml_format import (
 )
 from scenegen.layout.yaml_lines import KeyPath
 from scenegen.layout.yaml_roads import Ground
-from scenegen.types.layout import AgentTrack, EgoTrack
+from scenegen.types.layout import AgentTrack
 from scenegen.types.taxonomy import AgentCategory, parse_category
 from scenegen.types.timeline import Timeline
 
@@ -145,7 +141,8 @@ def drive_as_told(
     for shift in spec.shifts:
         before_m = left_m[int(np.searchsorted(path.s_m, shift.at_m).clip(0, len(left_m) - 1))]
         part = np.clip((path.s_m - shift.at_m) / shift.over_m, 0.0, 1.0)
-        left_m = np.where(path.s_m < shift.at_m, left_m, before_m + (shift.left_m - before_m) * part**2 * (3 - 2 * part))
+        after_m = before_m + (shift.left_m - before_m) * part**2 * (3.0 - 2.0 * part)
+        left_m = np.where(path.s_m < shift.at_m, left_m, after_m)
     if left_m.any():
         path = make_path(shifted(path, left_m))
     travel = drive(
@@ -163,14 +160,19 @@ def drive_as_told(
 def shifted(path: Path, left_m: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, "N 2"]:
     """Move every sample of a path sideways by its own amount."""
     normal = np.stack([-np.sin(path.heading_rad), np.cos(path.heading_rad)], axis=1)
-    return path.points_m + left_m[:, None] * normal
+    return np.asarray(path.points_m + left_m[:, None] * normal)
 
 
 def _from_waypoints(
-    spec: AgentSpec, size_lwh_m: Float64[np.ndarray, "3"], ground: Ground, times_s: Float64[np.ndarray, " T"], *, key: KeyPath
+    spec: AgentSpec,
+    size_lwh_m: Float64[np.ndarray, "3"],
+    ground: Ground,
+    times_s: Float64[np.ndarray, " T"],
+    *,
+    key: KeyPath,
 ) -> AgentTrack:
     waypoints = spec.waypoints or []
-    _check_times(waypoints, ground, key=(*key, "waypoints"))
+    check_times(waypoints, ground, key=(*key, "waypoints"))
     motion = interpolate_waypoints(waypoints, times_s)
     category = category_of(spec.category)
     top_mps = float(np.linalg.norm(motion.velocity_mps, axis=1).max())
@@ -187,7 +189,8 @@ def _from_waypoints(
     )
 
 
-def _check_times(waypoints: Sequence[WaypointSpec], ground: Ground, *, key: KeyPath) -> None:
+def check_times(waypoints: Sequence[WaypointSpec], ground: Ground, *, key: KeyPath) -> None:
+    """Raise LayoutError, naming the line, where waypoint times do not increase."""
     for idx in range(1, len(waypoints)):
         if waypoints[idx].t_s <= waypoints[idx - 1].t_s:
             raise LayoutError(
@@ -295,41 +298,3 @@ def _row(row: AgentRowSpec, ground: Ground, num_steps: int, *, key: KeyPath) -> 
             )
         )
     return tracks
-
-
-def build_ego(spec: EgoSpec, ground: Ground, timeline: Timeline) -> EgoTrack:
-    """Build the ego's track from a route, waypoints or recorded poses.
-
-    Raises:
-        LayoutError: not exactly one of the three is given, or its lanes do not join.
-    """
-    times_s = np.arange(timeline.num_steps) / timeline.rate_hz
-    forms = [form for form in ("route", "waypoints", "world_from_ego") if getattr(spec, form) is not None]
-    if len(forms) != 1 or (spec.route is None) != (spec.drive is None):
-        raise LayoutError(
-            "either `route` with `drive`, or `waypoints`, or `world_from_ego`",
-            found=" and ".join(forms) or "none",
-            where=ground.marked.where(("ego",)),
-        )
-    if spec.route is not None and spec.drive is not None:
-        path = route_path(spec.route, ground, key=("ego", "route"))
-        path, travel = drive_as_told(path, spec.drive, times_s, front_m=EGO_CENTER_FROM_AXLE_M + 0.5 * EGO_SIZE_LWH_M[0])
-        return ego_along(path, travel)
-    if spec.waypoints is not None:
-        _check_times(spec.waypoints, ground, key=("ego", "waypoints"))
-        motion = interpolate_waypoints(spec.waypoints, times_s)
-        return motion.as_ego()
-    return _recorded_ego(spec, ground, timeline.num_steps)
-
-
-def _recorded_ego(spec: EgoSpec, ground: Ground, num_steps: int) -> EgoTrack:
-    poses, velocity_mps = spec.world_from_ego or [], spec.velocity_mps or []
-    if len(poses) != num_steps or len(velocity_mps) != num_steps:
-        raise LayoutError(
-            f"{num_steps} poses and velocities",
-            found=f"{len(poses)} and {len(velocity_mps)}",
-            where=ground.marked.where(("ego", "world_from_ego")),
-        )
-    world_from_ego = np.tile(np.eye(4), (num_steps, 1, 1))
-    world_from_ego[:, :3, :] = np.array(poses, np.float64).reshape(-1, 3, 4)
-    return EgoTrack(world_from_ego=world_from_ego, velocity_world_mps=np.array(velocity_mps, np.float64))

@@ -100,14 +100,23 @@ class RoundaboutSpec(SectionSpec):
     crossings: list[Arm] = Field(default_factory=list)
 
 
+_FORM_OF_TEMPLATE = {
+    "straight": "shape",
+    "curve": "shape",
+    "s_curve": "shape",
+    "crossroads": "junction",
+    "t_junction": "junction",
+    "roundabout": "roundabout",
+}
+
+
 def _road_form(value: Any) -> str | None:
     if not isinstance(value, dict):
         return getattr(value, "template", "centerline")
     if "centerline" in value:
         return "centerline"
     template = value.get("template")
-    forms = {"straight": "shape", "curve": "shape", "s_curve": "shape", "crossroads": "junction", "t_junction": "junction"}
-    return "roundabout" if template == "roundabout" else forms.get(str(template))
+    return _FORM_OF_TEMPLATE.get(str(template))
 
 
 RoadSpec = Annotated[

@@ -82,7 +82,8 @@ def build_ground(spec: LayoutSpec, marked: MarkedYaml) -> Ground:
     pieces, road_ids = [], set()
     for idx, road in enumerate(spec.roads):
         if road.id in road_ids:
-            raise LayoutError("road ids used once", found=f"{road.id!r} again", where=marked.where(("roads", idx, "id")))
+            where = marked.where(("roads", idx, "id"))
+            raise LayoutError("road ids used once", found=f"{road.id!r} again", where=where)
         road_ids.add(road.id)
         pieces.append(build_piece(road))
     frames = {frame.road_id: frame for piece in pieces for frame in piece.frames}
@@ -171,7 +172,8 @@ def _arm_lengths(road: JunctionSpec | RoundaboutSpec, arms: Mapping[str, CrossSe
 
 
 def _crosswalks(spec: LayoutSpec, ground: Ground) -> tuple[list[Area], list[LaneLine]]:
-    areas, lines = [], []
+    areas: list[Area] = []
+    lines: list[LaneLine] = []
     for idx, item in enumerate(spec.crosswalks):
         key: KeyPath = ("crosswalks", idx)
         if item.polygon is not None and item.road is None:
