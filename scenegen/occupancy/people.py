@@ -37,48 +37,33 @@ def pedestrian_parts(length: float, width: float, height: float) -> list[Part]:
         _cylinder((0.0, 0.0, chin - 0.02 * height), (0.03 * height, 0.03 * height, 0.03 * height), Material.SKIN),
         *_head(0.0, hz, height, reach=(length / 2, width / 2)),
     ]
-    toe = min(2.4 * leg, 0.4 * length)
-    lift = (hip + hz) - float(np.sqrt((hip + hz) ** 2 - toe**2))  # so that a swinging toe stays above the ground
     for side in (1.0, -1.0):
-        pivot = (0.0, side * 0.5 * torso_y, hip)
-        parts += [
-            _limb(
-                _cylinder(
-                    (0.0, pivot[1], (hip - hz) / 2 + 0.01 * height),
-                    (leg, leg, (hip + hz) / 2 - 0.01 * height),
-                    Material.CLOTH_LOWER,
-                ),
-                pivot,
-                side,
-            ),
-            _limb(
-                block(
-                    (-leg, toe),
-                    (pivot[1] - leg, pivot[1] + leg),
-                    (-hz + lift, -hz + lift + 0.035 * height),
-                    Material.HAIR,
-                ),
-                pivot,
-                side,
-            ),
-        ]
-        joint = (0.0, side * arm_y, shoulder - 0.02 * height)
-        hand = -hz + 0.44 * height
-        parts += [
-            _limb(
-                _cylinder(
-                    (0.0, joint[1], (joint[2] + hand) / 2), (arm, arm, (joint[2] - hand) / 2), Material.CLOTH_UPPER
-                ),
-                joint,
-                -0.8 * side,
-            ),
-            _limb(
-                _ellipsoid((0.0, joint[1], hand - 0.02 * height), (arm, arm, 0.035 * height), Material.SKIN),
-                joint,
-                -0.8 * side,
-            ),
-        ]
+        parts += _walking_leg(
+            (0.0, side * 0.5 * torso_y, hip), side, height, radius=leg, toe=min(2.4 * leg, 0.4 * length)
+        )
+        parts += _walking_arm((0.0, side * arm_y, shoulder - 0.02 * height), -0.8 * side, height, radius=arm)
     return parts
+
+
+def _walking_leg(hip: Vector, swing: float, height: float, *, radius: float, toe: float) -> list[Part]:
+    """Return a straight leg and its shoe, which turn about the hip."""
+    ground, middle = -height / 2, (hip[2] - height / 2) / 2
+    length = hip[2] - ground
+    lift = length - float(np.sqrt(length**2 - toe**2))  # so that a swinging toe stays above the ground
+    half = (radius, radius, length / 2 - 0.01 * height)
+    trouser = _cylinder((0.0, hip[1], middle + 0.01 * height), half, Material.CLOTH_LOWER)
+    sole = (ground + lift, ground + lift + 0.035 * height)
+    shoe = block((-radius, toe), (hip[1] - radius, hip[1] + radius), sole, Material.HAIR)
+    return [_limb(trouser, hip, swing), _limb(shoe, hip, swing)]
+
+
+def _walking_arm(joint: Vector, swing: float, height: float, *, radius: float) -> list[Part]:
+    """Return a straight arm and its hand, which turn about the shoulder."""
+    wrist = -0.06 * height
+    half = (radius, radius, (joint[2] - wrist) / 2)
+    sleeve = _cylinder((0.0, joint[1], (joint[2] + wrist) / 2), half, Material.CLOTH_UPPER)
+    hand = _ellipsoid((0.0, joint[1], wrist - 0.02 * height), (radius, radius, 0.035 * height), Material.SKIN)
+    return [_limb(sleeve, joint, swing), _limb(hand, joint, swing)]
 
 
 def pedestrian_swing_rad(length: float, width: float, height: float) -> float:
