@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -23,8 +24,9 @@ GENERATE_EXAMPLES = """examples:
 """
 TRAIN_EXAMPLES = """examples:
   scenegen generate video=preview layouts=[procedural:1-100] output=out/preview
-  scenegen train recipe=autoencoder data=out/preview output=out/autoencoder
-  scenegen train recipe=video data=out/preview output=out/video recipe.steps=20000
+  scenegen train recipe=video data=out/preview output=out/video
+  scenegen train recipe=video data=out/preview output=out/video recipe.steps=40000    # goes on from there
+  scenegen generate video.weights=out/video/native.safetensors
 """
 
 
@@ -105,14 +107,16 @@ def find_executor(name: str, executors: Mapping[str, Callable[[], Executor]]) ->
 
 
 def run_train(options: argparse.Namespace) -> None:
-    """Run a training recipe."""
+    """Run a training recipe and print the file of weights it wrote."""
     if options.cfg:
         print_config("train", TrainConfig, options)
         return
     config = compose_config(TrainConfig, "train", with_flags(options), search=options.config_dir)
     from scenegen.training.recipes import run_recipe
 
-    run_recipe(config)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    weights = run_recipe(config)
+    sys.stdout.write(f"{weights}\n")
 
 
 def with_flags(options: argparse.Namespace) -> list[str]:
