@@ -133,9 +133,7 @@ def test_a_damaged_scene_counts_as_not_committed_and_is_replaced(tmp_path: Path,
 
 @pytest.mark.parametrize("stage", ["append", "commit"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-def test_a_full_disk_is_one_typed_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, code: int
-) -> None:
+def test_a_full_disk_is_one_typed_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, code: int) -> None:
     import zarr.storage._local
 
     record = tiny_record()
@@ -165,9 +163,7 @@ def test_a_file_where_the_folder_should_be_is_an_output_error(tmp_path: Path) ->
         fold_receipts(tmp_path / "ds")
 
 
-def test_a_folder_that_may_not_be_written_is_an_output_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_may_not_be_written_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def deny(self: Path, *args: object, **options: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
 
@@ -202,9 +198,7 @@ def test_a_file_that_goes_missing_later_is_an_error_and_never_zeros(shared_datas
     "path", ["cameras/CAM_BACK/rgb/c.0.0.0.0", "occupancy/semantics/c.0.0.0.0", "ego/ego2global/c.0.0.0"]
 )
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.999])
-def test_a_flipped_bit_is_never_returned_as_data(
-    shared_dataset: Path, tmp_path: Path, path: str, share: float
-) -> None:
+def test_a_flipped_bit_is_never_returned_as_data(shared_dataset: Path, tmp_path: Path, path: str, share: float) -> None:
     copy = damage_tree(shared_dataset, tmp_path)
     file = one_file(copy, path)
     content = bytearray(file.read_bytes())
@@ -217,9 +211,7 @@ def test_a_flipped_bit_is_never_returned_as_data(
 
 @pytest.mark.parametrize("name", ["manifest.json", f"receipts/{SCENE_ID}.json"])
 @pytest.mark.parametrize("change", ["torn", "edited", "other version", "empty", "binary"])
-def test_damaged_bookkeeping_is_a_typed_error(
-    shared_dataset: Path, tmp_path: Path, name: str, change: str
-) -> None:
+def test_damaged_bookkeeping_is_a_typed_error(shared_dataset: Path, tmp_path: Path, name: str, change: str) -> None:
     copy = damage_tree(shared_dataset, tmp_path)
     text = (copy / name).read_text()
     changed = {

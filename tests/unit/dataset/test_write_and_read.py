@@ -115,7 +115,7 @@ def test_equal_scenes_have_equal_bytes(tmp_path: Path, write: Write) -> None:
     assert first.content_sha256 == second.content_sha256
 
 
-@pytest.mark.parametrize("chunk_steps", [1, 4, 5, 7])
+@pytest.mark.parametrize("chunk_steps", [1, 5])
 def test_bytes_do_not_depend_on_how_the_stream_was_cut(
     shared_dataset: Path, tmp_path: Path, write: Write, chunk_steps: int
 ) -> None:
