@@ -349,42 +349,39 @@ def enter_shape(kind, half, taper, world_from_shape, o, d):  # type: ignore[no-u
 def shape_pixel_bounds(half, world_from_shape, cam_from_world, fx, fy, cx, cy, width, height):  # type: ignore[no-untyped-def]
     """Return (u0, u1, v0, v1): pixels whose centres a solid may cover; empty when u0 >= u1.
 
-    Conservative: the bounding box of the solid's eight box corners, or the whole image where the solid
-    reaches behind the near plane.
+    Conservative: the bounding rectangle of the solid's box, its edges cut at the near plane.
     """
     u_min, u_max, v_min, v_max = NO_HIT, -NO_HIT, NO_HIT, -NO_HIT
-    behind, ahead = 0, 0
-    for corner in range(8):
-        sx = half[0] if corner & 1 else -half[0]
-        sy = half[1] if corner & 2 else -half[1]
-        sz = half[2] if corner & 4 else -half[2]
-        m = world_from_shape
+    m, c = world_from_shape, cam_from_world
+    corner = np.empty((8, 3))
+    for k in range(8):
+        sx = half[0] if k & 1 else -half[0]
+        sy = half[1] if k & 2 else -half[1]
+        sz = half[2] if k & 4 else -half[2]
         wx = m[0, 0] * sx + m[0, 1] * sy + m[0, 2] * sz + m[0, 3]
         wy = m[1, 0] * sx + m[1, 1] * sy + m[1, 2] * sz + m[1, 3]
         wz = m[2, 0] * sx + m[2, 1] * sy + m[2, 2] * sz + m[2, 3]
-        c = cam_from_world
-        x = c[0, 0] * wx + c[0, 1] * wy + c[0, 2] * wz + c[0, 3]
-        y = c[1, 0] * wx + c[1, 1] * wy + c[1, 2] * wz + c[1, 3]
-        z = c[2, 0] * wx + c[2, 1] * wy + c[2, 2] * wz + c[2, 3]
-        if z <= NEAR_M:
-            behind += 1
-            continue
-        ahead += 1
-        u = fx * x / z + cx
-        v = fy * y / z + cy
-        u_min = min(u_min, u)
-        u_max = max(u_max, u)
-        v_min = min(v_min, v)
-        v_max = max(v_max, v)
-    if ahead == 0:
-        return 0, 0, 0, 0
-    if behind > 0:
-        return 0, width, 0, height
+        for a in range(3):
+            corner[k, a] = c[a, 0] * wx + c[a, 1] * wy + c[a, 2] * wz + c[a, 3]
+    for k in range(8):
+        if corner[k, 2] > NEAR_M:
+            u = fx * corner[k, 0] / corner[k, 2] + cx
+            v = fy * corner[k, 1] / corner[k, 2] + cy
+            u_min, u_max = min(u_min, u), max(u_max, u)
+            v_min, v_max = min(v_min, v), max(v_max, v)
+        for bit in (1, 2, 4):
+            other = k ^ bit
+            if other > k and (corner[k, 2] > NEAR_M) != (corner[other, 2] > NEAR_M):
+                share = (NEAR_M - corner[k, 2]) / (corner[other, 2] - corner[k, 2])
+                u = fx * (corner[k, 0] + share * (corner[other, 0] - corner[k, 0])) / NEAR_M + cx
+                v = fy * (corner[k, 1] + share * (corner[other, 1] - corner[k, 1])) / NEAR_M + cy
+                u_min, u_max = min(u_min, u), max(u_max, u)
+                v_min, v_max = min(v_min, v), max(v_max, v)
     if u_max < 0.0 or v_max < 0.0 or u_min > width or v_min > height:
         return 0, 0, 0, 0
     return (
-        max(int(math.floor(u_min - 0.5)), 0),
-        min(int(math.ceil(u_max + 0.5)), width),
-        max(int(math.floor(v_min - 0.5)), 0),
-        min(int(math.ceil(v_max + 0.5)), height),
+        int(max(math.floor(u_min - 0.5), 0.0)),
+        int(min(math.ceil(u_max + 0.5), float(width))),
+        int(max(math.floor(v_min - 0.5), 0.0)),
+        int(min(math.ceil(v_max + 0.5), float(height))),
     )

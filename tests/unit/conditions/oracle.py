@@ -137,7 +137,9 @@ def cast_rays(world: World, agents: ShapeSet, o: np.ndarray, d: np.ndarray) -> H
     depth, material = cast_ground(world, o, d)
     depth = np.where(depth < FAR_M, depth, np.inf)
     hit_ground = np.isfinite(depth)
-    semantic = np.where(hit_ground, np.vectorize(lambda m: GROUND_SEMANTIC.get(int(m), 17))(material), int(Semantic.FREE))
+    semantic = np.where(
+        hit_ground, np.vectorize(lambda m: GROUND_SEMANTIC.get(int(m), 17))(material), int(Semantic.FREE)
+    )
     instance = np.zeros(len(o), int)
     ground_material = np.where(hit_ground, material, -1)
     t, index = cast_voxels(world, o, d)

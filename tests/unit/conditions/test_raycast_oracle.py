@@ -31,9 +31,7 @@ def test_every_label_equals_the_oracle(seed: int) -> None:
     agents = random_shapes(rng, count=NUM_AGENTS, first_instance=1)
     rig = random_rig(rng, num_cameras=NUM_CAMERAS, size_px=SIZE_PX)
     renderer = ConditionRenderer(world, rig=rig, lighting=noon(), num_agents=NUM_AGENTS)
-    maps = renderer.render(
-        [agents], previous_shapes=None, world_from_ego=np.eye(4)[None], previous_world_from_ego=None
-    )
+    maps = renderer.render([agents], previous_shapes=None, world_from_ego=np.eye(4)[None], previous_world_from_ego=None)
     mismatches = 0
     for view in range(NUM_CAMERAS):
         origins, directions = pixel_rays(maps, view)
