@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from scenegen.errors import LayoutError
+
 SPACING_M = 0.5
 
 
@@ -48,6 +50,9 @@ class Path:
 def make_path(points_m: Float64[np.ndarray, "M 2"], *, spacing_m: float = SPACING_M) -> Path:
     """Resample a polyline evenly and give it smooth headings (averaged over about two metres).
 
+    Raises:
+        LayoutError: all points are the same.
+
     >>> path = make_path(np.array([[0.0, 0.0], [10.0, 0.0]]))
     >>> path.at(np.array([2.5, 12.0])).position_m.tolist()
     [[2.5, 0.0], [12.0, 0.0]]
@@ -56,7 +61,7 @@ def make_path(points_m: Float64[np.ndarray, "M 2"], *, spacing_m: float = SPACIN
     keep = np.concatenate([[True], step_m > 1e-9])
     points_m = np.asarray(points_m, np.float64)[keep]
     if len(points_m) < 2:
-        raise ValueError("a path needs two different points")
+        raise LayoutError("a line with two different points", found=f"{points_m.tolist()}")
     length_m = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points_m, axis=0), axis=1))])
     s_m = np.linspace(0.0, length_m[-1], max(2, int(np.ceil(length_m[-1] / spacing_m)) + 1))
     dense_m = np.stack([np.interp(s_m, length_m, points_m[:, axis]) for axis in (0, 1)], axis=1)
@@ -76,6 +81,10 @@ def smooth_curve(points_m: Float64[np.ndarray, "M 2"], *, spacing_m: float = 1.0
     """Pass a smooth curve through points (Akima spline over chord length); two points give a straight line."""
     from scipy.interpolate import Akima1DInterpolator
 
+    apart = np.concatenate([[True], np.linalg.norm(np.diff(points_m, axis=0), axis=1) > 1e-9])
+    points_m = points_m[apart]
+    if len(points_m) < 2:
+        raise LayoutError("a line with two different points", found=f"{points_m.tolist()}")
     chord_m = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points_m, axis=0), axis=1))])
     count = max(2, int(np.ceil(chord_m[-1] / spacing_m)) + 1)
     at_m = np.linspace(0.0, chord_m[-1], count)

@@ -64,7 +64,7 @@ def parse_spec(marked: MarkedYaml) -> LayoutSpec:
 
 def _translate(problems: list[Any], marked: MarkedYaml) -> LayoutError:
     """Turn pydantic's problems into one message in the words of this project."""
-    problem = problems[0]
+    problem = min(problems, key=lambda item: item["type"] != "extra_forbidden")  # a mistyped key explains a missing one
     key = _file_key(problem["loc"], marked)
     more = f"; {len(problems) - 1} more problems in this file" if len(problems) > 1 else ""
     kind, where = problem["type"], marked.where(key)

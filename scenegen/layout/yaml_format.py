@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 Positive = Annotated[float, Field(gt=0.0)]
+Spacing = Annotated[float, Field(ge=0.2)]
+RoadLength = Annotated[float, Field(gt=0.0, le=5000.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 PointMaybeZ = Annotated[list[float], Field(min_length=2, max_length=3)]
@@ -68,7 +70,7 @@ class TemplateRoadSpec(SectionSpec):
     template: Literal["straight", "curve", "s_curve"]
     position: Point = Field(default_factory=lambda: [0.0, 0.0])
     heading_deg: float = 0.0
-    length_m: Positive = 200.0
+    length_m: RoadLength = 200.0
     radius_m: Positive = 60.0
     angle_deg: Annotated[float, Field(ge=-270.0, le=270.0)] = 60.0
 
@@ -81,7 +83,7 @@ class JunctionSpec(SectionSpec):
     position: Point = Field(default_factory=lambda: [0.0, 0.0])
     heading_deg: float = 0.0
     arms: list[Arm] | dict[Arm, SectionSpec | None] | None = Field(None, description="default: all, or all but south")
-    arm_length_m: Positive | dict[Arm, Positive] = 100.0
+    arm_length_m: RoadLength | dict[Arm, RoadLength] = 100.0
     corner_radius_m: Positive = 6.0
     crossings: list[Arm] = Field(default_factory=list)
 
@@ -94,7 +96,7 @@ class RoundaboutSpec(SectionSpec):
     position: Point = Field(default_factory=lambda: [0.0, 0.0])
     heading_deg: float = 0.0
     arms: list[Arm] | dict[Arm, SectionSpec | None] | None = None
-    arm_length_m: Positive | dict[Arm, Positive] = 100.0
+    arm_length_m: RoadLength | dict[Arm, RoadLength] = 100.0
     ring_radius_m: Annotated[float, Field(ge=9.0, le=60.0)] = 14.0
     ring_width_m: Positive = 6.0
     crossings: list[Arm] = Field(default_factory=list)
@@ -127,7 +129,7 @@ RoadSpec = Annotated[
     Discriminator(
         _road_form,
         custom_error_type="road_form",
-        custom_error_message="a road needs `centerline`, or `template` out of straight, curve, s_curve, crossroads, "
+        custom_error_message="`centerline`, or `template` out of straight, curve, s_curve, crossroads, "
         "t_junction, roundabout",
     ),
 ]
@@ -194,7 +196,7 @@ class RowSpec(Spec):
     road: str
     from_m: float
     to_m: float
-    every_m: Positive
+    every_m: Spacing
     left_m: float
 
 
@@ -332,7 +334,7 @@ class AgentRowSpec(Spec):
     heading_deg: float = Field(0.0, description="added to the direction of traffic on that side")
     from_m: float
     to_m: float
-    every_m: Positive = 6.4
+    every_m: Spacing = 6.4
     skip: list[int] = Field(default_factory=list)
 
 

@@ -54,8 +54,9 @@ def read_marked_yaml(path: Path) -> MarkedYaml:
         raise LayoutError("a readable file", found=error.strerror or str(error), where=str(path)) from error
     except UnicodeDecodeError as error:
         raise LayoutError("text in UTF-8", found=str(error), where=str(path)) from error
-    loader = yaml.SafeLoader(text)
+    loader: yaml.SafeLoader | None = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             raise LayoutError("a layout", found="an empty file", where=f"{path}:1")
@@ -69,7 +70,8 @@ def read_marked_yaml(path: Path) -> MarkedYaml:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise LayoutError("well-formed YAML", found=str(error).splitlines()[0], where=str(path)) from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 class _Marking(NamedTuple):

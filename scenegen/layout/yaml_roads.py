@@ -85,7 +85,11 @@ def build_ground(spec: LayoutSpec, marked: MarkedYaml) -> Ground:
             where = marked.where(("roads", idx, "id"))
             raise LayoutError("road ids used once", found=f"{road.id!r} again", where=where)
         road_ids.add(road.id)
-        pieces.append(build_piece(road))
+        try:
+            pieces.append(build_piece(road))
+        except LayoutError as error:
+            where = marked.where(("roads", idx))
+            raise LayoutError(error.expected, found=error.found, where=where, fix=error.fix) from error
     frames = {frame.road_id: frame for piece in pieces for frame in piece.frames}
     lanes = {lane.lane_id: lane for piece in pieces for lane in piece.lanes}
     explicit = []
@@ -112,16 +116,28 @@ def build_ground(spec: LayoutSpec, marked: MarkedYaml) -> Ground:
 
 
 def build_piece(road: RoadSpec) -> RoadPiece:
-    """Build one road or junction."""
+    """Build one road or junction.
+
+    Raises:
+        LayoutError: a line without length, or a bend that does not fit.
+    """
     section = cross_section(road)
     if isinstance(road, CenterlineRoadSpec):
         return build_road(road.id, smooth_curve(_line(road.centerline)), section=section)
     at_m, heading_rad = (road.position[0], road.position[1]), float(np.deg2rad(road.heading_deg))
     if isinstance(road, TemplateRoadSpec):
         angle_rad = float(np.deg2rad(road.angle_deg))
+        bend_m = road.radius_m * abs(angle_rad)
+        if road.template != "straight" and not 0.1 < bend_m <= road.length_m:
+            raise LayoutError(
+                "a bend (radius_m times angle) that fits into length_m",
+                found=f"{bend_m:.1f} m in {road.length_m:g} m",
+                fix="change radius_m, angle_deg or length_m",
+            )
         line_m = centre_line(road.template, road.length_m, radius_m=road.radius_m, angle_rad=angle_rad)
         return build_road(road.id, place(line_m, at_m=at_m, heading_rad=heading_rad), section=section)
     arms = _arms(road, section)
+    _check_arms(road, arms)
     if isinstance(road, RoundaboutSpec):
         return build_roundabout(
             road.id, arms=arms, center_m=at_m, heading_rad=heading_rad, arm_length_m=_arm_lengths(road, arms),
@@ -162,6 +178,17 @@ def _arms(road: JunctionSpec | RoundaboutSpec, section: CrossSection) -> dict[st
         said = {key: getattr(own, key) for key in own.model_fields_set} if own is not None else {}
         arms[str(name)] = cross_section(SectionSpec(**{**common, **said}))
     return arms
+
+
+def _check_arms(road: JunctionSpec | RoundaboutSpec, arms: Mapping[str, CrossSection]) -> None:
+    if len(arms) < 2:
+        raise LayoutError("two arms or more", found=f"{len(arms)}")
+    for name in road.crossings:
+        if name not in arms:
+            raise LayoutError(f"crossings over the arms {', '.join(arms)}", found=repr(name))
+    for name, section in arms.items():
+        if isinstance(road, RoundaboutSpec) and not (section.lanes_forward and section.lanes_backward):
+            raise LayoutError("lanes in both directions on every arm of a roundabout", found=f"one way on {name!r}")
 
 
 def _arm_lengths(road: JunctionSpec | RoundaboutSpec, arms: Mapping[str, CrossSection]) -> dict[str, float]:
