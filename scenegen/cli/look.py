@@ -82,21 +82,20 @@ def run_layout_show(options: argparse.Namespace) -> None:
 
 
 def run_layout_validate(options: argparse.Namespace) -> None:
-    """Check each layout as a job would."""
+    """Read each layout, which validates it."""
     from scenegen.layout.sources import expand_references, read_layout
-    from scenegen.layout.validate import validate_layout
 
     for reference in expand_references(options.references):
-        validate_layout(read_layout(reference))
+        read_layout(reference)
         sys.stdout.write(f"{reference}: valid\n")
 
 
 def run_layout_import(options: argparse.Namespace) -> None:
     """Write a layout as YAML that a person can edit."""
     from scenegen.layout.sources import read_layout
-    from scenegen.layout.write_yaml import write_layout_yaml
+    from scenegen.layout.write_yaml import write_yaml_layout
 
-    write_layout_yaml(read_layout(options.reference), options.output)
+    write_yaml_layout(read_layout(options.reference), options.output)
     sys.stdout.write(f"{options.output}\n")
 
 
@@ -104,8 +103,13 @@ def run_verify(options: argparse.Namespace) -> None:
     """Check files against receipts, and with --deep every chunk against its checksum."""
     from scenegen.dataset.verify import verify_dataset
 
-    count = verify_dataset(options.dataset, deep=options.deep)
-    sys.stdout.write(f"{options.dataset}: {count} scenes verified\n")
+    report = verify_dataset(options.dataset, deep=options.deep)
+    for damage in report.damages:
+        sys.stdout.write(f"damaged: {damage.scene_id}: {damage.finding}\n")
+    report.raise_on_damage()
+    sys.stdout.write(
+        f"{options.dataset}: {report.num_scenes} scenes, {report.num_files} files, {report.num_bytes} bytes: sound\n"
+    )
 
 
 def run_status(options: argparse.Namespace) -> None:

@@ -21,7 +21,8 @@ SLOW_SCENE_S = 120.0
 
 def start_and_signal(output: Path, number: int, *, when: Callable[[Path], bool]) -> tuple[int, str]:
     """Start the tiny job, signal it as soon as `when(output)` holds, and return exit code and stderr."""
-    job = subprocess.Popen(scenegen_command("generate", *TINY_JOB, f"output={output}"), stderr=subprocess.PIPE, text=True)
+    command = scenegen_command("generate", *TINY_JOB, f"output={output}")
+    job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline_s = time.monotonic() + SLOW_SCENE_S
     while not when(output):
         assert job.poll() is None, "the job ended before it could be interrupted"

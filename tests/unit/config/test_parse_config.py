@@ -18,7 +18,7 @@ def test_defaults_compose_to_a_checked_config() -> None:
     config = compose()
     assert config.layouts == ("crossing_pedestrian",)
     assert (config.duration_s, config.rate_hz, config.run.name, config.video.name) == (30.0, 12.0, "serial", "native")
-    assert [camera.name for camera in config.rig.cameras][0] == "CAM_FRONT"
+    assert config.rig.cameras[0].name == "CAM_FRONT"
     assert len(config.rig.cameras) == 6
 
 
