@@ -70,9 +70,9 @@ def _translate(problems: list[Any], marked: MarkedYaml) -> LayoutError:
     kind, where = problem["type"], marked.where(key)
     if kind == "extra_forbidden":
         name = str(key[-1])
-        known = _known_keys(problem["loc"], marked)
+        known = [other for other in _known_keys(problem["loc"]) if other != name]
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        hint = f"did you mean {close[0]!r}?" if close else "remove it or correct its name"
+        hint = f"did you mean {close[0]!r}?" if close else "remove it here, or correct its name"
         return LayoutError("a known key", found=f"{name!r}{more}", where=where, fix=hint)
     if kind == "missing":
         return LayoutError(f"the key {str(problem['loc'][-1])!r}", found=f"none{more}", where=where)
@@ -100,7 +100,7 @@ def _file_key(loc: tuple[str | int, ...], marked: MarkedYaml) -> KeyPath:
     return key
 
 
-def _known_keys(loc: tuple[str | int, ...], marked: MarkedYaml) -> list[str]:
+def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
     """List the keys that the format knows beside an unknown one, from all types it could belong to."""
     from scenegen.layout import yaml_format
 

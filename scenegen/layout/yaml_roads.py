@@ -183,9 +183,9 @@ def _arms(road: JunctionSpec | RoundaboutSpec, section: CrossSection) -> dict[st
 def _check_arms(road: JunctionSpec | RoundaboutSpec, arms: Mapping[str, CrossSection]) -> None:
     if len(arms) < 2:
         raise LayoutError("two arms or more", found=f"{len(arms)}")
-    for name in road.crossings:
-        if name not in arms:
-            raise LayoutError(f"crossings over the arms {', '.join(arms)}", found=repr(name))
+    for crossed in road.crossings:
+        if crossed not in arms:
+            raise LayoutError(f"crossings over the arms {', '.join(arms)}", found=repr(crossed))
     for name, section in arms.items():
         if isinstance(road, RoundaboutSpec) and not (section.lanes_forward and section.lanes_backward):
             raise LayoutError("lanes in both directions on every arm of a roundabout", found=f"one way on {name!r}")

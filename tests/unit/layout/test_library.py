@@ -64,3 +64,17 @@ def test_picture_shows_the_ego_and_has_the_asked_size() -> None:
     picture = draw_layout(read_layout("crossing_pedestrian"), step=5, size_px=200, extent_m=60.0)
     assert picture.shape == (200, 200, 3) and picture.dtype == np.uint8
     assert (picture == (40, 200, 90)).all(axis=-1).sum() > 50
+
+
+@pytest.mark.parametrize("name", library_names())
+def test_nobody_walks_or_drives_through_a_pole_or_tree(name: str) -> None:
+    layout = read_layout(name)
+    for prop in layout.road_map.props:
+        radius_m = 0.3 if prop.kind in ("tree", "hedge") else 0.1
+        for agent in layout.agents:
+            apart_m = prop.position_world_m - agent.center_world_m[:, :2]
+            cos, sin = np.cos(agent.heading_rad), np.sin(agent.heading_rad)
+            along_m = np.abs(apart_m[:, 0] * cos + apart_m[:, 1] * sin) - 0.5 * agent.size_lwh_m[0]
+            across_m = np.abs(apart_m[:, 1] * cos - apart_m[:, 0] * sin) - 0.5 * agent.size_lwh_m[1]
+            hit = agent.valid & (along_m < radius_m) & (across_m < radius_m)
+            assert not hit.any(), (prop.kind, prop.position_world_m, agent.agent_id)

@@ -64,6 +64,7 @@ def test_waiting_ends_and_lane_changes_happen_where_said(tmp_path: Path) -> None
     np.testing.assert_allclose(position_m[position_m[:, 0] > 113.0][:, 1], -5.25, atol=0.02)
 
 
+STRAIGHT = "template: straight, position: [0, 0], heading_deg: 0, length_m: 260,"
 EGO = "  route: [main.f1]\n  drive: {start_m: 40, speed_mps: 8, stops: [{at_m: 106, from_s: 3, to_s: 15}]}"
 MISTAKES = {
     "malformed YAML": ("ego:", "ego: [", 17, "well-formed YAML"),
@@ -82,12 +83,7 @@ MISTAKES = {
     "unknown template": ("template: straight", "template: stright", 7, "roundabout"),
     "negative size": ("[6, 2.1, 2.6]", "[6, -2.1, 2.6]", 29, "greater than 0"),
     "wrong type": ("speed_mps: 9", "speed_mps: fast", 27, "number"),
-    "line without length": (
-        "template: straight, position",
-        "centerline: [[1, 1], [1, 1]], position",
-        7,
-        "two different points",
-    ),
+    "line without length": (STRAIGHT, "centerline: [[1, 1], [1, 1]],", 7, "two different points"),
     "bend too long": ("template: straight", "radius_m: 500, angle_deg: 90, template: curve", 7, "bend"),
 }
 
