@@ -1,0 +1,151 @@
+"""The native backbone with a nano network of random weights: plumbing, history, noise, determinism."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scenegen.conditions.build import ConditionRenderer
+from scenegen.errors import ConfigError, WeightsError
+from scenegen.geometry.rigid import planar_pose
+from scenegen.types import AppearanceTable, ConditionMaps
+from scenegen.video.backbones.native import NativeBackbone, load_network, save_network
+from scenegen.video.history import carry_forward
+from scenegen.video.interface import SceneContext
+from scenegen.video.network import SIZES, VideoNetwork
+from scenegen.video.noise import anchored_noise
+from scenegen.video.planes import NUM_PLANES, build_planes, join_appearance, surface_maps
+
+from tests.unit.conditions.random_worlds import noon, random_rig, random_shapes, random_world
+
+NUM_AGENTS = 8
+SIZE_PX = (48, 32)
+
+
+@pytest.fixture(scope="module")
+def scene() -> tuple[ConditionMaps, SceneContext]:
+    rng = np.random.default_rng(3)
+    world = random_world(rng)
+    rows = 5 + len(world.shapes)
+    looks = world.statics.appearance
+    statics = type(world.statics)(
+        material=np.resize(world.statics.material, rows),
+        world_from_thing=np.tile(np.eye(4), (rows, 1, 1)),
+        size_lwh_m=np.ones((rows, 3)),
+        appearance=AppearanceTable(
+            primary_rgb=np.resize(looks.primary_rgb, (rows, 3)),
+            secondary_rgb=np.resize(looks.secondary_rgb, (rows, 3)),
+            pattern=np.ones((rows, 4), np.float32),
+        ),
+    )
+    agents = random_shapes(rng, count=NUM_AGENTS, first_instance=1)
+    rig = random_rig(rng, num_cameras=2, size_px=SIZE_PX)
+    renderer = ConditionRenderer(world, rig=rig, lighting=noon(), num_agents=NUM_AGENTS)
+    poses = np.stack([planar_pose(0.2 * k, 0.0, 0.0) for k in range(4)])
+    maps = renderer.render([agents] * 4, previous_shapes=None, world_from_ego=poses, previous_world_from_ego=None)
+    colors = rng.random((NUM_AGENTS, 10)).astype(np.float32)
+    context = SceneContext(
+        scene_id="test",
+        seed=1,
+        rate_hz=12.0,
+        statics=statics,
+        agents=AppearanceTable(primary_rgb=colors[:, :3], secondary_rgb=colors[:, 3:6], pattern=colors[:, 6:]),
+        lighting=noon(),
+    )
+    return maps, context
+
+
+def nano_backbone(*, use_history: bool = True) -> NativeBackbone:
+    torch.manual_seed(0)
+    network = VideoNetwork(SIZES["nano"]).eval().requires_grad_(False)
+    return NativeBackbone(network, size_name="nano", steps=2, weights_sha256="", use_history=use_history)
+
+
+def part(maps: ConditionMaps, span: slice) -> ConditionMaps:
+    return ConditionMaps(
+        **{n: getattr(maps, n)[:, span] if n != "K" else maps.K for n in ConditionMaps.__dataclass_fields__}
+    )
+
+
+def test_same_seed_same_bytes_whatever_the_chunks(scene: tuple[ConditionMaps, SceneContext]) -> None:
+    maps, context = scene
+    whole = nano_backbone().open_session(context).paint(maps, start_step=0)
+    session = nano_backbone().open_session(context)
+    first = session.paint(part(maps, slice(0, 1)), start_step=0)
+    rest = session.paint(part(maps, slice(1, 4)), start_step=1)
+    np.testing.assert_array_equal(whole, np.concatenate([first, rest], axis=1))
+    assert whole.shape == (2, 4, SIZE_PX[1], SIZE_PX[0], 3)
+
+
+def test_history_changes_later_steps_only(scene: tuple[ConditionMaps, SceneContext]) -> None:
+    maps, context = scene
+    with_history = nano_backbone().open_session(context).paint(maps, start_step=0)
+    without = nano_backbone(use_history=False).open_session(context).paint(maps, start_step=0)
+    np.testing.assert_array_equal(with_history[:, 0], without[:, 0])
+    assert (with_history[:, 1:] != without[:, 1:]).any()
+
+
+def test_planes_are_finite_and_as_many_as_declared(scene: tuple[ConditionMaps, SceneContext]) -> None:
+    maps, context = scene
+    planes = build_planes(surfaces_of(maps, context, 1))
+    assert planes.shape == (2, NUM_PLANES, SIZE_PX[1], SIZE_PX[0])
+    assert torch.isfinite(planes).all()
+
+
+def surfaces_of(maps: ConditionMaps, context: SceneContext, step: int):  # type: ignore[no-untyped-def]
+    table = torch.from_numpy(join_appearance(context.agents, context.statics, salt=1))
+    return surface_maps(maps, step=step, appearance=table, num_agents=NUM_AGENTS, lighting=context.lighting)
+
+
+def test_anchored_noise_is_gaussian_and_sticks_to_surfaces(scene: tuple[ConditionMaps, SceneContext]) -> None:
+    maps, context = scene
+    surfaces = surfaces_of(maps, context, 0)
+    is_agent = (surfaces.instance > 0) & (surfaces.instance < 0x8000)
+    noise = anchored_noise(surfaces, seed=5, focal_px=40.0, is_agent=is_agent, num_channels=32)
+    assert abs(noise.mean().item()) < 0.05
+    assert noise.std().item() == pytest.approx(1.0, abs=0.05)
+    again = anchored_noise(surfaces, seed=5, focal_px=40.0, is_agent=is_agent, num_channels=32)
+    other = anchored_noise(surfaces, seed=6, focal_px=40.0, is_agent=is_agent, num_channels=32)
+    assert torch.equal(noise, again)
+    assert abs(torch.corrcoef(torch.stack([noise.flatten(), other.flatten()]))[0, 1].item()) < 0.05
+
+
+def test_carried_frame_follows_the_motion() -> None:
+    frame = torch.zeros(1, 3, 4, 6)
+    frame[..., 2] = 1.0
+    motion = torch.zeros(1, 4, 6, 2)
+    motion[..., 0] = -1.0  # everything was one pixel further left
+    code = torch.zeros(1, 4, 6, dtype=torch.long)
+    carried = carry_forward(frame, motion_px=motion, code=code, previous_code=code)
+    assert carried.rgb[0, 0, 0].tolist() == [0.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+    assert carried.valid[0, 0, 0].tolist() == [0.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_carried_frame_is_invalid_where_something_else_was_seen() -> None:
+    code = torch.zeros(1, 4, 6, dtype=torch.long)
+    carried = carry_forward(
+        torch.ones(1, 3, 4, 6), motion_px=torch.zeros(1, 4, 6, 2), code=code, previous_code=code + 1
+    )
+    assert carried.valid.sum() == 0
+    assert carried.rgb.abs().sum() == 0
+
+
+def test_weights_round_trip_and_damage_is_named(tmp_path: Path) -> None:
+    network = VideoNetwork(SIZES["nano"])
+    path = tmp_path / "nano.safetensors"
+    save_network(network, path, notes={"steps": "0"})
+    loaded, sha256 = load_network(path)
+    assert loaded.size == SIZES["nano"]
+    assert len(sha256) == 64
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(WeightsError):
+        load_network(path)
+    with pytest.raises(WeightsError):
+        load_network(tmp_path / "missing.safetensors")
+
+
+def test_impossible_step_counts_are_refused() -> None:
+    with pytest.raises(ConfigError):
+        NativeBackbone(VideoNetwork(SIZES["nano"]), size_name="nano", steps=0, weights_sha256="")
