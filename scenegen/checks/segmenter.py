@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from scenegen.diffusion.memory import channels_last
 from scenegen.errors import WeightsError
 from scenegen.types import Material, Semantic
 
@@ -142,4 +143,4 @@ def load_judge(path: Path = SHIPPED_JUDGE) -> Segmenter:
         judge.load_state_dict({name: value.float() for name, value in load_file(str(path)).items()})
     except RuntimeError as error:
         raise WeightsError("weights of the judge", found=str(error)[:200], where=str(path)) from error
-    return judge.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return channels_last(judge.eval().requires_grad_(False))

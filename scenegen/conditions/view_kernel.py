@@ -111,7 +111,7 @@ def place_on_thing(thing_from_world, size, material, p, n, canonical):  # type: 
     lx = g[0, 0] * p[0] + g[0, 1] * p[1] + g[0, 2] * p[2] + g[0, 3]
     ly = g[1, 0] * p[0] + g[1, 1] * p[1] + g[1, 2] * p[2] + g[1, 3]
     lz = g[2, 0] * p[0] + g[2, 1] * p[1] + g[2, 2] * p[2] + g[2, 3]
-    if material == FACADE or material == WALL:
+    if material in (FACADE, WALL):
         if n[2] > 0.5 or n[2] < -0.5:
             if material == FACADE:
                 return ROOF

@@ -9,6 +9,7 @@ clean and t = 1 pure noise, so `dx/dt = e - x_0 = (x_t - x_0) / t`. Our networks
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -43,7 +44,7 @@ def sample_euler(
 ) -> Float[Tensor, "B C H W"]:
     """Integrate the flow from noise to a picture with Euler steps over `levels`."""
     x = noise
-    for t, s in zip(levels[:-1], levels[1:], strict=True):
+    for t, s in pairwise(levels):
         clean = predict_clean(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
         x = clean + (s / t) * (x - clean)
     return x

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def save_checkpoint(folder: Path, *, step: int, modules: dict[str, nn.Module], o
     folder.mkdir(parents=True, exist_ok=True)
     staged = folder / "checkpoint.tmp"
     save_file(tensors, str(staged), metadata={"facts": json.dumps(facts)})
-    os.replace(staged, folder / "checkpoint.safetensors")
+    staged.replace(folder / "checkpoint.safetensors")
 
 
 def load_checkpoint(folder: Path, *, modules: dict[str, nn.Module], optimizers: dict[str, Any]) -> int:

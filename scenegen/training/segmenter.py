@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from scenegen.checks.segmenter import JudgeClass, Segmenter, judge_labels
 from scenegen.config import TrainConfig
+from scenegen.diffusion.memory import channels_last
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.window_cache import WindowCache, open_window_cache
 from scenegen.types import random_generator, random_key
@@ -37,7 +38,7 @@ def train_segmenter(config: TrainConfig) -> Path:
     folder = Path(config.output)
     cache = open_window_cache(Path(config.data), folder / "windows")
     torch.manual_seed(random_key(config.seed, "train-segmenter") % (1 << 63))
-    judge = Segmenter().to(memory_format=torch.channels_last)
+    judge = channels_last(Segmenter())
     optimizer = torch.optim.AdamW(judge.parameters(), lr=config.recipe.learning_rate, weight_decay=1e-3)
     first = load_checkpoint(folder, modules={"judge": judge}, optimizers={"judge": optimizer})
     weights, total = folder / "judge_segmenter.safetensors", config.recipe.steps

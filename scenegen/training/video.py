@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from scenegen.config import TrainConfig
 from scenegen.diffusion.flow import mix_with_noise
+from scenegen.diffusion.memory import channels_last
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.discriminator import PatchDiscriminator, discriminator_loss, finish_loss
 from scenegen.training.window_cache import WindowCache, open_window_cache
@@ -92,8 +93,8 @@ def train_video(config: TrainConfig, *, size_name: str = "tiny") -> Path:
 def start_run(config: TrainConfig, size_name: str) -> VideoRun:
     """Make fresh networks and optimizers, seeded."""
     torch.manual_seed(random_key(config.seed, "train-video") % (1 << 63))
-    network = VideoNetwork(SIZES[size_name]).to(memory_format=torch.channels_last)
-    discriminator = PatchDiscriminator().to(memory_format=torch.channels_last)
+    network = channels_last(VideoNetwork(SIZES[size_name]))
+    discriminator = channels_last(PatchDiscriminator())
     return VideoRun(
         network=network,
         average=deepcopy(network).requires_grad_(False),

@@ -185,15 +185,11 @@ class Layout:
     def __post_init__(self) -> None:
         steps = self.timeline.num_steps
         if len(self.ego.world_from_ego) != steps:
-            raise LayoutError(
-                f"{steps} ego poses", found=f"{len(self.ego.world_from_ego)}", where=self.layout_id
-            )
+            raise LayoutError(f"{steps} ego poses", found=f"{len(self.ego.world_from_ego)}", where=self.layout_id)
         seen: set[str] = set()
         for agent in self.agents:
             if agent.agent_id in seen:
-                raise LayoutError(
-                    "unique agent ids", found=f"{agent.agent_id!r} twice", where=self.layout_id
-                )
+                raise LayoutError("unique agent ids", found=f"{agent.agent_id!r} twice", where=self.layout_id)
             seen.add(agent.agent_id)
             if len(agent.valid) != steps:
                 raise LayoutError(

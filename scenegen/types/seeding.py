@@ -10,9 +10,7 @@ import hashlib
 import numpy as np
 
 
-def random_generator(
-    seed: int, scene_id: str, *, stage: str, chunk: int = 0, view: int = 0
-) -> np.random.Generator:
+def random_generator(seed: int, scene_id: str, *, stage: str, chunk: int = 0, view: int = 0) -> np.random.Generator:
     """Return the generator that belongs to one unit of work.
 
     >>> a = random_generator(7, "crossing", stage="world").random()

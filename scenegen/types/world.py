@@ -168,7 +168,9 @@ class World:
         if self.grid.shape[2] > MAX_LEVELS:
             raise WorldError(f"at most {MAX_LEVELS} levels", found=f"{self.grid.shape[2]}", where="world")
         if self.column_instance.shape != self.grid.shape[:2]:
-            raise WorldError("column_instance of the grid's shape", found=f"{self.column_instance.shape}", where="world")
+            raise WorldError(
+                "column_instance of the grid's shape", found=f"{self.column_instance.shape}", where="world"
+            )
         if self.kerb_height_m < 0.0:
             raise WorldError("kerb_height_m of zero or more", found=f"{self.kerb_height_m}", where="world")
 

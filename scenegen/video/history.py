@@ -34,8 +34,8 @@ def carry_forward(
     Args:
         previous_rgb: previous frame.
         motion_px: exact motion to the previous step; NaN where there is none.
-        code, previous_code: what each pixel shows (instance and material); a pixel is valid only where
-            the previous frame showed the same thing at that place.
+        code: what each pixel shows now (instance and material).
+        previous_code: what it showed then; a pixel is valid only where both agree.
     """
     batch, _, height, width = previous_rgb.shape
     v, u = torch.meshgrid(

@@ -42,9 +42,20 @@ class VideoSession(Protocol):
 class VideoBackbone(Protocol):
     """A way to turn condition maps into frames, loaded once and used for many scenes."""
 
-    model_id: str
-    weights_sha256: str
-    licence: str
+    @property
+    def model_id(self) -> str:
+        """Name and size, for example `native-tiny`."""
+        ...
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the weight file; empty where nothing is learned."""
+        ...
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights."""
+        ...
 
     def open_session(self, scene: SceneContext) -> VideoSession:
         """Start a scene."""

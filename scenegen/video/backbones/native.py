@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from scenegen.diffusion.flow import noise_levels, sample_euler
+from scenegen.diffusion.memory import channels_last
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, random_key
 from scenegen.video.history import CarriedFrame, carry_forward, no_history
@@ -148,8 +149,7 @@ def load_network(path: Path) -> tuple[VideoNetwork, str]:
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError("weights of the native network", found=str(error)[:200], where=str(path)) from error
     network.eval().requires_grad_(False)
-    network = network.to(memory_format=torch.channels_last)
-    return network, hashlib.sha256(path.read_bytes()).hexdigest()
+    return channels_last(network), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_native(*, weights: Path, steps: int, use_history: bool = True) -> NativeBackbone:

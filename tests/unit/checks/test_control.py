@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from scenegen.checks.control import ControlScore, laplacian_energy
 from scenegen.checks.segmenter import JudgeClass, judge_labels
 from scenegen.types import Material, Semantic

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from scenegen.types import RAISED_MATERIALS, STATIC_INSTANCE_OFFSET, Material, Semantic, ShapeKind, ShapeSet, World
 
 FAR_M = 1500.0

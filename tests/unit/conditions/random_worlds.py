@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
+
 from scenegen.types import (
     STATIC_INSTANCE_OFFSET,
     AppearanceTable,
@@ -16,7 +18,6 @@ from scenegen.types import (
     StaticTable,
     World,
 )
-from scipy.spatial.transform import Rotation
 
 CAM_AXES = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 

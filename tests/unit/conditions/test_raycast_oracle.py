@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from scenegen.conditions.build import ConditionRenderer
 from scenegen.types import ConditionMaps, ShapeSet
-
 from tests.unit.conditions.oracle import cast_rays
 from tests.unit.conditions.random_worlds import noon, random_rig, random_shapes, random_world
 

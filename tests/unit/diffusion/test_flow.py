@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from scenegen.diffusion.flow import mix_with_noise, noise_levels, sample_euler
 
 

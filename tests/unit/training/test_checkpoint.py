@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from torch import nn
+
+from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 
 
 def take_steps(module: nn.Linear, optimizer: torch.optim.AdamW, start: int, stop: int) -> None:

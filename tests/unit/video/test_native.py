@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from scenegen.conditions.build import ConditionRenderer
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.geometry.rigid import planar_pose
@@ -17,7 +18,6 @@ from scenegen.video.interface import SceneContext
 from scenegen.video.network import SIZES, VideoNetwork
 from scenegen.video.noise import anchored_noise
 from scenegen.video.planes import NUM_PLANES, build_planes, join_appearance, surface_maps
-
 from tests.unit.conditions.random_worlds import noon, random_rig, random_shapes, random_world
 
 NUM_AGENTS = 8

@@ -98,9 +98,7 @@ def ground_material(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return material
 
 
-def enter_block(
-    origin: np.ndarray, direction: np.ndarray, block: Block
-) -> tuple[np.ndarray, np.ndarray]:
+def enter_block(origin: np.ndarray, direction: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray]:
     """Return the distance at which rays enter a box (inf where they miss) and the axis of the entered face."""
     with np.errstate(divide="ignore", invalid="ignore"):
         a, b = (np.array(block.low) - origin) / direction, (np.array(block.high) - origin) / direction
@@ -202,9 +200,7 @@ def build_scene(lighting: Lighting, *, seed: int = 3) -> SceneContext:
     agents = AppearanceTable(
         primary_rgb=colors, secondary_rgb=(colors * 0.3).astype(np.float32), pattern=np.full((5, 4), 0.5, np.float32)
     )
-    return SceneContext(
-        scene_id="street", seed=seed, rate_hz=12.0, statics=statics, agents=agents, lighting=lighting
-    )
+    return SceneContext(scene_id="street", seed=seed, rate_hz=12.0, statics=statics, agents=agents, lighting=lighting)
 
 
 def paint(maps: ConditionMaps, lighting: Lighting, *, seed: int = 3, start_step: int = 0) -> np.ndarray:
