@@ -242,7 +242,7 @@ def test_every_file_and_folder_is_durable_before_the_scene_appears(
     synced: list[str] = []
     renamed: list[tuple[str, set[str]]] = []
     rename = Path.rename
-    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
 
     def record_rename(self: Path, target: Path) -> Path:
         renamed.append((str(self), {path for path in synced if path.startswith(str(self))}))
