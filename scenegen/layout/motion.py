@@ -25,6 +25,7 @@ HARDEST_BRAKING_MPS2 = 4.5
 """A stop that would need more than this is not made: the agent was already too close when it began."""
 LATERAL_MPS2 = 2.2
 """Comfortable sideways acceleration: what slows traffic in curves."""
+FOLLOWING_SMOOTH_S = 1.0
 SUBSTEPS_HZ = 24.0
 
 DEFAULT_SIZE_LWH_M: dict[AgentCategory, tuple[float, float, float]] = {
@@ -130,8 +131,21 @@ def follow_leader(
     """
     earlier_s = times_s - delay_s
     behind_m = np.interp(earlier_s, times_s, leader.s_m) + np.minimum(earlier_s, 0.0) * leader.speed_mps[0] - spacing_m
-    s_m = np.maximum.accumulate(np.minimum(free.s_m, behind_m))
+    s_m = _rounded(np.maximum.accumulate(np.minimum(free.s_m, behind_m)), times_s)
     return Travel(s_m, np.gradient(s_m, times_s))
+
+
+def _rounded(s_m: Float64[np.ndarray, " T"], times_s: Float64[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:
+    """Average a motion over about a second, twice, so that speed has no kinks where a leader is reached."""
+    if len(s_m) < 2:
+        return s_m
+    half = max(1, round(FOLLOWING_SMOOTH_S / float(times_s[1] - times_s[0]) / 2.0))
+    window = np.full(2 * half + 1, 1.0 / (2 * half + 1))
+    for _ in range(2):
+        before = s_m[0] + (s_m[1] - s_m[0]) * np.arange(-half, 0)
+        after = s_m[-1] + (s_m[-1] - s_m[-2]) * np.arange(1, half + 1)
+        s_m = np.convolve(np.concatenate([before, s_m, after]), window, mode="valid")
+    return s_m
 
 
 def track_along(

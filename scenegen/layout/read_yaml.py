@@ -64,7 +64,7 @@ def parse_spec(marked: MarkedYaml) -> LayoutSpec:
 
 def _translate(problems: list[Any], marked: MarkedYaml) -> LayoutError:
     """Turn pydantic's problems into one message in the words of this project."""
-    problem = min(problems, key=lambda item: item["type"] != "extra_forbidden")  # a mistyped key explains a missing one
+    problem = next((item for item in problems if _is_mistyped_key(item)), problems[0])
     key = _file_key(problem["loc"], marked)
     more = f"; {len(problems) - 1} more problems in this file" if len(problems) > 1 else ""
     kind, where = problem["type"], marked.where(key)
@@ -84,6 +84,15 @@ def _translate(problems: list[Any], marked: MarkedYaml) -> LayoutError:
         return LayoutError(f"one of {', '.join(known)}", found=f"{given!r}{more}", where=where, fix=hint)
     message = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return LayoutError(message, found=f"{_short(problem['input'])}{more}", where=where)
+
+
+def _is_mistyped_key(problem: Any) -> bool:
+    """Tell an unknown key that resembles a known one: it explains the missing key that comes with it."""
+    if problem["type"] != "extra_forbidden":
+        return False
+    name = str(problem["loc"][-1])
+    known = [other for other in _known_keys(problem["loc"]) if other != name]
+    return bool(difflib.get_close_matches(name, known, n=1, cutoff=0.75))
 
 
 def _short(value: Any) -> str:
