@@ -38,12 +38,12 @@ CROP_WIDTH = 100
 HISTORY_DROP = 0.45
 HISTORY_OWN = 0.2
 """Share of the remaining windows whose carried frame is the network's own one-step estimate."""
-PURE_NOISE = 0.25
+PURE_NOISE = 0.3
 """Share of windows at t = 1, the only level every sampler visits."""
 EMA_DECAY = 0.999
 WARM_UP_STEPS = 100
 DECAY_FROM = 0.6
-FINISH_FROM = 0.72
+FINISH_FROM = 0.78
 """Share of the run after which the discriminator joins."""
 FINISH_WEIGHT = 0.015
 MATCHING_WEIGHT = 4.0
@@ -145,18 +145,18 @@ def train_discriminator(run: VideoRun, fake: Tensor, real: Tensor, planes: Tenso
 
 
 def flow_loss(clean: Float[Tensor, "B 3 H W"], windows: Windows, t: Float[Tensor, " B"]) -> Float[Tensor, ""]:
-    """Weighted pseudo-Huber distance to the true frame; low noise and pedestrians weigh more."""
+    """Weighted pseudo-Huber distance to the true frame; high noise and pedestrians weigh more."""
     pedestrian = torch.isin(windows.material, torch.tensor([int(m) for m in PEDESTRIAN]))
     agent = windows.material >= int(Material.BODY)
     weight = 1.0 + 0.7 * agent.float() + 2.0 * pedestrian.float()
     distance = ((clean - windows.rgb).square().sum(1) + 0.03**2).sqrt() - 0.03
     per_window = (weight * distance).mean(dim=(1, 2))
-    return (per_window / (t + 0.3)).mean()
+    return (per_window * (0.5 + t)).mean()
 
 
 def sample_levels(batch: int) -> Float[Tensor, " B"]:
-    """Draw noise levels: a share at exactly 1, the rest uniform."""
-    t = 0.02 + 0.98 * torch.rand(batch)
+    """Draw noise levels: a share at exactly 1, the rest denser towards 1."""
+    t = 0.02 + 0.98 * torch.rand(batch).sqrt()
     return torch.where(torch.rand(batch) < PURE_NOISE, torch.ones(batch), t)
 
 

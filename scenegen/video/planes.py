@@ -194,7 +194,7 @@ def build_planes(maps: SurfaceMaps) -> Float[Tensor, "B C H W"]:
         [
             one_hot,
             kind,
-            appearance[..., :6],
+            2.0 * appearance[..., :6].clamp(0.0, 1.0).sqrt() - 1.0,
             pattern,
             appearance[..., 15:],
             maps.normal_world,
