@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from scenegen.errors import DependencyError, LayoutError
-from scenegen.layout.importers.source_tracks import require_finite
+from scenegen.layout.importers.source_tracks import require_plausible
 
 
 class FeatherTable:
@@ -52,7 +52,7 @@ class FeatherTable:
             values = self._columns[name]
             if values.dtype.kind not in "fiu":
                 raise LayoutError(f"numbers in column {name}", found=str(values.dtype), where=self.where)
-            require_finite(values, name=f"column {name}", where=self.where)
+            require_plausible(values, name=f"column {name}", where=self.where)
         return np.stack([self._columns[name].astype(np.float64) for name in names], axis=1)
 
 
@@ -78,7 +78,7 @@ def read_feather(path: Path, columns: Sequence[str]) -> FeatherTable:
         if missing:
             raise LayoutError(f"columns {list(columns)}", found=f"no {', '.join(missing)}", where=str(path))
         arrays = {name: table.column(name).to_numpy() for name in columns}
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise LayoutError("a complete feather file", found=str(error), where=str(path), fix="fetch it again") from error
     if table.num_rows == 0:
         raise LayoutError("at least one row", found="an empty table", where=str(path))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from types import EllipsisType
 
 import numpy as np
 from jaxtyping import Float64
 
 from scenegen.errors import LayoutError
-from scenegen.layout.importers.source_tracks import require_finite
+from scenegen.layout.importers.source_tracks import LARGEST, require_plausible
 
 
 class Record:
@@ -94,29 +93,61 @@ class Record:
             LayoutError: it is missing, not a number, or not finite.
         """
         value = self._value(key)
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
-            raise LayoutError("a finite number", found=repr(value), where=self._at(key))
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            raise LayoutError("a number", found=f"{value!r:.60}", where=self._at(key))
+        if not -LARGEST <= value <= LARGEST:
+            raise LayoutError(f"a finite number of at most {LARGEST:g}", found=f"{value!r:.60}", where=self._at(key))
         return float(value)
 
-    def numbers(self, key: str, shape: tuple[int | EllipsisType | None, ...]) -> Float64[np.ndarray, "..."]:
-        """Return the finite array under a key.
-
-        Args:
-            key: name in the dictionary.
-            shape: expected sizes; None fits any size, a closing `...` any further axes.
+    def numbers(self, key: str, shape: tuple[int, ...]) -> Float64[np.ndarray, "..."]:
+        """Return the array of this shape under a key.
 
         Raises:
             LayoutError: it is missing, not numeric, of another shape, or holds NaN.
         """
+        values = self._array(key)
+        if values.shape != shape:
+            raise LayoutError(f"an array of shape {shape}", found=str(values.shape), where=self._at(key))
+        return values
+
+    def columns(self, key: str, num_columns: int, *, num_rows: int) -> Float64[np.ndarray, "N C"]:
+        """Return the first columns of a table under a key; a plain list counts as one column.
+
+        Raises:
+            LayoutError: it is missing, not numeric, narrower, of another length, or holds NaN.
+        """
+        values = self._table(key, num_columns)
+        if len(values) != num_rows:
+            raise LayoutError(f"{num_rows} rows", found=f"{len(values)}", where=self._at(key))
+        return values
+
+    def points(self, key: str, *, at_least: int) -> Float64[np.ndarray, "N 2"]:
+        """Return x and y of the points under a key.
+
+        Raises:
+            LayoutError: it is missing, not numeric, holds NaN, or too few points.
+        """
+        values = self._table(key, 2)
+        if len(values) < at_least:
+            raise LayoutError(f"at least {at_least} points", found=f"{len(values)}", where=self._at(key))
+        return values
+
+    def _table(self, key: str, num_columns: int) -> Float64[np.ndarray, "N C"]:
+        values = self._array(key)
+        if values.ndim == 1 and num_columns == 1:
+            values = values[:, None]
+        if values.ndim != 2 or values.shape[1] < num_columns:
+            raise LayoutError(f"a table of {num_columns} columns", found=str(values.shape), where=self._at(key))
+        return values[:, :num_columns]
+
+    def _array(self, key: str) -> Float64[np.ndarray, "..."]:
         try:
             values = np.array(self._value(key), np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise LayoutError("an array of numbers", found=str(error), where=self._at(key)) from error
-        sizes = shape[:-1] if shape[-1] is ... else shape
-        fits = len(values.shape) >= len(sizes) if shape[-1] is ... else len(values.shape) == len(sizes)
-        if not fits or any(want not in (None, got) for want, got in zip(sizes, values.shape, strict=False)):
-            raise LayoutError(f"an array of shape {shape}", found=str(values.shape), where=self._at(key))
-        require_finite(values, name="numbers", where=self._at(key))
+        if not values.size:
+            raise LayoutError("an array of numbers", found=f"an empty one of shape {values.shape}", where=self._at(key))
+        require_plausible(np.atleast_1d(values), name="numbers", where=self._at(key))
         return values
 
     def _at(self, key: str) -> str:

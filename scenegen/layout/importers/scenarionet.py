@@ -81,7 +81,7 @@ def read_scenarionet(path: Path) -> Layout:
     tracks = record.child("tracks")
     ego_id = metadata.text("sdc_id")
     ego = tracks.child(ego_id).child("state")
-    origin_source_m = ego.numbers("position", (timeline.num_steps, None))[0, :2]
+    origin_source_m = ego.columns("position", 2, num_rows=timeline.num_steps)[0]
     dataset = metadata.text("dataset")
     map_name = metadata.text("map")
     time_of_day = "night" if map_name in NIGHT_MAPS else "day"
@@ -118,7 +118,7 @@ def _timeline_of(record: Record) -> Timeline:
 
 def _velocity_of(state: Record, valid: Bool[np.ndarray, " T"]) -> Float64[np.ndarray, "T 2"]:
     """Return the record's velocities with the last valid step repeating the one before it."""
-    velocity_mps = state.numbers("velocity", (len(valid), None))[:, :2].copy()
+    velocity_mps = state.columns("velocity", 2, num_rows=len(valid)).copy()
     valid_idx = np.flatnonzero(valid)
     if len(valid_idx) > 1 and not velocity_mps[valid_idx[-1]].any():
         velocity_mps[valid_idx[-1]] = velocity_mps[valid_idx[-2]]
@@ -140,7 +140,7 @@ def _ego_of(state: Record, timeline: Timeline, *, origin_source_m: Float64[np.nd
         step = int(np.argmin(valid))
         raise LayoutError("an ego track valid at every step", found=f"a gap at step {step}", where=state.where)
     position_m = np.zeros((timeline.num_steps, 3))
-    position_m[:, :2] = state.numbers("position", (timeline.num_steps, None))[:, :2] - origin_source_m
+    position_m[:, :2] = state.columns("position", 2, num_rows=timeline.num_steps) - origin_source_m
     return EgoTrack(
         world_from_ego=planar_poses(position_m, state.numbers("heading", (timeline.num_steps,))),
         velocity_world_mps=_velocity_of(state, valid),
@@ -154,13 +154,13 @@ def _agent_of(
     state = track.child("state")
     steps = timeline.num_steps
     valid = _valid_of(state, timeline)
-    sizes_m = [state.numbers(name, (steps, ...)).reshape(steps, -1)[:, 0] for name in ("length", "width", "height")]
+    sizes_m = [state.columns(name, 1, num_rows=steps)[:, 0] for name in ("length", "width", "height")]
     size_lwh_m = np.array([np.median(size_m[valid]) for size_m in sizes_m])
     if (size_lwh_m <= 0.0).any():
         raise LayoutError("positive length, width, height", found=str(size_lwh_m.tolist()), where=state.where)
     velocity_mps = _velocity_of(state, valid)
     center_m = np.full((steps, 3), size_lwh_m[2] / 2.0)
-    center_m[:, :2] = state.numbers("position", (steps, None))[:, :2] - origin_source_m
+    center_m[:, :2] = state.columns("position", 2, num_rows=steps) - origin_source_m
     source_type = track.text("type")
     source_category = track.child("metadata").text("type", default=source_type)
     category = _category_of(source_category, source_type)

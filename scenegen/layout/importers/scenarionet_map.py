@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.errors import LayoutError
 from scenegen.layout.importers.record import Record
 from scenegen.layout.importers.source_tracks import open_ring
 from scenegen.types import Area, Lane, LaneLine, RoadMap
@@ -96,10 +95,7 @@ def _points_of(
     feature: Record, key: str, origin_source_m: Float64[np.ndarray, "2"], *, at_least: int
 ) -> Float64[np.ndarray, "N 2"]:
     """Return x and y of a polyline or ring."""
-    points = feature.numbers(key, (None, None))
-    if len(points) < at_least or points.shape[1] < 2:
-        raise LayoutError(f"at least {at_least} points in {key}", found=str(points.shape), where=feature.where)
-    moved_m: Float64[np.ndarray, "N 2"] = points[:, :2] - origin_source_m
+    moved_m: Float64[np.ndarray, "N 2"] = feature.points(key, at_least=at_least) - origin_source_m
     return moved_m
 
 

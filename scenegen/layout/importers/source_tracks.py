@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64
 
 from scenegen.errors import LayoutError
+
+LARGEST = 1e7
+"""Metres; northings on a transverse Mercator grid stay below."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -73,13 +76,16 @@ def path_length_m(points_m: Float64[np.ndarray, "N D"]) -> float:
     return float(np.linalg.norm(np.diff(points_m, axis=0), axis=1).sum())
 
 
-def require_finite(values: Float64[np.ndarray, "*N"], *, name: str, where: str) -> None:
-    """Check that every number is finite.
+def require_plausible(values: Float64[np.ndarray, "*N"], *, name: str, where: str) -> None:
+    """Check that every number is finite and no larger than any coordinate on Earth.
 
     Raises:
         LayoutError: naming the first bad row.
     """
-    bad: Bool[np.ndarray, "*N"] = ~np.isfinite(values)
-    if bad.any():
-        rows: Int64[np.ndarray, " K"] = np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))
-        raise LayoutError(f"finite {name}", found=f"NaN or infinity at row {rows[0]}", where=where)
+    for found, bad in (
+        ("NaN or infinity", ~np.isfinite(values)),
+        (f"more than {LARGEST:g}", np.abs(values) > LARGEST),
+    ):
+        if bad.any():
+            row = int(np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))[0])
+            raise LayoutError(f"finite {name} of at most {LARGEST:g}", found=f"{found} at row {row}", where=where)

@@ -138,6 +138,7 @@ def no_crossings(boxes: dict[str, Any], poses: dict[str, Any], archive: dict[str
         (set_cell(0, "category", None), ("annotations.feather", "category", "row 0")),
         (set_cell(0, "height_m", -30.0), ("annotations.feather", "height_m", "car-1")),
         (set_cell(1, "ty_m", float("inf"), 2), ("city_SE3_egovehicle.feather", "ty_m", "row 2")),
+        (set_cell(1, "tx_m", 1e9), ("city_SE3_egovehicle.feather", "tx_m", "more than 1e+07")),
         (repeat_last_box, ("annotations.feather", "walker", "one box per track and stamp")),
         (lose_a_pose, ("city_SE3_egovehicle.feather", "an ego pose at every annotation stamp")),
         (lose_a_step, ("annotations.feather", "10 Hz", "between steps 0 and 1")),
@@ -171,6 +172,13 @@ def test_a_missing_file_is_named(write_argoverse2: WriteLog, name: str) -> None:
     next(folder.glob(name)).unlink()
     with pytest.raises(LayoutError, match=r"annotations|city_SE3|log_map_archive"):
         read_argoverse2(folder)
+
+
+def test_a_column_name_that_is_no_text_is_named(write_argoverse2: WriteLog) -> None:
+    file = write_argoverse2() / "annotations.feather"
+    file.write_bytes(file.read_bytes().replace(b"timestamp_ns", b"timest\xa8mp_ns"))
+    with pytest.raises(LayoutError, match=r"annotations\.feather"):
+        read_argoverse2(file.parent)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
