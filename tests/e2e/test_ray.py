@@ -1,0 +1,85 @@
+"""Scenes over Ray actors: the same bytes as in one process, also when an actor is killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+import psutil
+import pytest
+
+from ray_jobs.executor import RayExecutor, ray_session, with_absolute_paths
+from scenegen.cli.compose import compose_config
+from scenegen.config import GenerateConfig
+from scenegen.errors import ConfigError
+from scenegen.pipeline import JobReport, generate
+from tests.conftest import REPOSITORY, TINY_JOB
+from tests.e2e.test_main_job import content_of
+from tests.unit.pipeline.conftest import SilentReporter
+
+pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.ray]
+
+
+@pytest.fixture(scope="module")
+def ray_config() -> Iterator[GenerateConfig]:
+    """The tiny job on two actors, and one cluster for all tests of this module."""
+    config = compose_config(GenerateConfig, "generate", [*TINY_JOB, "run=ray", "run.num_workers=2"])
+    with ray_session(config):
+        yield config
+
+
+def test_two_workers_make_the_same_bytes_as_one_process(
+    ray_config: GenerateConfig, whole_dataset: Path, tmp_path: Path
+) -> None:
+    reporter = SilentReporter()
+    report = generate(replace(ray_config, output=str(tmp_path / "ds")), executor=RayExecutor(), reporter=reporter)
+    report.raise_on_failure()
+    assert content_of(tmp_path / "ds") == content_of(whole_dataset)
+    assert reporter.num_frames == 48
+
+
+def test_a_killed_worker_is_replaced_and_its_scene_made_again(
+    ray_config: GenerateConfig, whole_dataset: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "ds"
+    reports: list[JobReport] = []
+    config = replace(ray_config, output=str(output))
+    job = Thread(target=lambda: reports.append(generate(config, executor=RayExecutor(), reporter=SilentReporter())))
+    job.start()
+    deadline_s = time.monotonic() + 200.0
+    while not any(output.glob("staging/*/scene.zarr/cameras")) and time.monotonic() < deadline_s:
+        time.sleep(0.005)
+    victims = [p for p in psutil.Process().children(recursive=True) if "SceneWorker" in " ".join(p.cmdline())]
+    if victims:
+        victims[0].kill()
+    job.join()
+    assert victims, "no actor was at work"
+    assert reports and not reports[0].failed
+    assert content_of(output) == content_of(whole_dataset)
+
+
+def test_a_relative_output_is_refused_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = compose_config(GenerateConfig, "generate", ["run=ray", "output=out/ds"])
+    assert Path(with_absolute_paths(config).output).is_absolute()
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
+    with pytest.raises(ConfigError, match="absolute"):
+        with_absolute_paths(config)
+
+
+def test_the_module_entry_point_refuses_a_bad_key_with_one_line() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    answer = subprocess.run(
+        [sys.executable, "-m", "ray_jobs.generate", "sed=1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert answer.returncode == 2
+    assert answer.stderr == "scenegen: expected a known key, found 'sed'. Did you mean 'seed'?\n"
