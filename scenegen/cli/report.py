@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -50,6 +51,8 @@ def _write_cost(report: JobReport, out: TextIO) -> None:
         seconds = sum(outcome.cost_s.get(stage, 0.0) for outcome in report.committed)
         out.write(f"  {stage:<10} {seconds:>8.1f} {1000.0 * seconds / num_frames:>9.2f}\n")
     out.write(f"  {'wall':<10} {wall_s:>8.1f} {1000.0 * wall_s / num_frames:>9.2f}  (labels overlap painting)\n")
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # Linux counts in kilobytes
+    out.write(f"  peak memory of this process: {peak_gb:.2f} GB\n")
 
 
 def describe_status(dataset_dir: Path) -> dict[str, Any]:
