@@ -1,6 +1,7 @@
 """`recipe=video`: train the native video network on a scenegen data set. Resumable, deterministic per step.
 
-Flow matching with a clean-frame target (see `scenegen/diffusion/flow.py`). Ours: half of the noise is
+First the pointwise encoder alone, on single pixels (`training.pixels`), then everything, by flow matching with a
+clean-frame target (see `scenegen/diffusion/flow.py`). Ours: half of the noise is
 anchored to the world; the carried previous frame is dropped or damaged in most windows and sometimes is the
 network's own work, so that the rollout does not drift; pedestrians weigh more; the last part of the run adds
 a patch discriminator that sharpens what the mean squared error leaves soft.
@@ -27,6 +28,7 @@ from scenegen.diffusion.memory import channels_last
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.discriminator import PatchDiscriminator, discriminator_loss, finish_loss
 from scenegen.training.window_cache import WindowCache, open_window_cache
+from scenegen.training.pixels import train_pixels
 from scenegen.training.windows import Windows, sample_windows
 from scenegen.types import Material, random_generator, random_key
 from scenegen.video.backbones.native import save_network
@@ -69,6 +71,9 @@ def train_video(config: TrainConfig, *, size_name: str = "tiny") -> Path:
     modules = {"network": run.network, "average": run.average, "discriminator": run.discriminator}
     optimizers = {"network": run.optimizer, "discriminator": run.discriminator_optimizer}
     first = load_checkpoint(folder, modules=modules, optimizers=optimizers)
+    if first == 0:
+        train_pixels(run.network.pixel, cache, seed=config.seed)
+        run.average.load_state_dict(run.network.state_dict())
     total = config.recipe.steps
     weights = folder / "native.safetensors"
     began, losses = time.monotonic(), []

@@ -13,7 +13,7 @@ from scenegen.training.window_cache import WindowCache
 from scenegen.types import STATIC_INSTANCE_OFFSET
 from scenegen.video.history import carry_forward
 from scenegen.video.noise import anchored_noise
-from scenegen.video.planes import SurfaceMaps, build_planes, view_rays
+from scenegen.video.planes import SurfaceMaps, build_planes, mean_axis, view_rays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,7 @@ def read_window(cache: WindowCache, n: int, v: int, left: int, crop_width: int) 
         footprint_m=depth_m / float(tables.K[v, 0, 0]),
         appearance=torch.from_numpy(tables.appearance),
         sun_world=torch.from_numpy(tables.sun_world)[None],
+        forward_world=mean_axis(cache.world_from_cam[n])[None],
     )
     noise = anchored_noise(
         maps,

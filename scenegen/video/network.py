@@ -24,6 +24,7 @@ class NetworkSize:
     """Widths and depths of the network.
 
     Attributes:
+        pixel: channels of the pointwise encoder.
         detail: channels at full resolution.
         middle: channels at 1/4 resolution.
         deep: channels at 1/8 resolution.
@@ -31,6 +32,7 @@ class NetworkSize:
         embedding: channels of the time and style embedding.
     """
 
+    pixel: int
     detail: int
     middle: int
     deep: int
@@ -40,10 +42,10 @@ class NetworkSize:
 
 
 SIZES = {
-    "nano": NetworkSize(detail=8, middle=16, deep=16, num_middle=1, num_deep=1, embedding=16),
-    "tiny": NetworkSize(detail=32, middle=96, deep=160, num_middle=1, num_deep=3),
-    "small": NetworkSize(detail=64, middle=256, deep=384, num_middle=3, num_deep=4, embedding=256),
-    "base": NetworkSize(detail=96, middle=512, deep=768, num_middle=4, num_deep=8, embedding=512),
+    "nano": NetworkSize(pixel=16, detail=8, middle=16, deep=16, num_middle=1, num_deep=1, embedding=16),
+    "tiny": NetworkSize(pixel=96, detail=32, middle=96, deep=160, num_middle=1, num_deep=3),
+    "small": NetworkSize(pixel=128, detail=64, middle=256, deep=384, num_middle=3, num_deep=4, embedding=256),
+    "base": NetworkSize(pixel=192, detail=96, middle=512, deep=768, num_middle=4, num_deep=8, embedding=512),
 }
 
 
@@ -69,10 +71,44 @@ class ResidualBlock(nn.Module):
         return x + self.conv_out(functional.silu(hidden))
 
 
+class PixelEncoder(nn.Module):
+    """Reads each pixel's planes by itself: what colour to expect there, and features for the rest.
+
+    Light and material multiply, which a few wide pointwise layers learn quickly from single pixels; everything
+    that needs a neighbourhood, a history or chance is left to the denoiser.
+    """
+
+    num_layers = 4
+
+    def __init__(self, width: int, detail: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(NUM_PLANES, width, 1)
+        self.layers = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(self.num_layers))
+        self.style = nn.Sequential(
+            nn.Linear(STYLE_SIZE, 64), nn.SiLU(), nn.Linear(64, 2 * width * (self.num_layers + 1))
+        )
+        self.color = nn.Conv2d(width, 3, 1)
+        self.detail = nn.Conv2d(width, detail, 1)
+
+    def features(self, planes: Float[Tensor, "B C H W"], style: Float[Tensor, "B S"]) -> Float[Tensor, "B P H W"]:
+        """Return pointwise features; light enters as a scale and shift of every layer."""
+        scales, shifts = self.style(style)[:, :, None, None].chunk(2, dim=1)
+        scale, shift = scales.chunk(self.num_layers + 1, dim=1), shifts.chunk(self.num_layers + 1, dim=1)
+        hidden = self.enter(planes)
+        for index, layer in enumerate(self.layers):
+            hidden = hidden + layer(functional.silu(hidden * (1 + scale[index]) + shift[index]))
+        return functional.silu(hidden * (1 + scale[-1]) + shift[-1])
+
+    def expected_color(self, planes: Float[Tensor, "B C H W"], style: Float[Tensor, "B S"]) -> Float[Tensor, "B 3 H W"]:
+        """Return the colour to expect at every pixel, -1..1."""
+        return self.color(self.features(planes, style))
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncodedConditions:
-    """Features of the condition planes: at full and at patch resolution."""
+    """What a frame's conditions say: expected colour, features at full and at patch resolution, style."""
 
+    base: Float[Tensor, "B 3 H W"]
     detail: Float[Tensor, "B D H W"]
     patches: Float[Tensor, "B M h w"]
     style: Float[Tensor, "B E"]
@@ -87,16 +123,10 @@ class VideoNetwork(nn.Module):
         detail, middle, deep, embedding = size.detail, size.middle, size.deep, size.embedding
         self.style_in = nn.Sequential(nn.Linear(STYLE_SIZE, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.time_in = nn.Sequential(nn.Linear(32, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
-        self.detail_in = nn.Sequential(
-            nn.Conv2d(NUM_PLANES, 2 * detail, 1),
-            nn.SiLU(),
-            nn.Conv2d(2 * detail, 2 * detail, 1),
-            nn.SiLU(),
-            nn.Conv2d(2 * detail, detail, 1),
-        )
+        self.pixel = PixelEncoder(size.pixel, detail)
         self.detail_block = ResidualBlock(detail, embedding)
         self.to_patches = nn.Conv2d(detail, middle, PATCH, stride=PATCH)
-        self.noisy_in = nn.Conv2d(7 * PATCH * PATCH, middle, 1)
+        self.noisy_in = nn.Conv2d(10 * PATCH * PATCH, middle, 1)
         self.middle_in = nn.ModuleList(ResidualBlock(middle, embedding) for _ in range(size.num_middle))
         self.down = nn.Conv2d(middle, deep, 3, stride=2, padding=1)
         self.deep = nn.ModuleList(ResidualBlock(deep, embedding) for _ in range(size.num_deep))
@@ -104,17 +134,25 @@ class VideoNetwork(nn.Module):
         self.middle_out = nn.ModuleList(ResidualBlock(middle, embedding) for _ in range(size.num_middle))
         self.from_patches = nn.Conv2d(middle, detail * PATCH * PATCH, 1)
         head = detail + detail // 4
-        self.head_in = nn.Conv2d(2 * detail + 7, head, 3, padding=1)
+        self.head_in = nn.Conv2d(2 * detail + 10, head, 3, padding=1)
         self.head_modulation = nn.Linear(embedding, 2 * head)
         self.head_mid = nn.Conv2d(head, head, 3, padding=1)
         self.head_out = nn.Conv2d(head, 3, 3, padding=1)
         nn.init.zeros_(self.head_modulation.weight)
+        nn.init.zeros_(self.head_out.weight)
+        nn.init.zeros_(self.head_out.bias)
 
     def encode(self, planes: Float[Tensor, "B C H W"], style: Float[Tensor, "B S"]) -> EncodedConditions:
         """Encode the condition planes of a frame; needed once, whatever the number of sampling steps."""
         style_code = self.style_in(style)
-        detail = self.detail_block(self.detail_in(planes), style_code)
-        return EncodedConditions(detail=detail, patches=self.to_patches(functional.silu(detail)), style=style_code)
+        features = self.pixel.features(planes, style)
+        detail = self.detail_block(self.pixel.detail(features), style_code)
+        return EncodedConditions(
+            base=self.pixel.color(features),
+            detail=detail,
+            patches=self.to_patches(functional.silu(detail)),
+            style=style_code,
+        )
 
     def forward(
         self,
@@ -124,7 +162,7 @@ class VideoNetwork(nn.Module):
         conditions: EncodedConditions,
         carried: Float[Tensor, "B 4 H W"],
     ) -> Float[Tensor, "B 3 H W"]:
-        """Estimate the clean frame, -1..1.
+        """Estimate the clean frame, -1..1: the expected colour plus a learned correction.
 
         Args:
             noisy: x_t.
@@ -133,7 +171,7 @@ class VideoNetwork(nn.Module):
             carried: the carried frame and its validity.
         """
         embedding = functional.silu(conditions.style + self.time_in(time_features(t)))
-        pixels = torch.cat([noisy, carried], dim=1)
+        pixels = torch.cat([noisy, carried, conditions.base], dim=1)
         hidden = self.noisy_in(functional.pixel_unshuffle(pixels, PATCH)) + conditions.patches
         for block in self.middle_in:
             hidden = block(hidden, embedding)
@@ -148,7 +186,7 @@ class VideoNetwork(nn.Module):
         full = self.head_in(torch.cat([full, conditions.detail, pixels], dim=1))
         scale, shift = self.head_modulation(embedding)[:, :, None, None].chunk(2, dim=1)
         full = self.head_mid(functional.silu(full * (1 + scale) + shift))
-        return self.head_out(functional.silu(full))
+        return conditions.base + self.head_out(functional.silu(full))
 
 
 def time_features(t: Float[Tensor, " B"]) -> Float[Tensor, "B 32"]:

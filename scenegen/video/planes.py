@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
 from scenegen.types import (
@@ -55,6 +55,7 @@ class SurfaceMaps:
         footprint_m: edge of a pixel on the surface it shows, facing the camera.
         appearance: see `join_appearance`.
         sun_world: unit vector to the sun, one per image.
+        forward_world: mean optical axis of the rig, one per image: where headlamps point.
     """
 
     material: Int[Tensor, "B H W"]
@@ -70,6 +71,7 @@ class SurfaceMaps:
     footprint_m: Float[Tensor, "B H W"]
     appearance: Float[Tensor, "R 20"]
     sun_world: Float[Tensor, "B 3"]
+    forward_world: Float[Tensor, "B 3"]
 
 
 def join_appearance(agents: AppearanceTable, statics: StaticTable, *, salt: int) -> Float32[np.ndarray, "R 20"]:
@@ -148,7 +150,15 @@ def surface_maps(
         footprint_m=torch.from_numpy(conditions.depth_m[:, step] / np.float32(conditions.K[0, 0, 0])),
         appearance=appearance,
         sun_world=sun.expand(len(conditions.material), 3),
+        forward_world=mean_axis(conditions.world_from_cam[:, step]).expand(len(conditions.material), 3),
     )
+
+
+def mean_axis(world_from_cam: Float64[np.ndarray, "V 4 4"]) -> Float[Tensor, "3"]:
+    """Return the mean horizontal optical axis of the views, of unit length."""
+    axis = world_from_cam[:, :2, 2].mean(axis=0)
+    length = max(float(np.linalg.norm(axis)), 1e-9)
+    return torch.tensor([axis[0] / length, axis[1] / length, 0.0], dtype=torch.float32)
 
 
 def build_planes(maps: SurfaceMaps) -> Float[Tensor, "B C H W"]:
@@ -186,6 +196,7 @@ def build_planes(maps: SurfaceMaps) -> Float[Tensor, "B C H W"]:
             (bay_px.clamp(0.5, 200.0).log2() / 6.0) * wall,
             maps.footprint_m.clamp(0.005, 3.0).log2() / 6.0,
             (maps.point_world_m[..., 2] / 5.0).clamp(-1.0, 5.0),
+            (maps.ray_world * maps.forward_world[:, None, None, :]).sum(-1),
             instance_edges(maps.row * 32 + material),
         ],
         dim=-1,
@@ -209,7 +220,7 @@ def build_planes(maps: SurfaceMaps) -> Float[Tensor, "B C H W"]:
     return planes.permute(0, 3, 1, 2)
 
 
-NUM_PLANES = NUM_MATERIALS + len(SEMANTIC_PLANES) + 6 + 4 + NUM_TRAITS + 3 + 3 + NUM_FACADE_PLANES + 3 + 4 + 12
+NUM_PLANES = NUM_MATERIALS + len(SEMANTIC_PLANES) + 6 + 4 + NUM_TRAITS + 3 + 3 + NUM_FACADE_PLANES + 3 + 4 + 13
 
 
 def window_planes(maps: SurfaceMaps) -> Float[Tensor, "B H W 11"]:

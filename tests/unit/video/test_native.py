@@ -60,6 +60,7 @@ def scene() -> tuple[ConditionMaps, SceneContext]:
 def nano_backbone(*, use_history: bool = True) -> NativeBackbone:
     torch.manual_seed(0)
     network = VideoNetwork(SIZES["nano"]).eval().requires_grad_(False)
+    torch.nn.init.normal_(network.head_out.weight, std=0.1)  # starts at zero, where nothing but the base is seen
     return NativeBackbone(network, size_name="nano", steps=2, weights_sha256="", use_history=use_history)
 
 
