@@ -63,6 +63,10 @@ class _Worker:
 class RayExecutor:
     """Map scenes over `run.num_workers` actors, on the cluster of RAY_ADDRESS or on one started for this job."""
 
+    def prepare(self, config: GenerateConfig) -> GenerateConfig:
+        """Make paths absolute, and refuse a relative output on a cluster."""
+        return with_absolute_paths(config)
+
     def run(
         self, records: Sequence[SceneRecord], *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
     ) -> Iterator[SceneOutcome]:
@@ -70,7 +74,7 @@ class RayExecutor:
         if not records:
             return
         with ray_session(config):
-            yield from _run_on_actors(records, config=with_absolute_paths(config), on_chunk=on_chunk)
+            yield from _run_on_actors(records, config=config, on_chunk=on_chunk)
 
 
 def with_absolute_paths(config: GenerateConfig) -> GenerateConfig:

@@ -80,6 +80,10 @@ class JobReport:
 class Executor(Protocol):
     """A way to run scenes: in this process, or over Ray actors. Outcomes come in any order."""
 
+    def prepare(self, config: GenerateConfig) -> GenerateConfig:
+        """Return the configuration as this way needs it, or raise `ConfigError`; called before anything else."""
+        ...
+
     def run(
         self, records: Sequence[SceneRecord], *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
     ) -> Iterator[SceneOutcome]:
@@ -106,6 +110,10 @@ class Reporter(Protocol):
 class SerialExecutor:
     """One scene after the other, in this process."""
 
+    def prepare(self, config: GenerateConfig) -> GenerateConfig:
+        """Return the configuration unchanged."""
+        return config
+
     def run(
         self, records: Sequence[SceneRecord], *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
     ) -> Iterator[SceneOutcome]:
@@ -123,6 +131,7 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
     from scenegen.dataset.manifest import committed_scene_ids, fold_receipts
 
     started_s = time.perf_counter()
+    config = executor.prepare(config)
     dataset_dir = Path(config.output)
     backbone = open_backbone(config)
     planned = plan_scenes(config, backbone)
