@@ -47,7 +47,7 @@ def compose_dict(job: str, overrides: Sequence[str], *, known: list[str], search
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
     except ImportError as error:
-        raise DependencyError("hydra-core", found="none", fix="pip install 'scenegen[generate]'") from error
+        raise DependencyError("hydra-core", found="none", fix="run pip install 'scenegen[generate]'") from error
 
     texts = [_checked_override(text) for text in overrides]
     if search is not None:

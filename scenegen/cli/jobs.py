@@ -96,7 +96,7 @@ def find_executor(name: str, executors: Mapping[str, Callable[[], Executor]]) ->
             executor: Executor = entry.load()()
         except ImportError as error:
             raise DependencyError(
-                f"the packages of run={name}", found=str(error), fix=f"pip install 'scenegen[{name}]'"
+                f"the packages of run={name}", found=str(error), fix=f"run pip install 'scenegen[{name}]'"
             ) from error
         return executor
     raise DependencyError(
