@@ -35,9 +35,7 @@ class SceneGenError(Exception):
         return (_rebuild, (type(self), self.expected, self.found, self.where, self.fix))
 
 
-def _rebuild(
-    kind: type[SceneGenError], expected: str, found: str, where: str, fix: str
-) -> SceneGenError:
+def _rebuild(kind: type[SceneGenError], expected: str, found: str, where: str, fix: str) -> SceneGenError:
     """Rebuild an error on the other side of a process border (exceptions with keywords do not pickle)."""
     return kind(expected, found=found, where=where, fix=fix)
 

@@ -27,8 +27,8 @@ from scenegen.diffusion.flow import mix_with_noise
 from scenegen.diffusion.memory import channels_last
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.discriminator import PatchDiscriminator, discriminator_loss, finish_loss
-from scenegen.training.window_cache import WindowCache, open_window_cache
 from scenegen.training.pixels import train_pixels
+from scenegen.training.window_cache import WindowCache, open_window_cache
 from scenegen.training.windows import Windows, sample_windows
 from scenegen.types import Material, random_generator, random_key
 from scenegen.video.backbones.native import save_network

@@ -24,7 +24,7 @@ from scenegen.types import (
     Semantic,
     StaticTable,
 )
-from scenegen.video.traits import NUM_FACADE_PLANES, NUM_TRAITS, facade_planes, instance_traits
+from scenegen.video.traits import EDGE_PX, NUM_FACADE_PLANES, NUM_TRAITS, facade_planes, instance_traits
 
 NUM_MATERIALS = len(Material)
 WALL_MATERIALS = (int(Material.FACADE), int(Material.WALL))
@@ -175,7 +175,10 @@ def build_planes(maps: SurfaceMaps) -> Float[Tensor, "B C H W"]:
     box = torch.where(wall[..., None], 0.0, maps.canonical.clamp(-0.75, 0.75)) * 2.0
     ground = (maps.row == 0) & ~sky
     slab_phase = ground[..., None].float() * torch.stack(
-        phases(maps.point_world_m[..., 0]) + phases(maps.point_world_m[..., 1]), dim=-1
+        phases(maps.point_world_m[..., 0])
+        + phases(maps.point_world_m[..., 1])
+        + [joint_distance(maps, 0), joint_distance(maps, 1)],
+        dim=-1,
     )
     bay_px = wall * appearance[..., 6] / maps.footprint_m.clamp(min=1e-3)
     pattern = appearance[..., 6:10] * torch.where(wall[..., None], torch.tensor([0.25, 0.25, 1.0, 1.0]), torch.ones(4))
@@ -220,10 +223,10 @@ def build_planes(maps: SurfaceMaps) -> Float[Tensor, "B C H W"]:
     return planes.permute(0, 3, 1, 2)
 
 
-NUM_PLANES = NUM_MATERIALS + len(SEMANTIC_PLANES) + 6 + 4 + NUM_TRAITS + 3 + 3 + NUM_FACADE_PLANES + 3 + 4 + 13
+NUM_PLANES = NUM_MATERIALS + len(SEMANTIC_PLANES) + 6 + 4 + NUM_TRAITS + 3 + 3 + NUM_FACADE_PLANES + 3 + 6 + 13
 
 
-def window_planes(maps: SurfaceMaps) -> Float[Tensor, "B H W 11"]:
+def window_planes(maps: SurfaceMaps) -> Float[Tensor, "B H W 15"]:
     """Return the window grid and brick courses of walls (`video.traits.facade_planes`)."""
     out = np.zeros((maps.material.numel(), NUM_FACADE_PLANES), np.float32)
     facade_planes(
@@ -238,6 +241,14 @@ def window_planes(maps: SurfaceMaps) -> Float[Tensor, "B H W 11"]:
         out,
     )
     return torch.from_numpy(out).view(*maps.material.shape, NUM_FACADE_PLANES)
+
+
+def joint_distance(maps: SurfaceMaps, axis: int) -> Float[Tensor, "B H W"]:
+    """Return the distance to the nearest line halfway between whole metres, in pixels, cut at EDGE_PX, 0..1."""
+    turns = maps.point_world_m[..., axis]
+    facing = -(maps.normal_world * maps.ray_world).sum(-1)
+    pixel_m = maps.footprint_m.clamp(min=1e-3) / facing.clamp(min=0.08)
+    return ((turns - turns.floor() - 0.5).abs() / pixel_m).clamp(max=EDGE_PX) / EDGE_PX
 
 
 def phases(turns: Tensor) -> list[Tensor]:

@@ -22,7 +22,9 @@ TRAIT_KEYS = (3, 9, 7, 17, 19)
 """Skin of a wall, shop on the ground floor, face of a sign, tone of skin, tone of hair."""
 NUM_TRAITS = len(TRAIT_KEYS)
 SHOP_SHARE = 0.6
-NUM_FACADE_PLANES = 11
+EDGE_PX = 3.0
+"""Distances to edges are told up to this many pixels."""
+NUM_FACADE_PLANES = 15
 
 
 def trait_salt(seed: int, scene_id: str) -> int:
@@ -42,7 +44,8 @@ def facade_planes(material, row, instance, canonical, normal, point, footprint_m
     """Fill the window-grid planes of walls; flat arrays of P pixels, `out` (P, NUM_FACADE_PLANES) zeroed.
 
     Facade: inside the grid, phases of bay and storey, two tones of the window, shop, door, tone of the shop's
-    sign, phase of brick courses. Garden wall: phases and tones of its blocks.
+    sign, phase of brick courses; pixels to the window's side and to its sill or lintel (negative inside, cut at
+    EDGE_PX), and the distance from the middle of bay and storey. Garden wall: phases and tones of its blocks.
     `table` is `planes.join_appearance`.
     """
     turn = 2.0 * math.pi
@@ -79,5 +82,17 @@ def facade_planes(material, row, instance, canonical, normal, point, footprint_m
                 out[p, 10] = math.sin(turn * 8.0 * h) * min(1.0, max(0.0, 1.6 - 10.0 * footprint_m[p]))
         else:
             continue
+        across = abs(phase - math.floor(phase) - 0.5)
+        up = abs(height - math.floor(height) - 0.5)
+        if material[p] == FACADE:
+            looks = table[row[p]]
+            side_px = (across - 0.5 * looks[8]) * max(0.8, looks[6]) / footprint_m[p]
+            sill_px = (up - 0.5 * looks[9]) * max(1.5, looks[7]) / footprint_m[p]
+        else:
+            side_px = (0.5 - across) / (1.4 * footprint_m[p])
+            sill_px = (0.5 - up) / (2.5 * footprint_m[p])
+        out[p, 11] = min(EDGE_PX, max(-EDGE_PX, side_px)) / EDGE_PX
+        out[p, 12] = min(EDGE_PX, max(-EDGE_PX, sill_px)) / EDGE_PX
+        out[p, 13], out[p, 14] = 2.0 * across, 2.0 * up
         out[p, 1], out[p, 2] = math.sin(turn * phase), math.cos(turn * phase)
         out[p, 3], out[p, 4] = math.sin(turn * height), math.cos(turn * height)
