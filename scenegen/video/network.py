@@ -17,6 +17,8 @@ from torch.nn import functional
 from scenegen.video.planes import NUM_PLANES, STYLE_SIZE
 
 PATCH = 4
+TILE_PX = 3200
+"""Pixels that the pointwise encoder reads at once when nothing is learned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,20 @@ class PixelEncoder(nn.Module):
             hidden = hidden + layer(functional.silu(hidden * (1 + scale[index]) + shift[index]))
         return functional.silu(hidden * (1 + scale[-1]) + shift[-1])
 
+    def forward(self, planes: Float[Tensor, "B C H W"], style: Float[Tensor, "B S"]) -> Float[Tensor, "B 3+D H W"]:
+        """Return expected colour and detail features, stacked."""
+        features = self.features(planes, style)
+        return torch.cat([self.color(features), self.detail(features)], dim=1)
+
+    def in_tiles(self, planes: Float[Tensor, "B C H W"], style: Float[Tensor, "B S"]) -> Float[Tensor, "B 3+D H W"]:
+        """Do the same tile by tile: the wide features of a whole frame do not fit into a processor's cache."""
+        rows = max(1, TILE_PX // planes.shape[-1])
+        views = []
+        for view in range(len(planes)):
+            own, code = planes[view : view + 1], style[view : view + 1]
+            views.append(torch.cat([self(tile, code) for tile in own.split(rows, dim=2)], dim=2))
+        return torch.cat(views).contiguous(memory_format=torch.channels_last)
+
     def expected_color(self, planes: Float[Tensor, "B C H W"], style: Float[Tensor, "B S"]) -> Float[Tensor, "B 3 H W"]:
         """Return the colour to expect at every pixel, -1..1."""
         return self.color(self.features(planes, style))
@@ -145,10 +161,11 @@ class VideoNetwork(nn.Module):
     def encode(self, planes: Float[Tensor, "B C H W"], style: Float[Tensor, "B S"]) -> EncodedConditions:
         """Encode the condition planes of a frame; needed once, whatever the number of sampling steps."""
         style_code = self.style_in(style)
-        features = self.pixel.features(planes, style)
-        detail = self.detail_block(self.pixel.detail(features), style_code)
+        read_pixels = self.pixel if torch.is_grad_enabled() else self.pixel.in_tiles
+        pixels = read_pixels(planes, style)
+        detail = self.detail_block(pixels[:, 3:], style_code)
         return EncodedConditions(
-            base=self.pixel.color(features),
+            base=pixels[:, :3],
             detail=detail,
             patches=self.to_patches(functional.silu(detail)),
             style=style_code,

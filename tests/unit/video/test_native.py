@@ -150,3 +150,10 @@ def test_weights_round_trip_and_damage_is_named(tmp_path: Path) -> None:
 def test_impossible_step_counts_are_refused() -> None:
     with pytest.raises(ConfigError):
         NativeBackbone(VideoNetwork(SIZES["nano"]), size_name="nano", steps=0, weights_sha256="")
+
+
+def test_reading_pixels_in_tiles_changes_nothing() -> None:
+    torch.manual_seed(0)
+    encoder = VideoNetwork(SIZES["nano"]).pixel
+    planes, style = torch.randn(2, NUM_PLANES, 100, 48), torch.randn(2, 13)
+    torch.testing.assert_close(encoder.in_tiles(planes, style), encoder(planes, style))
