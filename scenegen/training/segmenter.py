@@ -23,6 +23,9 @@ from scenegen.types import random_generator, random_key
 log = logging.getLogger(__name__)
 
 CROP_WIDTH = 100
+FOCUS_SHARE = 0.6
+"""Share of crops that are placed on something rare."""
+RARE = (JudgeClass.PEDESTRIAN, JudgeClass.TWO_WHEELER, JudgeClass.LARGE_VEHICLE, JudgeClass.TRAFFIC_OBJECT)
 CLASS_WEIGHT = {
     JudgeClass.PEDESTRIAN: 3.0,
     JudgeClass.TWO_WHEELER: 3.0,
@@ -95,12 +98,19 @@ def read_crops(cache: WindowCache, generator: np.random.Generator, *, batch_size
     """Draw crops: frames in -1..1 (B 3 H W) and their classes (B H W)."""
     num, views, _, width = cache.pixels["material"].shape
     frames, labels = [], []
-    for _ in range(batch_size):
+    while len(frames) < batch_size:
         n, v = int(generator.integers(num)), int(generator.integers(views))
         left = int(generator.integers(width - CROP_WIDTH + 1))
+        truth = judge_labels(cache.pixels["semantic"][n, v], cache.pixels["material"][n, v])
+        if generator.random() < FOCUS_SHARE:
+            wanted = RARE[int(generator.integers(len(RARE)))]
+            columns = np.nonzero((truth == wanted).any(axis=0))[0]
+            if len(columns) == 0:
+                continue
+            middle = int(generator.choice(columns)) - int(generator.integers(10, CROP_WIDTH - 10))
+            left = int(np.clip(middle, 0, width - CROP_WIDTH))
         crop = slice(left, left + CROP_WIDTH)
-        rgb = cache.pixels["rgb"][n, v][:, crop]
-        truth = judge_labels(cache.pixels["semantic"][n, v][:, crop], cache.pixels["material"][n, v][:, crop])
+        rgb, truth = cache.pixels["rgb"][n, v][:, crop], truth[:, crop]
         if generator.random() < 0.5:
             rgb, truth = rgb[:, ::-1], truth[:, ::-1]
         frames.append(np.ascontiguousarray(rgb))
