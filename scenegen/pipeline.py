@@ -12,20 +12,24 @@ import hashlib
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import scenegen
 from scenegen.config import GenerateConfig
 from scenegen.errors import SceneFailedError, SceneGenError
+from scenegen.interrupts import hold_interrupts
 from scenegen.ledger import RunLedger, open_ledger
 from scenegen.rig import build_rig
 from scenegen.scene import StageClock, build_stage
 from scenegen.types import CameraRig, Layout, Provenance, SceneRecord
 from scenegen.types.layout_json import layout_sha256
 from scenegen.video.interface import VideoBackbone
+
+if TYPE_CHECKING:
+    from scenegen.dataset.write import SceneWriter
 
 OnChunk = Callable[[str, int], None]
 """Called after every chunk with the scene id and the number of frames (steps times views) just written."""
@@ -234,7 +238,6 @@ def generate_scene(
     model paints one chunk, a thread prepares the next; the order of all arithmetic stays fixed.
     """
     from scenegen.dataset.preview import PreviewWriter
-    from scenegen.dataset.write import open_scene_writer
     from scenegen.video.threads import pin_threads
 
     pin_threads(config.run.threads_per_scene)
@@ -242,23 +245,33 @@ def generate_scene(
     with clock.stage("world"):
         stage = build_stage(record)
     session = backbone.open_session(stage.context)
-    writer = open_scene_writer(
-        Path(config.output), record, image_codec=config.dataset.image_codec, jpeg_quality=config.dataset.jpeg_quality
-    )
     chunks = stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=clock)
-    with writer, PreviewWriter(writer.preview_dir, record) as preview, closing(chunks):
+    with ExitStack() as stack:
+        stack.enter_context(closing(chunks))
+        with hold_interrupts():
+            writer = stack.enter_context(_open_writer(record, config))
+            preview = stack.enter_context(PreviewWriter(writer.preview_dir, record))
         for labels in chunks:
             with clock.stage("paint"):
                 rgb = session.paint(labels.conditions, start_step=labels.start_step)
-            with clock.stage("write"):
+            with clock.stage("write"), hold_interrupts():
                 chunk = labels.with_frames(rgb)
                 writer.append(chunk)
                 preview.append(chunk)
             on_chunk(record.scene_id, rgb.shape[0] * rgb.shape[1])
-        with clock.stage("write"):
+        with clock.stage("write"), hold_interrupts():
             preview.close()
             writer.commit(scores={}, cost={"seconds": clock.seconds()})
     return clock.seconds()
+
+
+def _open_writer(record: SceneRecord, config: GenerateConfig) -> SceneWriter:
+    from scenegen.dataset.write import open_scene_writer
+
+    options = config.dataset
+    return open_scene_writer(
+        Path(config.output), record, image_codec=options.image_codec, jpeg_quality=options.jpeg_quality
+    )
 
 
 def record_outcome(ledger: RunLedger, outcome: SceneOutcome) -> None:

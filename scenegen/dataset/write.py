@@ -10,6 +10,7 @@ import datetime
 import logging
 import secrets
 import shutil
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,6 +36,7 @@ from scenegen.types import OCC3D_GRID, SceneChunk, SceneRecord
 from scenegen.types.layout_json import layout_sha256
 
 _log = logging.getLogger(__name__)
+DISCARD_ATTEMPTS, DISCARD_PAUSE_S = 20, 0.05
 _STORE_FOLDER, _PREVIEW_FOLDER, _REPLACED_FOLDER = "scene.zarr", "previews", "replaced.zarr"
 
 
@@ -99,8 +101,15 @@ class Staging:
             self._mark = try_to_own(self.folder)
 
     def discard(self) -> None:
-        """Delete the folder with all that was not moved out of it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete the folder with all that was not moved out of it.
+
+        After an interrupt zarr's own thread may still be finishing a write, which can bring a file back for a moment.
+        """
+        for _ in range(DISCARD_ATTEMPTS):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not self.folder.exists():
+                break
+            time.sleep(DISCARD_PAUSE_S)
         if self._mark is not None:
             self._mark.close()
 
