@@ -45,10 +45,10 @@ PURE_NOISE = 0.3
 EMA_DECAY = 0.999
 WARM_UP_STEPS = 100
 DECAY_FROM = 0.6
-FINISH_FROM = 0.78
+FINISH_FROM = 0.65
 """Share of the run after which the discriminator joins."""
-FINISH_WEIGHT = 0.015
-MATCHING_WEIGHT = 4.0
+FINISH_WEIGHT = 0.03
+MATCHING_WEIGHT = 3.0
 PEDESTRIAN = (Material.SKIN, Material.CLOTH_UPPER, Material.CLOTH_LOWER, Material.HAIR)
 
 
