@@ -2,9 +2,9 @@
 
     python -m benchmarks.obedience --layouts crossing_pedestrian procedural:1-7 --json obedience.json
 
-Free-running: the model sees its own previous frame only. `native/truth` are ratios to the same judge on
+Free-running from `--start-s` on: the model sees its own previous frames only. `native/truth` are ratios to the same judge on
 ground-truth renders of the same scenes. The leak rows run without history, with the condition planes zeroed
-or taken from another scene: what is left is what the model invents without looking at the layout.
+or taken from another scene and another camera: what is left is what the model invents without the layout.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from scenegen.layout.extend import extend_layout
 from scenegen.layout.sources import expand_references, read_layout
 from scenegen.rig import build_rig
 from scenegen.scene import SceneStage
+from scenegen.training.excerpts import cut_excerpt
 from scenegen.types import CameraRig, ConditionMaps, random_key
 from scenegen.video.backbones.native import NativeBackbone, to_uint8
 from scenegen.video.build import load_backbone
 from scenegen.video.planes import build_planes, join_appearance, style_vector, surface_maps
 from scenegen.video.traits import trait_salt
 
+RATE_HZ = 12.0
 JUDGED_EVERY = 6
 MODES = ("truth", "native", "no_history", "zeroed", "shuffled")
 
@@ -76,7 +78,7 @@ def step_planes(stage: SceneStage, maps: ConditionMaps, step: int) -> tuple[torc
 
 
 def score_scenes(
-    references: list[str], *, rig: CameraRig, backbone: NativeBackbone, seconds: float, seed: int
+    references: list[str], *, rig: CameraRig, backbone: NativeBackbone, start_s: float, seconds: float, seed: int
 ) -> dict[str, Tally]:
     """Paint every scene in every mode and judge it."""
     judge, truth_backbone = load_judge(), load_backbone("preview", steps=1, weights=None)
@@ -84,7 +86,8 @@ def score_scenes(
     other_planes: torch.Tensor | None = None
     for reference in references:
         began = time.monotonic()
-        layout = extend_layout(read_layout(reference), duration_s=seconds, rate_hz=12.0)
+        whole = extend_layout(read_layout(reference), duration_s=start_s + seconds, rate_hz=RATE_HZ)
+        layout = cut_excerpt(whole, start_step=round(start_s * RATE_HZ), num_steps=round(seconds * RATE_HZ))
         stage = SceneStage(layout, rig=rig, seed=seed)
         native, truth = backbone.open_session(stage.context), truth_backbone.open_session(stage.context)
         for start in range(0, layout.timeline.num_steps, JUDGED_EVERY):
@@ -104,7 +107,7 @@ def score_scenes(
             for mode, rgb in frames.items():
                 tallies[mode].control.add(segment_frames(judge, rgb), labels, maps.instance[:, -1])
                 tallies[mode].energy.append(laplacian_energy(rgb))
-        other_planes = planes
+        other_planes = planes.roll(1, dims=0)
         print(f"{reference}: {time.monotonic() - began:.0f} s", flush=True)
     return tallies
 
@@ -132,7 +135,8 @@ def main() -> None:
     """Run the benchmark, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layouts", nargs="+", default=["crossing_pedestrian", "procedural:1-7"])
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--start-s", type=float, default=8.0)
+    parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", default=None)
@@ -143,9 +147,15 @@ def main() -> None:
     backbone = load_backbone("native", steps=arguments.steps, weights=arguments.weights)
     assert isinstance(backbone, NativeBackbone)
     references = expand_references(arguments.layouts)
-    result = summarise(
-        score_scenes(references, rig=rig, backbone=backbone, seconds=arguments.seconds, seed=arguments.seed)
+    tallies = score_scenes(
+        references,
+        rig=rig,
+        backbone=backbone,
+        start_s=arguments.start_s,
+        seconds=arguments.seconds,
+        seed=arguments.seed,
     )
+    result = summarise(tallies)
     result |= {"layouts": references, "judge": SHIPPED_JUDGE.name, "video_steps": arguments.steps}
     modes = result["modes"]
     assert isinstance(modes, dict)

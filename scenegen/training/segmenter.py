@@ -97,7 +97,8 @@ def segmentation_loss(scores: Float[Tensor, "B K H W"], labels: Tensor) -> Float
 def read_crops(cache: WindowCache, generator: np.random.Generator, *, batch_size: int) -> tuple[Tensor, Tensor]:
     """Draw crops: frames in -1..1 (B 3 H W) and their classes (B H W)."""
     num, views, _, width = cache.pixels["material"].shape
-    frames, labels = [], []
+    frames: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
     while len(frames) < batch_size:
         n, v = int(generator.integers(num)), int(generator.integers(views))
         left = int(generator.integers(width - CROP_WIDTH + 1))

@@ -155,8 +155,8 @@ class VideoNetwork(nn.Module):
         self.head_mid = nn.Conv2d(head, head, 3, padding=1)
         self.head_out = nn.Conv2d(head, 3, 3, padding=1)
         nn.init.zeros_(self.head_modulation.weight)
-        nn.init.zeros_(self.head_out.weight)
-        nn.init.zeros_(self.head_out.bias)
+        for parameter in self.head_out.parameters():
+            nn.init.zeros_(parameter)
 
     def encode(self, planes: Float[Tensor, "B C H W"], style: Float[Tensor, "B S"]) -> EncodedConditions:
         """Encode the condition planes of a frame; needed once, whatever the number of sampling steps."""
