@@ -2,7 +2,7 @@
 
     python -m benchmarks.obedience --layouts crossing_pedestrian procedural:1-7 --json obedience.json
 
-Free-running from `--start-s` on: the model sees its own previous frames only. `native/truth` are ratios to the same judge on
+    python -m benchmarks.obedience --json obedience.json
 ground-truth renders of the same scenes. The leak rows run without history, with the condition planes zeroed
 or taken from another scene and another camera: what is left is what the model invents without the layout.
 """
