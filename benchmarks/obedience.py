@@ -1,8 +1,8 @@
 """Does the default model paint what the layout says, and is it sharp? Judged on worlds nobody trained on.
 
-    python -m benchmarks.obedience --layouts crossing_pedestrian procedural:1-7 --json obedience.json
-
     python -m benchmarks.obedience --json obedience.json
+
+Free-running from `--start-s` on: the model sees its own previous frames only. Ratios are to the same judge on
 ground-truth renders of the same scenes. The leak rows run without history, with the condition planes zeroed
 or taken from another scene and another camera: what is left is what the model invents without the layout.
 """
