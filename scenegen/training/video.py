@@ -82,7 +82,7 @@ def train_video(config: TrainConfig, *, size_name: str = "tiny") -> Path:
         done = step + 1
         if done % 50 == 0:
             rate = (done - first) / (time.monotonic() - began)
-            mean = {key: float(np.mean([entry[key] for entry in losses])) for key in losses[-1]}
+            mean = {key: float(np.mean([entry[key] for entry in losses if key in entry])) for key in losses[-1]}
             record = {"step": done, "steps_per_s": round(rate, 3), "eta_s": round((total - done) / rate), **mean}
             log.info("%s", record)
             with (folder / "log.jsonl").open("a") as file:
