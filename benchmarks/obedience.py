@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--layouts", nargs="+", default=["crossing_pedestrian", "procedural:1-7"])
     parser.add_argument("--start-s", type=float, default=8.0)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", default=None)
     parser.add_argument("--rig", type=Path, default=Path("conf/rig/nuscenes6.yaml"))
