@@ -17,6 +17,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 from scenegen.video.planes import NUM_PLANES
 
 
+SCORE_GAIN = 10.0
+"""Spectral norms keep scores of nearly equal pictures nearly equal; the hinge wants them a unit apart."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Patch scores (positive means real) and the features that led to them."""
@@ -47,7 +51,7 @@ class PatchDiscriminator(nn.Module):
         for layer in self.layers:
             hidden = functional.leaky_relu(layer(hidden), 0.2)
             features.append(hidden)
-        return Verdict(score=self.score(hidden), features=tuple(features))
+        return Verdict(score=SCORE_GAIN * self.score(hidden), features=tuple(features))
 
 
 def discriminator_loss(real: Verdict, fake: Verdict) -> Float[Tensor, ""]:

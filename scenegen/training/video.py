@@ -47,8 +47,9 @@ WARM_UP_STEPS = 100
 DECAY_FROM = 0.6
 FINISH_FROM = 0.65
 """Share of the run after which the discriminator joins."""
-FINISH_WEIGHT = 0.03
+FINISH_WEIGHT = 0.02
 MATCHING_WEIGHT = 3.0
+DISCRIMINATOR_RATE = 2e-3
 PEDESTRIAN = (Material.SKIN, Material.CLOTH_UPPER, Material.CLOTH_LOWER, Material.HAIR)
 
 
@@ -105,7 +106,7 @@ def start_run(config: TrainConfig, size_name: str) -> VideoRun:
         average=deepcopy(network).requires_grad_(False),
         discriminator=discriminator,
         optimizer=torch.optim.AdamW(network.parameters(), lr=1.0, betas=(0.9, 0.99), weight_decay=1e-4),
-        discriminator_optimizer=torch.optim.AdamW(discriminator.parameters(), lr=4e-4, betas=(0.0, 0.99)),
+        discriminator_optimizer=torch.optim.AdamW(discriminator.parameters(), lr=DISCRIMINATOR_RATE, betas=(0.0, 0.99)),
     )
 
 
