@@ -16,7 +16,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from scenegen.video.planes import NUM_PLANES
 
-
 SCORE_GAIN = 10.0
 """Spectral norms keep scores of nearly equal pictures nearly equal; the hinge wants them a unit apart."""
 

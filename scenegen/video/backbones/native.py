@@ -24,6 +24,8 @@ from scenegen.video.planes import build_planes, join_appearance, style_vector, s
 from scenegen.video.traits import trait_salt
 
 MAX_STEPS = 50
+HISTORY_KEEP = 0.6
+"""Share of the carried frame's difference from the expected colour that a step may see."""
 
 
 class NativeBackbone:
@@ -89,7 +91,6 @@ class NativeSession:
         )
         code = maps.row * 32 + maps.material
         carried = self._carry(conditions, step, code)
-        carried_planes = torch.cat([carried.rgb, carried.valid], dim=1).contiguous(memory_format=torch.channels_last)
         planes = build_planes(maps).contiguous(memory_format=torch.channels_last)
         noise = anchored_noise(
             maps,
@@ -99,6 +100,7 @@ class NativeSession:
         ).contiguous(memory_format=torch.channels_last)
         network = backbone.network
         encoded = network.encode(planes, self._style.expand(len(planes), -1))
+        carried_planes = contract_history(carried, encoded.base).contiguous(memory_format=torch.channels_last)
         rgb = sample_euler(
             lambda noisy, t: network(noisy, t, conditions=encoded, carried=carried_planes),
             noise,
@@ -113,6 +115,15 @@ class NativeSession:
         previous_rgb, previous_code = self._previous
         motion = torch.from_numpy(conditions.motion_px[:, step])
         return carry_forward(previous_rgb, motion_px=motion, code=code, previous_code=previous_code)
+
+
+def contract_history(carried: CarriedFrame, expected: Tensor) -> Tensor:
+    """Pull the carried frame towards the expected colour, so that a fault fades instead of feeding itself.
+
+    Ours: without it, dark stains grow within seconds where the rig stands still and every pixel has a past.
+    """
+    rgb = carried.valid * torch.lerp(expected, carried.rgb, HISTORY_KEEP)
+    return torch.cat([rgb, carried.valid], dim=1)
 
 
 def to_uint8(rgb: Tensor) -> UInt8[np.ndarray, "V H W 3"]:
