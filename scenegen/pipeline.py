@@ -142,12 +142,12 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
     ledger = open_ledger(dataset_dir, config)
     fold_receipts(dataset_dir)  # a killed job may have left receipts that no manifest names yet
     present = committed_scene_ids(dataset_dir)
-    todo = [record for record in planned if record.scene_id not in present]
-    reporter.plan(todo, num_skipped=len(planned) - len(todo))
+    missing = [record for record in planned if record.scene_id not in present]
+    reporter.plan(missing, num_skipped=len(planned) - len(missing))
 
     committed: list[SceneOutcome] = []
     failed: list[SceneOutcome] = []
-    for outcome in executor.run(todo, config=config, backbone=backbone, on_chunk=reporter.chunk_done):
+    for outcome in executor.run(missing, config=config, backbone=backbone, on_chunk=reporter.chunk_done):
         record_outcome(ledger, outcome)
         (failed if outcome.error else committed).append(outcome)
         fold_receipts(dataset_dir)
@@ -159,7 +159,7 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
         committed=tuple(committed),
         skipped=tuple(record.scene_id for record in planned if record.scene_id in present),
         failed=tuple(failed),
-        not_started=len(todo) - len(committed) - len(failed),
+        not_started=len(missing) - len(committed) - len(failed),
         wall_s=time.perf_counter() - started_s,
     )
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SCHEMA_VERSION = "1.0"
-CAMERA_PLACEHOLDER = "<CAM>"
+CAMERA_FIELD = "<CAM>"
 CHUNK_SEPARATOR = "."
 """Chunks lie beside their `zarr.json` as `c.0.0.0`: a scene has few folders, each of which costs an fsync."""
 
@@ -28,7 +28,7 @@ class ArraySpec:
 
     def for_camera(self, camera_name: str) -> str:
         """Return the path with the camera filled in."""
-        return self.path.replace(CAMERA_PLACEHOLDER, camera_name)
+        return self.path.replace(CAMERA_FIELD, camera_name)
 
 
 _CAN_BUS_NOTE = (

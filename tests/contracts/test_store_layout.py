@@ -15,7 +15,7 @@ import pytest
 import zarr
 
 from scenegen.dataset import fold_receipts
-from scenegen.dataset.schema import ARRAYS, CAMERA_PLACEHOLDER, scene_attributes_schema, scene_schema_text
+from scenegen.dataset.schema import ARRAYS, CAMERA_FIELD, scene_attributes_schema, scene_schema_text
 from tests.unit.dataset.conftest import write_scene
 from tests.unit.dataset.tiny_scene import tiny_chunk, tiny_record
 
@@ -62,7 +62,7 @@ def scene_dir(dataset_dir: Path) -> Path:
 
 
 def paths_of(path: str) -> list[str]:
-    return [path.replace(CAMERA_PLACEHOLDER, camera.name) for camera in tiny_record().rig.cameras]
+    return [path.replace(CAMERA_FIELD, camera.name) for camera in tiny_record().rig.cameras]
 
 
 def test_folders_of_a_data_set(dataset_dir: Path, scene_dir: Path) -> None:
