@@ -1,6 +1,7 @@
 """Make training data: short excerpts of many scenes, painted by the preview, as a scenegen data set.
 
 Thirty consecutive seconds teach a network little more than a few steps of them; many worlds teach it a lot.
+Every other excerpt is seen by a random rig (`training.rigs`), so that no calibration is learned by heart.
 
     python -m scenegen.training.excerpts --layouts procedural:1001-1210 --per-layout 2 --output out/excerpts
 """
@@ -19,9 +20,10 @@ from rich.progress import track
 from scenegen import __version__
 from scenegen.config import RigConfig, parse_config
 from scenegen.rig import build_rig
+from scenegen.training.rigs import draw_training_rig
 from scenegen.types import CameraRig, EgoTrack, Layout, Provenance, SceneRecord, Timeline, random_generator
 
-STEPS_PER_EXCERPT = 3
+STEPS_PER_EXCERPT = 4
 
 
 def cut_excerpt(layout: Layout, *, start_step: int, num_steps: int) -> Layout:
@@ -49,7 +51,7 @@ def cut_excerpt(layout: Layout, *, start_step: int, num_steps: int) -> Layout:
 
 
 def write_excerpts(reference: str, per_layout: int, rig: CameraRig, output: Path) -> None:
-    """Render excerpts of one layout at random moments and commit them."""
+    """Render excerpts of one layout at random moments and commit them; every other one by a random rig."""
     from scenegen.dataset.write import open_scene_writer
     from scenegen.layout.sources import read_layout
     from scenegen.scene import SceneStage, StageClock
@@ -61,7 +63,9 @@ def write_excerpts(reference: str, per_layout: int, rig: CameraRig, output: Path
         layout.timeline.num_steps - STEPS_PER_EXCERPT, size=per_layout
     )
     backbone = load_backbone("preview", steps=1, weights=None)
-    for start in moments:
+    rigs = [rig, draw_training_rig(random_generator(seed, layout.layout_id, stage="rig"), size_px=rig.size_px)]
+    for index, start in enumerate(moments):
+        rig = rigs[index % 2]
         excerpt = cut_excerpt(layout, start_step=int(start), num_steps=STEPS_PER_EXCERPT)
         stage = SceneStage(excerpt, rig=rig, seed=seed)
         labels = stage.label_chunk(0, STEPS_PER_EXCERPT, clock=StageClock())
