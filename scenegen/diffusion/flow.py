@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-CleanPredictor = Callable[[Float[Tensor, "B C H W"], Float[Tensor, " B"]], Float[Tensor, "B C H W"]]
-"""(x_t, t) -> estimate of x_0."""
+CleanPredictor = Callable[[Float[Tensor, "B C H W"], Float[Tensor, " B"], int], Float[Tensor, "B C H W"]]
+"""(x_t, t, number of the step) -> estimate, or draw, of x_0."""
 
 
 def mix_with_noise(
@@ -44,7 +44,7 @@ def sample_euler(
 ) -> Float[Tensor, "B C H W"]:
     """Integrate the flow from noise to a picture with Euler steps over `levels`."""
     x = noise
-    for t, s in pairwise(levels):
-        clean = predict_clean(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
+    for k, (t, s) in enumerate(pairwise(levels)):
+        clean = predict_clean(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device), k)
         x = clean + (s / t) * (x - clean)
     return x

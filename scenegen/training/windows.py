@@ -25,16 +25,26 @@ class Windows:
         planes: condition planes.
         style: per-scene appearance codes.
         carried: true previous frame carried forward, and its validity; zero where there is none.
-        noise: world-anchored noise.
+        noise: world-anchored noise, three parts of three channels.
         material: material codes, for weights.
+        motion_px: exact motion to the step before.
+        code: what each pixel shows (instance and material), to tell whether two pixels show the same.
+        point_world_m, depth_m, ray_world: surface and viewing direction of each pixel.
+        world_from_cam: poses.
     """
 
     rgb: Float[Tensor, "B 3 H W"]
     planes: Float[Tensor, "B C H W"]
     style: Float[Tensor, "B S"]
     carried: Float[Tensor, "B 4 H W"]
-    noise: Float[Tensor, "B 3 H W"]
+    noise: Float[Tensor, "B 9 H W"]
     material: Int[Tensor, "B H W"]
+    motion_px: Float[Tensor, "B H W 2"]
+    code: Int[Tensor, "B H W"]
+    point_world_m: Float[Tensor, "B H W 3"]
+    depth_m: Float[Tensor, "B H W"]
+    ray_world: Float[Tensor, "B H W 3"]
+    world_from_cam: Float[Tensor, "B 4 4"]
 
 
 def sample_windows(cache: WindowCache, generator: np.random.Generator, *, batch_size: int, crop_width: int) -> Windows:
@@ -49,6 +59,28 @@ def sample_windows(cache: WindowCache, generator: np.random.Generator, *, batch_
         for _ in range(batch_size)
     ]
     return read_windows(cache, picks, crop_width=crop_width)
+
+
+def sample_clip(
+    cache: WindowCache, generator: np.random.Generator, *, num_steps: int, crop_width: int
+) -> list[tuple[int, int, int]]:
+    """Pick two neighbouring views of `num_steps` consecutive steps, cropped where the views meet; views outermost.
+
+    Which side the neighbour is on follows from the poses, so rigs may count their cameras either way round.
+    """
+    num, views, _, width = cache.pixels["material"].shape
+    while True:
+        first = int(generator.integers(num - num_steps + 1))
+        if cache.scene[first] == cache.scene[first + num_steps - 1]:
+            break
+    view = int(generator.integers(views))
+    other = (view + 1) % views
+    axis = cache.world_from_cam[first, view, :2, 2]
+    to_right = cache.world_from_cam[first, view, :2, 0]
+    neighbour = cache.world_from_cam[first, other, :2, 2]
+    is_right = float(to_right @ (neighbour - axis)) > 0
+    left_of = {view: width - crop_width if is_right else 0, other: 0 if is_right else width - crop_width}
+    return [(first + step, v, left_of[v]) for v in (view, other) for step in range(num_steps)]
 
 
 def read_windows(cache: WindowCache, picks: list[tuple[int, int, int]], *, crop_width: int) -> Windows:
@@ -96,6 +128,7 @@ def read_window(cache: WindowCache, n: int, v: int, left: int, crop_width: int) 
         seed=tables.noise_key,
         focal_px=float(tables.K[v, 0, 0]),
         is_agent=(maps.instance > 0) & (maps.instance < STATIC_INSTANCE_OFFSET),
+        num_channels=9,
     )
     return Windows(
         rgb=to_signed(pixels["rgb"])[:, :, :, crop],
@@ -104,6 +137,12 @@ def read_window(cache: WindowCache, n: int, v: int, left: int, crop_width: int) 
         carried=carry_previous(cache, pixels, n, v)[:, :, :, crop],
         noise=noise,
         material=maps.material,
+        motion_px=torch.from_numpy(pixels["motion_px"][:, crop].astype(np.float32))[None],
+        code=maps.row * 32 + maps.material,
+        point_world_m=point,
+        depth_m=depth_m,
+        ray_world=maps.ray_world,
+        world_from_cam=pose,
     )
 
 

@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+HISTORY_KEEP = 0.6
+"""Share of the carried frame's difference from the expected colour that a step may see."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CarriedFrame:
@@ -60,3 +63,14 @@ def carry_forward(
 def no_history(batch: int, *, height: int, width: int) -> CarriedFrame:
     """Return what the network sees at the first step: nothing."""
     return CarriedFrame(rgb=torch.zeros(batch, 3, height, width), valid=torch.zeros(batch, 1, height, width))
+
+
+def contract_history(
+    carried: Float[Tensor, "B 4 H W"], expected: Float[Tensor, "B 3 H W"], *, keep: float | Tensor
+) -> Float[Tensor, "B 4 H W"]:
+    """Pull the carried frame (rgb and validity) towards the expected colour: a fault fades instead of feeding itself.
+
+    Ours: without it, dark stains grow within seconds where the rig stands still and every pixel has a past.
+    """
+    rgb, valid = carried[:, :3], carried[:, 3:]
+    return torch.cat([valid * (expected + keep * (rgb - expected)), valid], dim=1)

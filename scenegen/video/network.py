@@ -1,24 +1,38 @@
 """The native video network: a pixel-space U-Net with full-resolution conditions. Sizes in `SIZES`.
 
 Ours, not a published design. The condition encoder runs once per frame; the denoiser runs once per sampling
-step on 4x4 patches, and a full-resolution head puts pixels exactly where the conditions have their edges.
+step on 4x4 patches, and a full-resolution head puts pixels exactly where the conditions have their edges. At the
+deepest level views mix within windows (attention), with each other (`cross_view`) and with their past (RWKV-7).
+
+The denoiser takes fresh noise beside x_t and draws a sample of the clean frame instead of its mean, as in
+distributional diffusion (De Bortoli et al., 2025, arXiv 2502.02483); `diffusion.scoring` has the loss for it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from scenegen.diffusion.attention import PictureWindows, RecentPast, RecentTokens
+from scenegen.diffusion.rwkv7 import Rwkv7Mixer, Rwkv7State
+from scenegen.video.cross_view import CrossView
 from scenegen.video.planes import NUM_PLANES, STYLE_SIZE
 
 PATCH = 4
 TILE_PX = 3200
 """Pixels that the pointwise encoder reads at once when nothing is learned."""
+MEMORY_CELLS = (2, 4)
+"""Rows and columns of the grid, whatever the picture's size, whose cells each remember their past."""
+NUM_NOISE = 3
+"""Channels of fresh noise at every sampling step, beside the noisy frame."""
+
+TemporalState = Rwkv7State | RecentTokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +46,9 @@ class NetworkSize:
         deep: channels at 1/8 resolution.
         num_middle, num_deep: residual blocks at each.
         embedding: channels of the time and style embedding.
+        attention: windowed attention after each deep block.
+        cross_view: attention to the cells of other views that show the same.
+        temporal: how a view remembers beyond its previous frame: linear-time, by attention over the last steps, or not.
     """
 
     pixel: int
@@ -41,10 +58,13 @@ class NetworkSize:
     num_middle: int
     num_deep: int
     embedding: int = 128
+    attention: bool = True
+    cross_view: bool = True
+    temporal: Literal["rwkv7", "window", "none"] = "rwkv7"
 
 
 SIZES = {
-    "nano": NetworkSize(pixel=16, detail=8, middle=16, deep=16, num_middle=1, num_deep=1, embedding=16),
+    "nano": NetworkSize(pixel=16, detail=8, middle=16, deep=32, num_middle=1, num_deep=1, embedding=16),
     "tiny": NetworkSize(pixel=96, detail=32, middle=96, deep=160, num_middle=1, num_deep=3),
     "small": NetworkSize(pixel=128, detail=64, middle=256, deep=384, num_middle=3, num_deep=4, embedding=256),
     "base": NetworkSize(pixel=192, detail=96, middle=512, deep=768, num_middle=4, num_deep=8, embedding=512),
@@ -131,7 +151,7 @@ class EncodedConditions:
 
 
 class VideoNetwork(nn.Module):
-    """Predicts the clean frame from a noisy one, condition planes, the carried frame and the style code."""
+    """Draws the clean frame from a noisy one, condition planes, the carried frame, the style code and fresh noise."""
 
     def __init__(self, size: NetworkSize) -> None:
         super().__init__()
@@ -142,15 +162,22 @@ class VideoNetwork(nn.Module):
         self.pixel = PixelEncoder(size.pixel, detail)
         self.detail_block = ResidualBlock(detail, embedding)
         self.to_patches = nn.Conv2d(detail, middle, PATCH, stride=PATCH)
-        self.noisy_in = nn.Conv2d(10 * PATCH * PATCH, middle, 1)
+        self.noisy_in = nn.Conv2d((10 + NUM_NOISE) * PATCH * PATCH, middle, 1)
         self.middle_in = nn.ModuleList(ResidualBlock(middle, embedding) for _ in range(size.num_middle))
         self.down = nn.Conv2d(middle, deep, 3, stride=2, padding=1)
         self.deep = nn.ModuleList(ResidualBlock(deep, embedding) for _ in range(size.num_deep))
+        self.attention = nn.ModuleList(
+            PictureWindows(deep, shifted=index % 2 == 1) for index in range(size.num_deep if size.attention else 0)
+        )
+        self.cross_view = CrossView(deep) if size.cross_view else None
+        self.temporal: Rwkv7Mixer | RecentPast | None = None
+        if size.temporal != "none":
+            self.temporal = Rwkv7Mixer(deep) if size.temporal == "rwkv7" else RecentPast(deep)
         self.up = nn.Conv2d(deep, middle, 3, padding=1)
         self.middle_out = nn.ModuleList(ResidualBlock(middle, embedding) for _ in range(size.num_middle))
         self.from_patches = nn.Conv2d(middle, detail * PATCH * PATCH, 1)
         head = detail + detail // 4
-        self.head_in = nn.Conv2d(2 * detail + 10, head, 3, padding=1)
+        self.head_in = nn.Conv2d(2 * detail + 10 + NUM_NOISE, head, 3, padding=1)
         self.head_modulation = nn.Linear(embedding, 2 * head)
         self.head_mid = nn.Conv2d(head, head, 3, padding=1)
         self.head_out = nn.Conv2d(head, 3, 3, padding=1)
@@ -178,24 +205,40 @@ class VideoNetwork(nn.Module):
         *,
         conditions: EncodedConditions,
         carried: Float[Tensor, "B 4 H W"],
-    ) -> Float[Tensor, "B 3 H W"]:
-        """Estimate the clean frame, -1..1: the expected colour plus a learned correction.
+        noise: Float[Tensor, "B 3 H W"],
+        partners: Int[Tensor, "B P h w"] | None = None,
+        memory: TemporalState | None = None,
+        num_steps: int = 1,
+    ) -> tuple[Float[Tensor, "B 3 H W"], TemporalState | None]:
+        """Draw a clean frame, -1..1, that may lie behind the noisy one: the expected colour plus a correction.
 
         Args:
-            noisy: x_t.
+            noisy: x_t. B stacks views, and within each view `num_steps` consecutive steps.
             t: noise level, 0..1.
             conditions: from `encode`.
             carried: the carried frame and its validity.
+            noise: fresh noise: which of the possible frames is drawn.
+            partners: cells of other views that show the same (`cross_view.find_partners`).
+            memory: what each view remembers of the steps before these; None at the start. Not modified.
+            num_steps: consecutive steps that B holds of each view.
+
+        Returns:
+            The frame, and the memory after these steps.
         """
         embedding = functional.silu(conditions.style + self.time_in(time_features(t)))
-        pixels = torch.cat([noisy, carried, conditions.base], dim=1)
+        pixels = torch.cat([noisy, carried, conditions.base, noise], dim=1)
         hidden = self.noisy_in(functional.pixel_unshuffle(pixels, PATCH)) + conditions.patches
         for block in self.middle_in:
             hidden = block(hidden, embedding)
         skip = hidden
         hidden = self.down(hidden)
-        for block in self.deep:
+        for index, block in enumerate(self.deep):
             hidden = block(hidden, embedding)
+            if self.size.attention:
+                hidden = self.attention[index](hidden)
+            if self.cross_view is not None and index == len(self.deep) // 2:
+                hidden = self.cross_view(hidden, partners)
+        hidden, memory = self._remember(hidden, memory, num_steps=num_steps)
         hidden = skip + self.up(functional.interpolate(hidden, size=skip.shape[-2:], mode="nearest"))
         for block in self.middle_out:
             hidden = block(hidden, embedding)
@@ -203,7 +246,21 @@ class VideoNetwork(nn.Module):
         full = self.head_in(torch.cat([full, conditions.detail, pixels], dim=1))
         scale, shift = self.head_modulation(embedding)[:, :, None, None].chunk(2, dim=1)
         full = self.head_mid(functional.silu(full * (1 + scale) + shift))
-        return conditions.base + self.head_out(functional.silu(full))
+        return conditions.base + self.head_out(functional.silu(full)), memory
+
+    def _remember(
+        self, hidden: Float[Tensor, "B C h w"], memory: TemporalState | None, *, num_steps: int
+    ) -> tuple[Float[Tensor, "B C h w"], TemporalState | None]:
+        """Mix along time, cell by cell of a coarse grid; the state does not grow with the video."""
+        if self.temporal is None:
+            return hidden, None
+        rows, columns = MEMORY_CELLS
+        cells = functional.adaptive_avg_pool2d(hidden, MEMORY_CELLS)
+        tokens = cells.unflatten(0, (-1, num_steps)).permute(0, 3, 4, 1, 2).flatten(0, 2)
+        change, memory = self.temporal(tokens, memory)
+        change = change.unflatten(0, (-1, rows, columns)).permute(0, 3, 4, 1, 2).flatten(0, 1)
+        grown = functional.interpolate(change, size=hidden.shape[-2:], mode="bilinear", align_corners=False)
+        return hidden + grown.contiguous(memory_format=torch.channels_last), memory
 
 
 def time_features(t: Float[Tensor, " B"]) -> Float[Tensor, "B 32"]:

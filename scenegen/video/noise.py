@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int64
+from numba import njit
 from torch import Tensor
 
 from scenegen.types import Material
@@ -18,6 +20,8 @@ from scenegen.video.planes import SurfaceMaps
 
 AGENT_SCALE_M = 4.0
 SKY_DISTANCE_M = 60.0
+TABLE_BITS = 12
+NUMBERS_PER_HASH = 5
 
 
 def anchored_noise(
@@ -37,34 +41,65 @@ def anchored_noise(
     anchor = torch.where(sky, maps.ray_world * SKY_DISTANCE_M, anchor)
     depth = torch.where(sky[..., 0], SKY_DISTANCE_M, maps.depth_m)
     level = (depth / focal_px).clamp(min=1e-3).log2()
-    floor = level.floor()
-    share = (level - floor)[:, None]
-    fine = hashed_gaussian(anchor, floor.long(), maps.row, seed=seed, num_channels=num_channels)
-    coarse = hashed_gaussian(anchor, floor.long() + 1, maps.row, seed=seed, num_channels=num_channels)
-    return (share * math.pi / 2).cos() * fine + (share * math.pi / 2).sin() * coarse
+    batch, height, width = level.shape
+    out = np.empty((batch * height * width, num_channels), np.float32)
+    fill_noise(
+        np.ascontiguousarray(anchor.reshape(-1, 3).numpy(), np.float32),
+        level.reshape(-1).numpy(),
+        maps.row.reshape(-1).numpy(),
+        np.int64(seed % (1 << 31)),
+        gaussian_table(),
+        out,
+    )
+    return torch.from_numpy(out).view(batch, height, width, num_channels).permute(0, 3, 1, 2)
 
 
-def hashed_gaussian(
-    anchor: Float[Tensor, "B H W 3"],
-    level: Int[Tensor, "B H W"],
-    row: Int[Tensor, "B H W"],
-    *,
-    seed: int,
-    num_channels: int,
-) -> Float[Tensor, "B C H W"]:
-    """Hash the cell of edge 2**level metres around each anchor into Gaussian numbers (Box and Muller, 1958)."""
-    cell = torch.floor(anchor.double() * torch.exp2(-level.double())[..., None]).long()
-    key = cell[..., 0] * 73856093 ^ cell[..., 1] * 19349663 ^ cell[..., 2] * 83492791
-    key = key ^ (level + 64) * 2654435761 ^ row * 40503 ^ (seed % (1 << 31)) * 6364136223
-    channels = torch.arange(num_channels).view(1, -1, 1, 1)
-    base = mix_bits(key[:, None] + channels * 7046029254386353131)
-    u1 = ((base & 0xFFFFFF).float() + 1.0) / 16777217.0
-    u2 = ((base >> 24) & 0xFFFFFF).float() / 16777216.0
-    return (-2.0 * u1.log()).sqrt() * (2.0 * math.pi * u2).cos()
+def gaussian_table() -> Float32[np.ndarray, " N"]:
+    """Return the middles of 2**TABLE_BITS equal shares of a Gaussian, scaled to variance one."""
+    from scipy.special import ndtri
+
+    count = 1 << TABLE_BITS
+    table = ndtri((np.arange(count) + 0.5) / count)
+    return (table / table.std()).astype(np.float32)
 
 
-def mix_bits(x: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
-    """Spread every input bit over the output (the finaliser of splitmix64), as non-negative 62-bit numbers."""
+@njit(cache=True, nogil=True)
+def fill_noise(anchor, level, row, seed, table, out):  # type: ignore[no-untyped-def]
+    """Fill `out` (P, C): two blended levels of cells, five numbers to a hash."""
+    num_pixels, num_channels = out.shape
+    mask = (1 << TABLE_BITS) - 1
+    for p in range(num_pixels):
+        floor = math.floor(level[p])
+        share = 0.5 * math.pi * (level[p] - floor)
+        for upper in range(2):
+            weight = math.sin(share) if upper else math.cos(share)
+            rank = int(floor) + upper
+            per_m = 2.0 ** (-float(rank))
+            x = int(math.floor(anchor[p, 0] * per_m))
+            y = int(math.floor(anchor[p, 1] * per_m))
+            z = int(math.floor(anchor[p, 2] * per_m))
+            key = (x * 73856093) ^ (y * 19349663) ^ (z * 83492791)
+            key = key ^ ((rank + 64) * 2654435761) ^ (row[p] * 40503) ^ (seed * 6364136223)
+            bits = np.int64(0)
+            for c in range(num_channels):
+                if c % NUMBERS_PER_HASH == 0:
+                    bits = mix_bits(key + (c // NUMBERS_PER_HASH) * 7046029254386353131)
+                value = weight * table[bits & mask]
+                bits = bits >> TABLE_BITS
+                if upper:
+                    out[p, c] += value
+                else:
+                    out[p, c] = value
+
+
+@njit(cache=True, nogil=True, inline="always")
+def mix_bits(x):  # type: ignore[no-untyped-def]
+    """Spread every input bit over the output (the finaliser of splitmix64), as a non-negative 62-bit number."""
     x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
     x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
     return (x ^ ((x >> 31) & 0x1FFFFFFFF)) & 0x3FFFFFFFFFFFFFFF
+
+
+def noise_stream(seed: Int64[np.ndarray, ""] | int, part: int) -> int:
+    """Return the seed of part `part` of a scene's noise."""
+    return (int(seed) * 1_000_003 + 7919 * part) % (1 << 31)

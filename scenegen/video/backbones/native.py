@@ -16,16 +16,15 @@ from scenegen.diffusion.flow import noise_levels, sample_euler
 from scenegen.diffusion.memory import channels_last
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, random_key
-from scenegen.video.history import CarriedFrame, carry_forward, no_history
+from scenegen.video.cross_view import find_partners
+from scenegen.video.history import HISTORY_KEEP, CarriedFrame, carry_forward, contract_history, no_history
 from scenegen.video.interface import SceneContext
-from scenegen.video.network import SIZES, NetworkSize, VideoNetwork
+from scenegen.video.network import SIZES, NetworkSize, TemporalState, VideoNetwork
 from scenegen.video.noise import anchored_noise
 from scenegen.video.planes import build_planes, join_appearance, style_vector, surface_maps
 from scenegen.video.traits import trait_salt
 
 MAX_STEPS = 50
-HISTORY_KEEP = 0.6
-"""Share of the carried frame's difference from the expected colour that a step may see."""
 
 
 class NativeBackbone:
@@ -57,7 +56,7 @@ class NativeBackbone:
 
 
 class NativeSession:
-    """Paints one scene; remembers only the last frame and what it showed."""
+    """Paints one scene; remembers the last frame, what it showed, and the network's bounded memory."""
 
     def __init__(self, backbone: NativeBackbone, scene: SceneContext) -> None:
         self._backbone = backbone
@@ -69,6 +68,7 @@ class NativeSession:
         self._style = torch.from_numpy(style_vector(scene.lighting))
         self._noise_key = random_key(scene.seed, scene.scene_id, "video") % (1 << 31)
         self._previous: tuple[Tensor, Tensor] | None = None
+        self._memory: TemporalState | None = None
 
     def paint(self, conditions: ConditionMaps, *, start_step: int) -> UInt8[np.ndarray, "V T H W 3"]:
         """Paint the steps of a chunk, in order, each from noise and the carried previous frame."""
@@ -97,15 +97,31 @@ class NativeSession:
             seed=self._noise_key,
             focal_px=float(conditions.K[0, 0, 0]),
             is_agent=(maps.instance > 0) & (maps.instance < STATIC_INSTANCE_OFFSET),
+            num_channels=3 * (1 + backbone.steps),
         ).contiguous(memory_format=torch.channels_last)
         network = backbone.network
         encoded = network.encode(planes, self._style.expand(len(planes), -1))
-        carried_planes = contract_history(carried, encoded.base).contiguous(memory_format=torch.channels_last)
-        rgb = sample_euler(
-            lambda noisy, t: network(noisy, t, conditions=encoded, carried=carried_planes),
-            noise,
-            levels=noise_levels(backbone.steps),
-        ).clamp(-1.0, 1.0)
+        carried_rgb = torch.cat([carried.rgb, carried.valid], dim=1)
+        seen = contract_history(carried_rgb, encoded.base, keep=HISTORY_KEEP).contiguous(
+            memory_format=torch.channels_last
+        )
+        poses = torch.from_numpy(conditions.world_from_cam[:, step])
+        partners = find_partners(maps.point_world_m, maps.depth_m, maps.ray_world, poses)
+        memory = self._memory if backbone.use_history else None
+
+        def predict(noisy: Tensor, t: Tensor, k: int) -> Tensor:
+            clean, self._memory = network(
+                noisy,
+                t,
+                conditions=encoded,
+                carried=seen,
+                noise=noise[:, 3 + 3 * k : 6 + 3 * k],
+                partners=partners,
+                memory=memory,
+            )
+            return clean
+
+        rgb = sample_euler(predict, noise[:, :3], levels=noise_levels(backbone.steps)).clamp(-1.0, 1.0)
         self._previous = (rgb, code)
         return rgb
 
@@ -115,15 +131,6 @@ class NativeSession:
         previous_rgb, previous_code = self._previous
         motion = torch.from_numpy(conditions.motion_px[:, step])
         return carry_forward(previous_rgb, motion_px=motion, code=code, previous_code=previous_code)
-
-
-def contract_history(carried: CarriedFrame, expected: Tensor) -> Tensor:
-    """Pull the carried frame towards the expected colour, so that a fault fades instead of feeding itself.
-
-    Ours: without it, dark stains grow within seconds where the rig stands still and every pixel has a past.
-    """
-    rgb = carried.valid * torch.lerp(expected, carried.rgb, HISTORY_KEEP)
-    return torch.cat([rgb, carried.valid], dim=1)
 
 
 def to_uint8(rgb: Tensor) -> UInt8[np.ndarray, "V H W 3"]:
