@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int
 from numba import njit
 
 from scenegen.types import Material, random_key
-from scenegen.video.backbones.preview_noise import hash_unit
+from scenegen.video.hashing import hash_unit
 
 FACADE = int(Material.FACADE)
 WALL = int(Material.WALL)

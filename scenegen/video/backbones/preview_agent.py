@@ -6,9 +6,10 @@ An agent's canonical coordinate is its place in its own box, -0.5..0.5: x forwar
 from __future__ import annotations
 
 from scenegen.types import Material, Semantic
-from scenegen.video.backbones.preview_noise import Rgb, band, hash_unit, inlined, mix, noise3, pulse, scale
+from scenegen.video.backbones.preview_noise import Rgb, band, inlined, mix, noise3, pulse, scale
 from scenegen.video.backbones.preview_sky import LightState
 from scenegen.video.backbones.preview_surface import BLACK, Spot, Surface
+from scenegen.video.hashing import hash_unit
 
 BODY = int(Material.BODY)
 GLASS = int(Material.GLASS)

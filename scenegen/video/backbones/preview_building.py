@@ -8,21 +8,10 @@ from __future__ import annotations
 import math
 
 from scenegen.types import STATIC_INSTANCE_OFFSET, Material
-from scenegen.video.backbones.preview_noise import (
-    Rgb,
-    band,
-    compiled,
-    fade,
-    hash_unit,
-    inlined,
-    mix,
-    noise2,
-    noise3,
-    pulse,
-    scale,
-)
+from scenegen.video.backbones.preview_noise import Rgb, band, fade, inlined, mix, noise2, noise3, pulse, scale
 from scenegen.video.backbones.preview_sky import LightState
 from scenegen.video.backbones.preview_surface import BLACK, Spot, Surface
+from scenegen.video.hashing import compiled, hash_unit
 from scenegen.video.traits import SHOP_SHARE
 
 FACADE = int(Material.FACADE)

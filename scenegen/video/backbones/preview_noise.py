@@ -1,4 +1,4 @@
-"""Noise and filters for the preview shader: integer hashes, value noise, band-limited pulse trains.
+"""Noise and filters for the preview shader: value noise, band-limited pulse trains.
 
 Everything is a pure function of world cells, so that a surface point has one texture for ever. Compiled
 functions are inlined into the kernel of `preview_shading`; numba's cache watches only the file of the kernel,
@@ -12,47 +12,17 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
-import numpy as np
+
+from scenegen.video.hashing import compiled, hash_unit
 
 Rgb = tuple[float, float, float]
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """Compile for one thread, without the GIL. No `nnan`/`ninf`: depth is infinite where there is sky."""
-    options = {
-        "nogil": True,
-        "cache": True,
-        "error_model": "numpy",
-        "fastmath": {"contract", "afn", "reassoc", "arcp", "nsz"},
-    }
-    return cast(F, numba.njit(**options)(function))
 
 
 def inlined(function: F) -> F:
     """Compile into the caller: calls that pass a whole `LightState` or `Spot` cost more than their work."""
     options = {"nogil": True, "cache": True, "error_model": "numpy", "inline": "always"}
     return cast(F, numba.njit(**options)(function))
-
-
-_A = np.uint64(0x9E3779B97F4A7C15)
-_B = np.uint64(0xC2B2AE3D27D4EB4F)
-_C = np.uint64(0x165667B19E3779F9)
-_D = np.uint64(0xFF51AFD7ED558CCD)
-_SHIFT = np.uint64(31)
-_TOP = np.uint64(40)
-_UNIT = 1.0 / 16777216.0
-
-
-@compiled
-def hash_unit(i: int, j: int, k: int) -> float:
-    """Hash three integers to [0, 1). Source: multiply-xorshift mixing as in MurmurHash3's finalizer."""
-    h = np.uint64(i) * _A + np.uint64(j) * _B + np.uint64(k) * _C
-    h ^= h >> _SHIFT
-    h *= _D
-    h ^= h >> _SHIFT
-    h *= _A
-    return np.float64(h >> _TOP) * _UNIT
 
 
 @compiled

@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float32, Float64, UInt8, UInt16
 from scenegen.types import STATIC_INSTANCE_OFFSET, Material
 from scenegen.video.backbones.preview_agent import BODY, moving
 from scenegen.video.backbones.preview_building import standing
-from scenegen.video.backbones.preview_noise import Rgb, compiled, hash_unit, inlined, mix, noise2
+from scenegen.video.backbones.preview_noise import Rgb, inlined, mix, noise2
 from scenegen.video.backbones.preview_sky import LightState, sky_color, sky_gradient
 from scenegen.video.backbones.preview_surface import GRASS, Spot, Surface, foliage, ground
+from scenegen.video.hashing import compiled, hash_unit
 
 SKY = int(Material.SKY)
 FOLIAGE = int(Material.FOLIAGE)

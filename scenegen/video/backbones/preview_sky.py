@@ -6,7 +6,8 @@ import math
 from typing import NamedTuple
 
 from scenegen.types import Lighting
-from scenegen.video.backbones.preview_noise import Rgb, compiled, hash_unit, mix, noise2, scale
+from scenegen.video.backbones.preview_noise import Rgb, mix, noise2, scale
+from scenegen.video.hashing import compiled, hash_unit
 from scenegen.video.traits import trait_salt
 
 

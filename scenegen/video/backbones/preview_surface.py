@@ -6,19 +6,9 @@ import math
 from typing import NamedTuple
 
 from scenegen.types import Material
-from scenegen.video.backbones.preview_noise import (
-    Rgb,
-    compiled,
-    fade,
-    hash_unit,
-    inlined,
-    mix,
-    noise2,
-    noise3,
-    pulse,
-    scale,
-)
+from scenegen.video.backbones.preview_noise import Rgb, fade, inlined, mix, noise2, noise3, pulse, scale
 from scenegen.video.backbones.preview_sky import LightState
+from scenegen.video.hashing import compiled, hash_unit
 
 MARKING_WHITE = int(Material.MARKING_WHITE)
 MARKING_YELLOW = int(Material.MARKING_YELLOW)
