@@ -17,6 +17,8 @@ class SceneContext:
 
     Attributes:
         scene_id, seed: key of all randomness.
+        attempt: which painting of the scene this is; with `scene_id` and `seed` the key of the noise, and of nothing
+            else: world, light and looks stay when a scene is painted again.
         rate_hz: steps per second.
         statics: static instances and their appearance.
         agents: appearance of agent i in row i.
@@ -29,6 +31,7 @@ class SceneContext:
     statics: StaticTable
     agents: AppearanceTable
     lighting: Lighting
+    attempt: int = 0
 
 
 class VideoSession(Protocol):
