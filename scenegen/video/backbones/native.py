@@ -66,7 +66,7 @@ class NativeSession:
             join_appearance(scene.agents, scene.statics, salt=trait_salt(scene.seed, scene.scene_id))
         )
         self._style = torch.from_numpy(style_vector(scene.lighting))
-        self._noise_key = random_key(scene.seed, scene.scene_id, "video") % (1 << 31)
+        self._noise_key = random_key(scene.seed, scene.scene_id, "video", scene.attempt) % (1 << 31)
         self._previous: tuple[Tensor, Tensor] | None = None
         self._memory: TemporalState | None = None
 
