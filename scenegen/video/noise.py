@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32
 from numba import njit
 from torch import Tensor
 
@@ -98,8 +98,3 @@ def mix_bits(x):  # type: ignore[no-untyped-def]
     x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
     x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
     return (x ^ ((x >> 31) & 0x1FFFFFFFF)) & 0x3FFFFFFFFFFFFFFF
-
-
-def noise_stream(seed: Int64[np.ndarray, ""] | int, part: int) -> int:
-    """Return the seed of part `part` of a scene's noise."""
-    return (int(seed) * 1_000_003 + 7919 * part) % (1 << 31)
