@@ -20,7 +20,9 @@ import torch
 import yaml
 
 from scenegen.checks.control import ControlScore, laplacian_energy
-from scenegen.checks.segmenter import SHIPPED_JUDGE, judge_labels, load_judge, segment_frames
+from scenegen.checks.classes import judge_labels
+from scenegen.checks.judge import SHIPPED_JUDGE, judge_frames, load_judge
+from scenegen.checks.judge_targets import rig_rays_ego
 from scenegen.config import RigConfig, parse_config
 from scenegen.diffusion.flow import noise_levels, sample_euler
 from scenegen.layout.extend import extend_layout
@@ -83,6 +85,7 @@ def score_scenes(
     """Paint every scene in every mode and judge it."""
     judge, truth_backbone = load_judge(), load_backbone("preview", steps=1, weights=None)
     tallies = {mode: Tally() for mode in MODES}
+    rays = rig_rays_ego(rig)
     other_planes: torch.Tensor | None = None
     for reference in references:
         began = time.monotonic()
@@ -105,7 +108,7 @@ def score_scenes(
                 frames["shuffled"] = paint_planes(backbone, other_planes, style, key=key)
             labels = judge_labels(maps.semantic[:, -1], maps.material[:, -1])
             for mode, rgb in frames.items():
-                tallies[mode].control.add(segment_frames(judge, rgb), labels, maps.instance[:, -1])
+                tallies[mode].control.add(judge_frames(judge, rgb, ray_ego=rays).labels, labels, maps.instance[:, -1])
                 tallies[mode].energy.append(laplacian_energy(rgb))
         other_planes = planes.roll(1, dims=0)
         print(f"{reference}: {time.monotonic() - began:.0f} s", flush=True)

@@ -24,7 +24,7 @@ RUN_NAMES = ("serial", "ray")
 SPLITS = ("train", "val", "test")
 PROGRESS_NAMES = ("auto", "rich", "plain")
 IMAGE_CODECS = ("jpeg", "png", "zstd")
-RECIPES = ("video", "segmenter")
+RECIPES = ("video", "judge")
 
 T = TypeVar("T")
 
@@ -179,7 +179,7 @@ class RecipeConfig:
     """What is learned and for how long; one file per recipe in `conf/recipe/`.
 
     Attributes:
-        name: `video` or `segmenter`.
+        name: `video` or `judge`.
         steps: optimiser steps in all; a resumed run continues to this number.
         batch_size: windows per step.
         learning_rate: peak rate.

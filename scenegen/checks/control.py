@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
-from scenegen.checks.segmenter import JudgeClass
+from scenegen.checks.classes import JudgeClass
 from scenegen.types import STATIC_INSTANCE_OFFSET
 
 MIN_CLASS_PX = 200

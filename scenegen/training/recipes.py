@@ -15,8 +15,8 @@ def run_recipe(config: TrainConfig) -> Path:
         from scenegen.training.video import train_video
 
         return train_video(config)
-    if name == "segmenter":
-        from scenegen.training.segmenter import train_segmenter
+    if name == "judge":
+        from scenegen.training.judge import train_judge
 
-        return train_segmenter(config)
-    raise ConfigError("recipe=video or recipe=segmenter", found=repr(name), where="recipe.name")
+        return train_judge(config)
+    raise ConfigError("recipe=video or recipe=judge", found=repr(name), where="recipe.name")

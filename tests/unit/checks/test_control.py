@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scenegen.checks.control import ControlScore, laplacian_energy
-from scenegen.checks.segmenter import JudgeClass, judge_labels
+from scenegen.checks.classes import JudgeClass, judge_labels
 from scenegen.types import Material, Semantic
 
 

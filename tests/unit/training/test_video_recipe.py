@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from scenegen.config import RecipeConfig, TrainConfig
-from scenegen.training import pixels, segmenter, video
+from scenegen.training import pixels, video
 from scenegen.training.window_cache import open_window_cache
 
 pytestmark = pytest.mark.xdist_group("e2e")
@@ -24,7 +24,7 @@ def windows(whole_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (pixels, video, segmenter):
+    for module in (pixels, video):
         monkeypatch.setattr(module, "CROP_WIDTH", 32)
     for name, value in {"NUM_BANKS": 1, "WINDOWS_PER_BANK": 12, "STEPS_PER_BANK": 40, "PIXELS_PER_STEP": 64}.items():
         monkeypatch.setattr(pixels, name, value)
@@ -76,8 +76,3 @@ def test_pixel_stage_learns_the_colours(whole_dataset: Path, windows: Path) -> N
     before = error()
     pixels.train_pixels(encoder, cache, seed=0)
     assert error() < 0.7 * before
-
-
-def test_judge_recipe_runs(whole_dataset: Path, windows: Path, tmp_path: Path) -> None:
-    weights = segmenter.train_segmenter(config("segmenter", 2, whole_dataset, tmp_path / "judge", windows))
-    assert weights.stat().st_size > 1_000_000
