@@ -19,8 +19,8 @@ import numpy as np
 import torch
 import yaml
 
-from scenegen.checks.control import ControlScore, laplacian_energy
 from scenegen.checks.classes import judge_labels
+from scenegen.checks.control import ControlScore, laplacian_energy
 from scenegen.checks.judge import SHIPPED_JUDGE, judge_frames, load_judge
 from scenegen.checks.judge_targets import rig_rays_ego
 from scenegen.config import RigConfig, parse_config
