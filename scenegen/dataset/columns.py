@@ -43,16 +43,21 @@ def header_columns(record: SceneRecord) -> list[Column]:
     return columns + _object_columns(layout) + _map_columns(layout.road_map)
 
 
-def visibility_columns(
-    layout: Layout, visible_fraction: Float32[np.ndarray, "T A"], visible_height_px: Float32[np.ndarray, "T A"]
+def measured_columns(
+    layout: Layout,
+    *,
+    visible_fraction: Float32[np.ndarray, "T A"],
+    visible_height_px: Float32[np.ndarray, "T A"],
+    found_share: Float32[np.ndarray, " A"],
 ) -> list[Column]:
-    """Build the columns of `objects` that only the rendered scene knows, in the order of its boxes."""
+    """Build the columns of `objects` that only the rendered and judged scene knows, in the order of its boxes."""
     step_idx, agent_idx = _box_order(layout)
     fraction = visible_fraction[step_idx, agent_idx].astype(np.float32)
     return [
         Column("objects/visibility", visibility_level(fraction)),
         Column("objects/visible_fraction", fraction),
         Column("objects/visible_height", visible_height_px[step_idx, agent_idx].astype(np.float32)),
+        Column("objects/found_share", found_share[agent_idx].astype(np.float32)),
     ]
 
 

@@ -35,7 +35,11 @@ register_image_codecs()
 
 @dataclass(frozen=True, kw_only=True)
 class Boxes:
-    """The agents of one step, world frame. `category_names[category[n]]` names the category of box n."""
+    """The agents of one step, world frame. `category_names[category[n]]` names the category of box n.
+
+    `found_share` is the share of the judged views of box n's agent, over the whole scene, in which the judge found
+    it; NaN where none was judged.
+    """
 
     center_world_m: Float64[np.ndarray, "N 3"]
     size_lwh_m: Float64[np.ndarray, "N 3"]
@@ -48,6 +52,7 @@ class Boxes:
     visibility: UInt8[np.ndarray, " N"]
     visible_fraction: Float32[np.ndarray, " N"]
     visible_height_px: Float32[np.ndarray, " N"]
+    found_share: Float32[np.ndarray, " N"]
 
     def __len__(self) -> int:
         return len(self.track_id)
@@ -222,6 +227,7 @@ class Scene:
             visibility=row["visibility"],
             visible_fraction=row["visible_fraction"],
             visible_height_px=row["visible_height"],
+            found_share=row["found_share"],
         )
 
     def occupancy(self, step: int) -> Occupancy:
@@ -230,6 +236,10 @@ class Scene:
         return Occupancy(
             semantics=self.array("occupancy/semantics")[step], mask_camera=self.array("occupancy/mask_camera")[step]
         )
+
+    def has_array(self, path: str) -> bool:
+        """Return whether the store has an array; those of `schema.ADDED_ARRAYS` may be missing."""
+        return path in self._group
 
     def array(self, path: str) -> StoredArray:
         """Return any array of the store, for example `map/lanes/points`.
@@ -273,7 +283,10 @@ class Scene:
     def _object_columns(self) -> dict[str, np.ndarray[Any, Any]]:
         names = ("center", "size_lwh", "rotation_wxyz", "velocity", "track_id", "category", "attribute")
         measured = ("visibility", "visible_fraction", "visible_height")
-        return {name: self.array(f"objects/{name}")[:] for name in names + measured}
+        columns = {name: self.array(f"objects/{name}")[:] for name in names + measured}
+        is_judged = self.has_array("objects/found_share")
+        unknown = np.full(len(columns["track_id"]), np.nan, np.float32)
+        return {**columns, "found_share": self.array("objects/found_share")[:] if is_judged else unknown}
 
     def _known_camera(self, camera: str) -> str:
         if camera not in self.cameras:

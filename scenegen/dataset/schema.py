@@ -69,6 +69,15 @@ ARRAYS: tuple[ArraySpec, ...] = (
     ),
     ArraySpec("objects/visible_height", ("box",), "float32", "px", "pixel", "tallest visible extent in any camera"),
     ArraySpec(
+        "objects/found_share",
+        ("box",),
+        "float32",
+        "1",
+        "all cameras",
+        "share of the judged views of the box's agent, over the whole scene, in which the judge found it; NaN where "
+        "none was judged",
+    ),
+    ArraySpec(
         "occupancy/semantics",
         ("time", "x", "y", "z"),
         "uint8",
@@ -104,6 +113,8 @@ ARRAYS: tuple[ArraySpec, ...] = (
 )
 
 SPEC_OF_PATH = {spec.path: spec for spec in ARRAYS}
+ADDED_ARRAYS = ("objects/found_share",)
+"""Arrays that scenes of schema 1.0 lack when they were written before the array was added."""
 
 _SHA256 = {"type": "string", "pattern": "^([0-9a-f]{64})?$"}
 _TEXT = {"type": "string"}

@@ -15,7 +15,7 @@ from scenegen.dataset.manifest import SceneEntry
 from scenegen.dataset.paths import DatasetPaths
 from scenegen.dataset.read import Boxes, Dataset, Scene, StoredArray, open_dataset
 from scenegen.dataset.receipt import Receipt, content_sha256, read_receipt, size_of
-from scenegen.dataset.schema import ARRAYS, CAMERA_FIELD
+from scenegen.dataset.schema import ADDED_ARRAYS, ARRAYS, CAMERA_FIELD
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.errors import DatasetError
 from scenegen.types import Camera, Semantic
@@ -135,6 +135,8 @@ def _check_numbers(dataset: Dataset, entry: SceneEntry) -> Iterator[str]:
 def _check_arrays(scene: Scene) -> Iterator[str]:
     """Decode everything, and check types and the range of voxels."""
     for spec in ARRAYS:
+        if spec.path in ADDED_ARRAYS and not scene.has_array(spec.path):
+            continue
         cameras = scene.cameras if CAMERA_FIELD in spec.path else ("",)
         for camera in cameras:
             path = spec.for_camera(camera)

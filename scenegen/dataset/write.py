@@ -16,9 +16,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from jaxtyping import Float32
 
 from scenegen.dataset.attributes import scene_attributes
-from scenegen.dataset.columns import header_columns, visibility_columns
+from scenegen.dataset.columns import header_columns, measured_columns
 from scenegen.dataset.durable import exclusive_lock, fsync_folder, output_errors, try_to_own
 from scenegen.dataset.paths import DatasetPaths, check_scene_id
 from scenegen.dataset.receipt import (
@@ -167,7 +168,9 @@ class SceneWriter:
         self._visible_height_px.append(np.array(chunk.visible_height_px, np.float32))
         self._num_appended += len(chunk.occupancy)
 
-    def commit(self, *, scores: dict[str, Any], cost: dict[str, Any]) -> Receipt:
+    def commit(
+        self, *, scores: dict[str, Any], cost: dict[str, Any], found_share: Float32[np.ndarray, " A"] | None = None
+    ) -> Receipt:
         """Finish the scene: everything durable and hashed, then visible at once, then its receipt.
 
         A scene that is already committed is kept, and its receipt returned. One that a crash left without a
@@ -176,6 +179,8 @@ class SceneWriter:
         Args:
             scores: of the judges; become part of the scene's bytes.
             cost: seconds, memory and the like; stored in the receipt only.
+            found_share: per agent of the layout, the share of its judged views in which the judge found it; NaN
+                where none was judged. None where nothing was judged.
 
         Raises:
             ChunkError: steps are missing.
@@ -183,7 +188,7 @@ class SceneWriter:
         """
         self._check_complete()
         with output_errors(self._staging.folder):
-            self._finish_store(scores)
+            self._finish_store(scores, found_share)
             files = seal_files(self._staging.folder / _STORE_FOLDER)
             previews = seal_files(self.preview_dir)
             receipt = _build_receipt(self._record, files=files, previews=previews, scores=scores, cost=cost)
@@ -201,10 +206,15 @@ class SceneWriter:
         self._is_open = False
         self._staging.discard()
 
-    def _finish_store(self, scores: dict[str, Any]) -> None:
-        fraction = np.concatenate(self._visible_fraction)
-        height_px = np.concatenate(self._visible_height_px)
-        for column in visibility_columns(self._record.layout, fraction, height_px):
+    def _finish_store(self, scores: dict[str, Any], found_share: Float32[np.ndarray, " A"] | None) -> None:
+        layout = self._record.layout
+        columns = measured_columns(
+            layout,
+            visible_fraction=np.concatenate(self._visible_fraction),
+            visible_height_px=np.concatenate(self._visible_height_px),
+            found_share=np.full(len(layout.agents), np.nan, np.float32) if found_share is None else found_share,
+        )
+        for column in columns:
             self._store.write_column(column)
         self._store.finish(scene_attributes(self._record, scores=scores))
 

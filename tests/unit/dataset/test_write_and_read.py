@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from scenegen.dataset import ChunkError, Receipt, fold_receipts, open_dataset, open_scene_writer
+from scenegen.dataset.columns import measured_columns
 from scenegen.dataset.durable import sha256_of_file
+from scenegen.dataset.schema import ADDED_ARRAYS
+from scenegen.dataset.verify import verify_dataset
 from scenegen.errors import ConfigError, DatasetError
 from scenegen.types.layout_json import layout_sha256
 from tests.unit.dataset.tiny_scene import tiny_chunk, tiny_chunks, tiny_record, tiny_rig
@@ -80,6 +83,31 @@ def test_boxes_are_those_of_the_layout(shared_dataset: Path) -> None:
 def test_boxes_of_all_steps_follow_frame_ptr(shared_dataset: Path) -> None:
     scene = open_dataset(shared_dataset)[tiny_record().scene_id]
     assert scene.array("objects/frame_ptr")[:].tolist() == [0, 1, 2, 4, 6, 8, 10, 12]
+
+
+def test_found_shares_of_agents_stand_beside_their_boxes(tmp_path: Path) -> None:
+    record = tiny_record(num_steps=4)
+    with open_scene_writer(tmp_path, record) as writer:
+        for chunk in tiny_chunks(record):
+            writer.append(chunk)
+        writer.commit(scores={}, cost={}, found_share=np.array([0.75, np.nan], np.float32))
+    fold_receipts(tmp_path)
+    scene = open_dataset(tmp_path)[record.scene_id]
+    assert scene.boxes(0).found_share.tolist() == [0.75]
+    np.testing.assert_array_equal(scene.boxes(3).found_share, np.array([0.75, np.nan], np.float32))
+
+
+def test_scenes_from_before_an_array_was_added_are_read_and_whole(tmp_path: Path, write: Write) -> None:
+    record = tiny_record(num_steps=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "scenegen.dataset.write.measured_columns",
+            lambda *a, **k: [column for column in measured_columns(*a, **k) if column.path not in ADDED_ARRAYS],
+        )
+        write(tmp_path, record)
+    fold_receipts(tmp_path)
+    assert np.isnan(open_dataset(tmp_path)[record.scene_id].boxes(2).found_share).all()
+    verify_dataset(tmp_path, deep=True).raise_on_damage()
 
 
 def test_a_scene_without_agents_has_no_boxes(tmp_path: Path) -> None:
