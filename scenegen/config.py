@@ -139,6 +139,7 @@ class GenerateConfig:
     """The main job: which layouts become which data set."""
 
     layouts: tuple[str, ...]
+    prompt: str | None
     seed: int
     output: str
     duration_s: float
@@ -166,7 +167,7 @@ class GenerateConfig:
     def content_sha256(self) -> str:
         """Hash everything here that decides bytes of a scene: not the layouts, the place, or the workers."""
         decisive = asdict(self)
-        for key in ("layouts", "output", "progress", "run", "seed"):
+        for key in ("layouts", "prompt", "output", "progress", "run", "seed"):
             del decisive[key]
         # The weights' own hash stands in the provenance; their path decides nothing.
         del decisive["video"]["weights"]

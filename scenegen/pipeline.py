@@ -175,6 +175,7 @@ def open_backbone(config: GenerateConfig) -> VideoBackbone:
 def plan_scenes(config: GenerateConfig, backbone: VideoBackbone) -> list[SceneRecord]:
     """Read every layout and name every scene, so that bad input is found before any work."""
     from scenegen.layout.extend import extend_layout
+    from scenegen.layout.prompt import apply_prompt
     from scenegen.layout.sources import expand_references, read_layout
     from scenegen.layout.validate import validate_layout
 
@@ -182,6 +183,8 @@ def plan_scenes(config: GenerateConfig, backbone: VideoBackbone) -> list[SceneRe
     records: dict[str, SceneRecord] = {}
     for reference in expand_references(list(config.layouts)):
         layout = read_layout(reference)
+        if config.prompt is not None:
+            layout = apply_prompt(layout, config.prompt)
         layout = extend_layout(layout, duration_s=config.duration_s, rate_hz=config.rate_hz)
         validate_layout(layout)
         record = plan_scene(layout, rig=rig, config=config, backbone=backbone)
