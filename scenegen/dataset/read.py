@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
 from zarr.core.sync import sync
 
 from scenegen.dataset.durable import sha256_of_file
-from scenegen.dataset.jpeg_codec import register_image_codecs
+from scenegen.dataset.jpeg_codec import ImageCodec, register_image_codecs
 from scenegen.dataset.manifest import Manifest, SceneEntry, read_manifest
 from scenegen.dataset.paths import DatasetPaths
 from scenegen.dataset.receipt import Receipt, damaged_files, read_receipt, size_of
@@ -108,6 +108,17 @@ class StoredArray:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.asarray(self[...], dtype=dtype)
+
+    def as_stored(self, pictures: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "T H W 3"]:
+        """Return other pictures as they would come back from this array, with the losses of its codec."""
+        pipeline = [codec for outer in self._array.metadata.codecs for codec in getattr(outer, "codecs", (outer,))]
+        codec = next((codec for codec in pipeline if isinstance(codec, ImageCodec)), None)
+        if codec is None:
+            return pictures.copy()
+        decoded = [
+            codec.decode_picture(codec.encode_picture(picture), size_hw=picture.shape[:2]) for picture in pictures
+        ]
+        return np.stack(decoded)
 
 
 class Dataset:
