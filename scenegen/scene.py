@@ -47,10 +47,11 @@ class ChunkLabels:
     visible_height_px: Float32[np.ndarray, "T A"]
 
     def with_frames(self, rgb: UInt8[np.ndarray, "V T H W 3"]) -> SceneChunk:
-        """Join labels and pixels into what is written."""
+        """Join labels and pixels into what is written; black where a view shows nothing, whoever painted it."""
+        is_seen = self.conditions.is_seen
         return SceneChunk(
             start_step=self.start_step,
-            rgb=rgb,
+            rgb=rgb if is_seen.all() else rgb * is_seen[:, None, :, :, None],
             occupancy=self.occupancy,
             mask_camera=self.mask_camera,
             visible_fraction=self.visible_fraction,
@@ -119,7 +120,8 @@ class SceneStage:
                     world_from_ego=self.layout.ego.world_from_ego[step],
                     depth_m=conditions.depth_m[:, step - start_step],
                     world_from_cam=conditions.world_from_cam[:, step - start_step],
-                    K=conditions.K,
+                    ray_cam=conditions.ray_cam,
+                    focal_px=conditions.focal_px,
                 )
                 for step in range(start_step, stop_step)
             ]

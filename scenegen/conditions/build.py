@@ -1,4 +1,4 @@
-"""Render exact condition maps of a world for any pinhole rig: `ConditionRenderer`."""
+"""Render exact condition maps of a world for any rig: `ConditionRenderer`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, UInt64
 
+from scenegen.geometry.lens import local_focal_px, pixel_rays
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import (
     RAISED_MATERIALS,
@@ -42,14 +43,20 @@ class ConditionRenderer:
 
     Args:
         world: static world.
-        rig: pinhole cameras of one image size, any poses.
+        rig: cameras of any lens, size and pose.
         lighting: only the sun's direction is used, for `sun_visible`.
         num_agents: number of agents of the layout, the A of `unoccluded_px`.
     """
 
     def __init__(self, world: World, *, rig: CameraRig, lighting: Lighting, num_agents: int) -> None:
+        from scenegen.conditions.lens_kernel import pack_lens, ray_spans
+
         self._num_agents = num_agents
         self._rig = rig
+        canvas_px = rig.size_px
+        self._rays = np.stack([pixel_rays(camera, canvas_px=canvas_px) for camera in rig.cameras])
+        self._focal_px = np.stack([local_focal_px(c, rays) for c, rays in zip(rig.cameras, self._rays, strict=True)])
+        self._lenses = [(pack_lens(c), rays, ray_spans(rays)) for c, rays in zip(rig.cameras, self._rays, strict=True)]
         self._static_shapes = world.shapes
         self._use_sun = lighting.sun > 0.02 and lighting.sun_direction_world[2] > MIN_SUN_HEIGHT
         self._sun = np.ascontiguousarray(lighting.sun_direction_world, np.float64)
@@ -104,7 +111,13 @@ class ConditionRenderer:
             for view in range(num_views):
                 self._render_view(view, step, now, before, world_from_ego[step], before_ego, maps)
             before, before_ego = now, world_from_ego[step]
-        return ConditionMaps(**maps, world_from_cam=poses, K=np.stack([camera.K for camera in self._rig.cameras]))
+        return ConditionMaps(
+            **maps,
+            world_from_cam=poses,
+            K=np.stack([camera.K for camera in self._rig.cameras]),
+            ray_cam=self._rays,
+            focal_px=self._focal_px,
+        )
 
     def _prepare(self, agent_shapes: ShapeSet) -> _PreparedShapes:
         joined = ShapeSet.concatenate([self._static_shapes, agent_shapes])
@@ -130,9 +143,8 @@ class ConditionRenderer:
 
         camera = self._rig.cameras[view]
         world_from_cam = np.ascontiguousarray(world_from_ego @ camera.ego_from_cam)
-        lens = (float(camera.K[0, 0]), float(camera.K[1, 1]), float(camera.K[0, 2]), float(camera.K[1, 2]))
-        packed_camera = (world_from_cam, invert_rigid(world_from_cam), *lens)
-        width, height = camera.size_px
+        packed_camera = (world_from_cam, invert_rigid(world_from_cam), *self._lenses[view])
+        width, height = self._rig.size_px
         hits = (
             np.empty((height, width)),
             np.empty((height, width), np.uint8),

@@ -346,8 +346,8 @@ def enter_shape(kind, half, taper, world_from_shape, o, d):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def shape_pixel_bounds(half, world_from_shape, cam_from_world, fx, fy, cx, cy, width, height):  # type: ignore[no-untyped-def]
-    """Return (u0, u1, v0, v1): pixels whose centres a solid may cover; empty when u0 >= u1.
+def box_bounds(half, world_from_shape, cam_from_world, fx, fy, cx, cy):  # type: ignore[no-untyped-def]
+    """Return (u_min, u_max, v_min, v_max) around a solid in a pinhole image; empty (u_min > u_max) behind the camera.
 
     Conservative: the bounding rectangle of the solid's box, its edges cut at the near plane.
     """
@@ -377,11 +377,4 @@ def shape_pixel_bounds(half, world_from_shape, cam_from_world, fx, fy, cx, cy, w
                 v = fy * (corner[k, 1] + share * (corner[other, 1] - corner[k, 1])) / NEAR_M + cy
                 u_min, u_max = min(u_min, u), max(u_max, u)
                 v_min, v_max = min(v_min, v), max(v_max, v)
-    if u_max < 0.0 or v_max < 0.0 or u_min > width or v_min > height:
-        return 0, 0, 0, 0
-    return (
-        int(max(math.floor(u_min - 0.5), 0.0)),
-        int(min(math.ceil(u_max + 0.5), float(width))),
-        int(max(math.floor(v_min - 0.5), 0.0)),
-        int(min(math.ceil(v_max + 0.5), float(height))),
-    )
+    return u_min, u_max, v_min, v_max

@@ -7,15 +7,8 @@ import math
 import numpy as np
 from numba import njit
 
-from scenegen.conditions.raycast import (
-    FAR_M,
-    NEAR_M,
-    NO_HIT,
-    cast_ground,
-    cast_voxels,
-    enter_shape,
-    shape_pixel_bounds,
-)
+from scenegen.conditions.lens_kernel import LENS_PINHOLE, lens_pixel_bounds, project_bent
+from scenegen.conditions.raycast import FAR_M, NO_HIT, cast_ground, cast_voxels, enter_shape
 from scenegen.conditions.shadows import sees_sun
 from scenegen.types.taxonomy import STATIC_INSTANCE_OFFSET, Material, Semantic
 
@@ -38,24 +31,27 @@ def find_surfaces(world, shapes, instance, camera, depth, surface, detail, norma
 
     `detail` holds (ix, iy, iz) for a voxel, (material, 0, 0) for ground, (solid, 0, 0) for a shape.
     `unoccluded_px[a]` counts the pixels agent a covers by itself; the solids of an agent are neighbours in the list.
+    `camera` is (world_from_cam, cam_from_world, packed lens, rays, spans). A pixel whose ray is NaN sees nothing.
     """
     masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
     kind, half, taper, world_from_shape = shapes
-    world_from_cam, cam_from_world, fx, fy, cx, cy = camera
+    world_from_cam, cam_from_world, lens, rays, spans = camera
+    near_m = lens[7]
     height, width = depth.shape
     last_agent = np.zeros((height, width), np.int64)
     o = world_from_cam[:3, 3].copy()
     d = np.empty(3)
     m = world_from_cam
     for v in range(height):
-        y = (v + 0.5 - cy) / fy
         for u in range(width):
-            x = (u + 0.5 - cx) / fx
+            x, y = rays[v, u, 0], rays[v, u, 1]
+            surface[v, u] = SURFACE_NONE
+            depth[v, u] = NO_HIT
+            if math.isnan(x):
+                continue
             d[0] = m[0, 0] * x + m[0, 1] * y + m[0, 2]
             d[1] = m[1, 0] * x + m[1, 1] * y + m[1, 2]
             d[2] = m[2, 0] * x + m[2, 1] * y + m[2, 2]
-            surface[v, u] = SURFACE_NONE
-            depth[v, u] = NO_HIT
             t_ground, material, ground_axis = cast_ground(ground, raised, corner_m, cell_m, kerb_m, o, d, GRASS)
             if t_ground < FAR_M:
                 depth[v, u] = t_ground
@@ -78,16 +74,17 @@ def find_surfaces(world, shapes, instance, camera, depth, surface, detail, norma
                 else:
                     normal[v, u, 2] = 1.0
     for s in range(len(kind)):
-        u0, u1, v0, v1 = shape_pixel_bounds(half[s], world_from_shape[s], cam_from_world, fx, fy, cx, cy, width, height)
+        u0, u1, v0, v1 = lens_pixel_bounds(half[s], world_from_shape[s], cam_from_world, lens, spans, width, height)
         for v in range(v0, v1):
-            y = (v + 0.5 - cy) / fy
             for u in range(u0, u1):
-                x = (u + 0.5 - cx) / fx
+                x, y = rays[v, u, 0], rays[v, u, 1]
+                if math.isnan(x):
+                    continue
                 d[0] = m[0, 0] * x + m[0, 1] * y + m[0, 2]
                 d[1] = m[1, 0] * x + m[1, 1] * y + m[1, 2]
                 d[2] = m[2, 0] * x + m[2, 1] * y + m[2, 2]
                 t, nx, ny, nz = enter_shape(kind[s], half[s], taper[s], world_from_shape[s], o, d)
-                if t >= FAR_M or t <= NEAR_M:
+                if t >= FAR_M or t <= near_m:
                     continue
                 agent = instance[s]
                 if agent < STATIC and last_agent[v, u] != agent:
@@ -149,7 +146,8 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
     semantics, column_instance, static_material, static_from_world, static_size = voxel_tables
     shape_instance, shape_semantic, shape_material, box_from_world = shape_tables
     previous_from_current, has_previous = agents
-    world_from_cam, cam_from_world, fx, fy, cx, cy = camera
+    world_from_cam, cam_from_world, lens, rays, spans = camera
+    kind, fx, fy, cx, cy, numbers, max_angle_rad, near_m = lens
     previous_cam_from_world, is_first = previous
     sun_direction, use_sun, center_xy = sun
     depth, surface, detail, normal = hits
@@ -166,12 +164,11 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
     n = np.empty(3)
     canonical = np.empty(3)
     for v in range(height):
-        y = (v + 0.5 - cy) / fy
         for u in range(width):
             where = surface[v, u]
             if where == SURFACE_NONE:
                 continue
-            x = (u + 0.5 - cx) / fx
+            x, y = rays[v, u, 0], rays[v, u, 1]
             t = depth[v, u]
             for a in range(3):
                 p[a] = m[a, 3] + t * (m[a, 0] * x + m[a, 1] * y + m[a, 2])
@@ -215,7 +212,10 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
                 px = c[0, 0] * q[0] + c[0, 1] * q[1] + c[0, 2] * q[2] + c[0, 3]
                 py = c[1, 0] * q[0] + c[1, 1] * q[1] + c[1, 2] * q[2] + c[1, 3]
                 pz = c[2, 0] * q[0] + c[2, 1] * q[1] + c[2, 2] * q[2] + c[2, 3]
-                if pz > NEAR_M:
+                if kind != LENS_PINHOLE:
+                    u_then, v_then = project_bent(lens, px, py, pz)
+                    motion[v, u, 0], motion[v, u, 1] = u_then - (u + 0.5), v_then - (v + 0.5)
+                elif pz > near_m:
                     motion[v, u, 0] = fx * px / pz + cx - (u + 0.5)
                     motion[v, u, 1] = fy * py / pz + cy - (v + 0.5)
             if use_sun:

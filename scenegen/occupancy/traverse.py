@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from scenegen.occupancy.compiled import compiled
 
@@ -18,25 +18,25 @@ def mark_rays(
     voxel_m: float,
     depth_m: Float32[np.ndarray, "V H W"],
     ego_from_cam: Float64[np.ndarray, "V 4 4"],
-    K_inverse: Float64[np.ndarray, "V 3 3"],
-    stride_px: int,
+    ray_cam: Float64[np.ndarray, "V H W 2"],
+    stride_px: Int64[np.ndarray, " V"],
 ) -> None:
     """Mark, in place, the voxels crossed by rays from each camera to what its pixels see.
 
-    `depth_m` is z-depth; rays of infinite depth run to the end of the grid. One pixel in `stride_px`, across and
-    down, casts a ray through its centre.
+    `depth_m` is z-depth; rays of infinite depth run to the end of the grid. One pixel in `stride_px[view]`, across and
+    down, casts a ray through its centre; those whose ray is NaN see nothing.
     """
     num_views, height, width = depth_m.shape
     for view in range(num_views):
-        pose, inverse = ego_from_cam[view], K_inverse[view]
+        pose, stride = ego_from_cam[view], stride_px[view]
         start_x = (pose[0, 3] - origin_m[0]) / voxel_m
         start_y = (pose[1, 3] - origin_m[1]) / voxel_m
         start_z = (pose[2, 3] - origin_m[2]) / voxel_m
-        for row in range(stride_px // 2, height, stride_px):
-            for column in range(stride_px // 2, width, stride_px):
-                u, v = column + 0.5, row + 0.5
-                x = inverse[0, 0] * u + inverse[0, 1] * v + inverse[0, 2]
-                y = inverse[1, 0] * u + inverse[1, 1] * v + inverse[1, 2]
+        for row in range(stride // 2, height, stride):
+            for column in range(stride // 2, width, stride):
+                x, y = ray_cam[view, row, column, 0], ray_cam[view, row, column, 1]
+                if np.isnan(x):
+                    continue
                 # the ray's parameter is z-depth: its direction has z = 1 in the camera frame
                 way_x = (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]) / voxel_m
                 way_y = (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]) / voxel_m

@@ -23,6 +23,8 @@ from scenegen.types import (
 
 RAY_STRIDE_PX = 2
 """Every second pixel across and down casts a ray: at 40 m those of a 70 degree, 200 px view are 0.5 m apart."""
+DENSE_BELOW_PX = 80.0
+"""Views of a shorter focal length cast every pixel's ray: those of a fisheye of 60 px are 0.7 m apart at 40 m."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,8 @@ def build_occupancy_view(
     world_from_ego: Float64[np.ndarray, "4 4"],
     depth_m: Float32[np.ndarray, "V H W"],
     world_from_cam: Float64[np.ndarray, "V 4 4"],
-    K: Float64[np.ndarray, "V 3 3"],
+    ray_cam: Float64[np.ndarray, "V H W 2"],
+    focal_px: Float64[np.ndarray, "V H W"],
     grid: GridSpec = OCC3D_GRID,
 ) -> OccupancyView:
     """Cut the ego-frame occupancy of one step out of the world.
@@ -52,7 +55,8 @@ def build_occupancy_view(
 
     `instance` is 0 for nothing and ground, else the image instance id. `mask_camera` marks the voxels that camera
     rays cross up to and including the surface they hit, by z-depth `depth_m` (+inf for sky) of V views, one ray for
-    every `RAY_STRIDE_PX`-th pixel.
+    every `RAY_STRIDE_PX`-th pixel, or for every pixel below `DENSE_BELOW_PX`. `ray_cam`, `focal_px`: as in
+    `ConditionMaps`.
     """
     cut = _Cut(semantics=np.full(grid.shape, Semantic.FREE, np.uint8), instance=np.zeros(grid.shape, np.int32))
     _cut_static(
@@ -80,8 +84,8 @@ def build_occupancy_view(
         grid.voxel_m,
         np.ascontiguousarray(depth_m),
         ego_from_world @ world_from_cam,
-        np.linalg.inv(K),
-        RAY_STRIDE_PX,
+        ray_cam,
+        np.where(focal_px.max(axis=(1, 2)) < DENSE_BELOW_PX, 1, RAY_STRIDE_PX),
     )
     return OccupancyView(semantics=cut.semantics, mask_camera=mask, instance=cut.instance)
 

@@ -13,6 +13,7 @@ from scenegen.types.layout import (
     Prop,
     RoadMap,
 )
+from scenegen.types.lens import PINHOLE, Lens
 from scenegen.types.record import Provenance, SceneChunk, SceneRecord
 from scenegen.types.seeding import random_generator, random_key
 from scenegen.types.taxonomy import (
@@ -41,6 +42,7 @@ from scenegen.types.world import (
 
 __all__ = [
     "OCC3D_GRID",
+    "PINHOLE",
     "RAISED_MATERIALS",
     "SEMANTIC_OF_CATEGORY",
     "SEMANTIC_OF_GROUND",
@@ -59,6 +61,7 @@ __all__ = [
     "Lane",
     "LaneLine",
     "Layout",
+    "Lens",
     "Lighting",
     "Material",
     "OccupancyView",

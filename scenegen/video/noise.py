@@ -25,14 +25,19 @@ NUMBERS_PER_HASH = 5
 
 
 def anchored_noise(
-    maps: SurfaceMaps, *, seed: int, focal_px: float, is_agent: Tensor, num_channels: int = 3
+    maps: SurfaceMaps,
+    *,
+    seed: int,
+    focal_px: float | Float[Tensor, "B H W"],
+    is_agent: Tensor,
+    num_channels: int = 3,
 ) -> Float[Tensor, "B C H W"]:
     """Return standard Gaussian noise that belongs to surfaces.
 
     Args:
         maps: surfaces of B images.
         seed: key of the scene.
-        focal_px: focal length, for the footprint of a pixel.
+        focal_px: focal length, for the footprint of a pixel: one, or `ConditionMaps.focal_px`.
         is_agent: (B H W) True where the pixel shows an agent.
         num_channels: C.
     """

@@ -29,6 +29,8 @@ from scenegen.video.traits import EDGE_PX, NUM_FACADE_PLANES, NUM_TRAITS, facade
 NUM_MATERIALS = len(Material)
 WALL_MATERIALS = (int(Material.FACADE), int(Material.WALL))
 STYLE_SIZE = 13
+CANCELLED = 1e-3
+"""Length of the mean of unit vectors that spread evenly all around, as the axes of four fisheyes do."""
 SEMANTIC_PLANES = (
     Semantic.CAR,
     Semantic.BUS,
@@ -107,34 +109,31 @@ def style_vector(lighting: Lighting) -> Float32[np.ndarray, " 13"]:
 def view_rays(
     world_from_cam: Float[Tensor, "B 4 4"], K: Float[Tensor, "B 3 3"], *, size_px: tuple[int, int]
 ) -> Float[Tensor, "B H W 3"]:
-    """Return viewing directions in the world frame, with unit z in the camera frame (so point = depth * ray)."""
+    """Return viewing directions of pinholes in the world frame, with unit z in frame cam (so point = depth * ray)."""
     width, height = size_px
     u = torch.arange(width, dtype=torch.float32) + 0.5
     v = torch.arange(height, dtype=torch.float32) + 0.5
     x = (u[None, :] - K[:, 0, 2, None]) / K[:, 0, 0, None]
     y = (v[None, :] - K[:, 1, 2, None]) / K[:, 1, 1, None]
     batch = len(K)
-    rays_cam = torch.stack(
-        [
-            x[:, None, :].expand(batch, height, width),
-            y[:, :, None].expand(batch, height, width),
-            torch.ones(batch, height, width),
-        ],
-        dim=-1,
+    ray_cam = torch.stack(
+        [x[:, None, :].expand(batch, height, width), y[:, :, None].expand(batch, height, width)], dim=-1
     )
-    return torch.einsum("bij,bhwj->bhwi", world_from_cam[:, :3, :3].float(), rays_cam)
+    return turn_rays(world_from_cam, ray_cam)
+
+
+def turn_rays(world_from_cam: Float[Tensor, "B 4 4"], ray_cam: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B H W 3"]:
+    """Turn rays (x, y) of unit z in frame cam, of any lens, to the world frame; zero for pixels that see nothing."""
+    rays = torch.cat([ray_cam.float(), torch.ones_like(ray_cam[..., :1], dtype=torch.float32)], dim=-1)
+    rays = torch.where(rays.isfinite().all(dim=-1, keepdim=True), rays, 0.0)
+    return torch.einsum("bij,bhwj->bhwi", world_from_cam[:, :3, :3].float(), rays)
 
 
 def surface_maps(
     conditions: ConditionMaps, *, step: int, appearance: Float[Tensor, "R 20"], num_agents: int, lighting: Lighting
 ) -> SurfaceMaps:
     """Take one step of all views of `conditions` as tensors; views become the batch."""
-    _, _, height, width = conditions.material.shape
-    rays = view_rays(
-        torch.from_numpy(conditions.world_from_cam[:, step]),
-        torch.from_numpy(conditions.K).float(),
-        size_px=(width, height),
-    )
+    rays = turn_rays(torch.from_numpy(conditions.world_from_cam[:, step]), torch.from_numpy(conditions.ray_cam))
     sun = torch.from_numpy(lighting.sun_direction_world).float()
     return SurfaceMaps(
         material=torch.from_numpy(conditions.material[:, step]).long(),
@@ -147,7 +146,7 @@ def surface_maps(
         point_world_m=torch.from_numpy(conditions.point_world_m[:, step]),
         sun_visible=torch.from_numpy(conditions.sun_visible[:, step]).float(),
         ray_world=torch.nn.functional.normalize(rays, dim=-1),
-        footprint_m=torch.from_numpy(conditions.depth_m[:, step] / np.float32(conditions.K[0, 0, 0])),
+        footprint_m=torch.from_numpy(conditions.depth_m[:, step] / conditions.focal_px.astype(np.float32)),
         appearance=appearance,
         sun_world=sun.expand(len(conditions.material), 3),
         forward_world=mean_axis(conditions.world_from_cam[:, step]).expand(len(conditions.material), 3),
@@ -155,8 +154,10 @@ def surface_maps(
 
 
 def mean_axis(world_from_cam: Float64[np.ndarray, "V 4 4"]) -> Float[Tensor, "3"]:
-    """Return the mean horizontal optical axis of the views, of unit length."""
+    """Return the mean horizontal optical axis of the views, of unit length; the first view's where they cancel out."""
     axis = world_from_cam[:, :2, 2].mean(axis=0)
+    if np.linalg.norm(axis) < CANCELLED:
+        axis = world_from_cam[0, :2, 2]
     length = max(float(np.linalg.norm(axis)), 1e-9)
     return torch.tensor([axis[0] / length, axis[1] / length, 0.0], dtype=torch.float32)
 

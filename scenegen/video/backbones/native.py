@@ -95,7 +95,7 @@ class NativeSession:
         noise = anchored_noise(
             maps,
             seed=self._noise_key,
-            focal_px=float(conditions.K[0, 0, 0]),
+            focal_px=torch.from_numpy(conditions.focal_px).float(),
             is_agent=(maps.instance > 0) & (maps.instance < STATIC_INSTANCE_OFFSET),
             num_channels=3 * (1 + backbone.steps),
         ).contiguous(memory_format=torch.channels_last)
@@ -166,6 +166,9 @@ def load_network(path: Path) -> tuple[VideoNetwork, str]:
         network.load_state_dict(state)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError("weights of the native network", found=str(error)[:200], where=str(path)) from error
+    for name, value in state.items():
+        if not bool(value.isfinite().all()):
+            raise WeightsError("finite weights", found=f"NaN or infinity in {name}", where=str(path))
     network.eval().requires_grad_(False)
     return channels_last(network), hashlib.sha256(path.read_bytes()).hexdigest()
 

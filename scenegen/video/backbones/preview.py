@@ -18,6 +18,8 @@ from scenegen.video.backbones.preview_sky import build_light_state
 from scenegen.video.interface import SceneContext
 
 HEADLAMP_BELOW_CAMERA_M = 0.8
+AXES_CANCEL = 1e-3
+"""Length of the mean axis of cameras that look evenly all around."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +92,13 @@ def _gather_looks(scene: SceneContext) -> Float64[np.ndarray, "N 15"]:
 def _headlamps(world_from_cam: Float64[np.ndarray, "V T 4 4"]) -> Float64[np.ndarray, "T 5"]:
     """Place the ego's headlamps from what is known, the cameras: x, y, z and the beam's horizontal direction.
 
-    Rigs look mostly ahead, so the mean of their viewing directions points forward.
+    Rigs look mostly ahead, so the mean of their viewing directions points forward; where they cancel out, the first
+    camera's does.
     """
     place = world_from_cam[:, :, :3, 3].mean(axis=0)
     beam = world_from_cam[:, :, :2, 2].mean(axis=0)
+    is_around = np.linalg.norm(beam, axis=1, keepdims=True) < AXES_CANCEL
+    beam = np.where(is_around, world_from_cam[0, :, :2, 2], beam)
     beam = beam / np.maximum(np.linalg.norm(beam, axis=1, keepdims=True), 1e-6)
     place[:, 2] -= HEADLAMP_BELOW_CAMERA_M
     return np.concatenate([place, beam], axis=1)

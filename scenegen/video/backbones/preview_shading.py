@@ -39,7 +39,8 @@ class Maps(NamedTuple):
     point_world_m: Float32[np.ndarray, "V T H W 3"]
     sun_visible: Bool[np.ndarray, "V T H W"]
     world_from_cam: Float64[np.ndarray, "V T 4 4"]
-    K: Float64[np.ndarray, "V 3 3"]
+    ray_cam: Float64[np.ndarray, "V H W 2"]
+    focal_px: Float64[np.ndarray, "V H W"]
 
 
 def build_tone_table() -> UInt8[np.ndarray, " S"]:
@@ -60,7 +61,7 @@ def measure_openness(
     depth_m: Float32[np.ndarray, "H W"],
     point_world_m: Float32[np.ndarray, "H W 3"],
     canonical: Float32[np.ndarray, "H W 3"],
-    focal_px: float,
+    focal_px: Float64[np.ndarray, "H W"],
     openness: Float32[np.ndarray, "H W"],
 ) -> None:
     """Estimate how much sky light reaches each point: less at the feet of walls, and on ground beside things."""
@@ -75,7 +76,7 @@ def measure_openness(
                     share -= 0.30 * math.exp(-max(0.0, point_world_m[i, j, 2]) * 1.4)
                 openness[i, j] = share
                 continue
-            radius = min(CONTACT_MAX_PX, CONTACT_RADIUS_M * focal_px / depth_m[i, j])
+            radius = min(CONTACT_MAX_PX, CONTACT_RADIUS_M * focal_px[i, j] / depth_m[i, j])
             if radius >= 1.0:
                 for sample in range(6):
                     side, reach = sample // 2 - 1, (0.5 + 0.5 * (sample % 2)) * radius
@@ -198,7 +199,8 @@ def paint_view(
     sun_visible: Bool[np.ndarray, "H W"],
     openness: Float32[np.ndarray, "H W"],
     pose: Float64[np.ndarray, "4 4"],
-    K: Float64[np.ndarray, "3 3"],
+    ray_cam: Float64[np.ndarray, "H W 2"],
+    focal_px: Float64[np.ndarray, "H W"],
     table: Float64[np.ndarray, "N 15"],
     num_agents: int,
     lamp: tuple[float, float, float, float, float],
@@ -208,9 +210,11 @@ def paint_view(
     """Fill `radiance`. Arrays are only ever indexed here: passing one on would count references per pixel."""
     height, width = depth_m.shape
     for i in range(height):
-        y = (i + 0.5 - K[1, 2]) / K[1, 1]
         for j in range(width):
-            x = (j + 0.5 - K[0, 2]) / K[0, 0]
+            x, y = ray_cam[i, j, 0], ray_cam[i, j, 1]
+            if math.isnan(x):
+                radiance[i, j, 0], radiance[i, j, 1], radiance[i, j, 2] = 0.0, 0.0, 0.0
+                continue
             length = math.sqrt(x * x + y * y + 1.0)
             rx = (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]) / length
             ry = (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]) / length
@@ -220,7 +224,7 @@ def paint_view(
                 radiance[i, j, 0], radiance[i, j, 1], radiance[i, j, 2] = rgb
                 continue
             nx, ny, nz = np.float64(normal[i, j, 0]), np.float64(normal[i, j, 1]), np.float64(normal[i, j, 2])
-            pixel = np.float64(depth_m[i, j]) / K[0, 0]
+            pixel = np.float64(depth_m[i, j]) / focal_px[i, j]
             level = nx * rx + ny * ry
             turned = abs(level) / (math.sqrt((rx * rx + ry * ry) * (nx * nx + ny * ny)) + 1e-6)
             row = find_row(int(instance[i, j]), num_agents)
@@ -247,6 +251,7 @@ def develop(
     radiance: Float32[np.ndarray, "H W 3"],
     material: UInt8[np.ndarray, "H W"],
     instance: UInt16[np.ndarray, "H W"],
+    ray_cam: Float64[np.ndarray, "H W 2"],
     light: LightState,
     tone_table: UInt8[np.ndarray, " S"],
     salt: int,
@@ -263,7 +268,7 @@ def develop(
             r, g, b = np.float64(radiance[i, j, 0]), np.float64(radiance[i, j, 1]), np.float64(radiance[i, j, 2])
             for side in range(4):
                 p, q = i + (side == 0) - (side == 1), j + (side == 2) - (side == 3)
-                if p < 0 or q < 0 or p >= height or q >= width:
+                if p < 0 or q < 0 or p >= height or q >= width or math.isnan(ray_cam[p, q, 0]):
                     continue
                 if material[p, q] != material[i, j] or instance[p, q] != instance[i, j]:
                     r += EDGE_BLEND * (radiance[p, q, 0] - radiance[i, j, 0])
@@ -297,10 +302,11 @@ def paint_frames(
             lamp = (lamps[t, 0], lamps[t, 1], lamps[t, 2], lamps[t, 3], lamps[t, 4])
             material, instance, depth_m = maps.material[v, t], maps.instance[v, t], maps.depth_m[v, t]
             point, canonical = maps.point_world_m[v, t], maps.canonical[v, t]
-            measure_openness(material, instance, depth_m, point, canonical, maps.K[v, 0, 0], openness)
+            measure_openness(material, instance, depth_m, point, canonical, maps.focal_px[v], openness)
             paint_view(
                 maps.semantic[v, t], material, instance, depth_m, maps.normal_world[v, t], canonical, point,
-                maps.sun_visible[v, t], openness, maps.world_from_cam[v, t], maps.K[v], table, num_agents,
-                lamp, light, radiance,
+                maps.sun_visible[v, t], openness, maps.world_from_cam[v, t], maps.ray_cam[v], maps.focal_px[v],
+                table, num_agents, lamp, light, radiance,
             )  # fmt: skip
-            develop(radiance, material, instance, light, tone_table, (start_step + t) * 64 + v, frames[v, t])
+            salt = (start_step + t) * 64 + v
+            develop(radiance, material, instance, maps.ray_cam[v], light, tone_table, salt, frames[v, t])

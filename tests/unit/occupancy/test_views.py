@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scenegen.geometry.lens import pixel_rays
 from scenegen.geometry.rigid import planar_pose
 from scenegen.occupancy.agents import build_agent_shapes
 from scenegen.occupancy.build import build_world
 from scenegen.occupancy.views import build_occupancy_view
-from scenegen.types import Layout, OccupancyView, Semantic, ShapeSet, World
+from scenegen.types import Camera, Layout, OccupancyView, Semantic, ShapeSet, World
 
 GROUND = (Semantic.DRIVEABLE_SURFACE, Semantic.OTHER_FLAT, Semantic.SIDEWALK, Semantic.TERRAIN)
 GROUND_LAYER = 2
@@ -19,6 +20,12 @@ CAM_FORWARD = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 @pytest.fixture(scope="module")
 def world(zoo: Layout) -> World:
     return build_world(zoo, seed=4)
+
+
+def rays_of(K: np.ndarray, pixels: int) -> dict[str, np.ndarray]:
+    """Return rays and focal length of a square pinhole view."""
+    camera = Camera(name="CAM", K=K, ego_from_cam=np.eye(4), size_px=(pixels, pixels))
+    return {"ray_cam": pixel_rays(camera)[None], "focal_px": np.full((1, pixels, pixels), K[0, 0])}
 
 
 def cut(
@@ -34,7 +41,7 @@ def cut(
         world_from_ego=world_from_ego,
         depth_m=np.full((1, pixels, pixels), depth_m, np.float32),
         world_from_cam=(world_from_ego @ ego_from_cam)[None],
-        K=K[None],
+        **rays_of(K, pixels),
     )
 
 
@@ -101,11 +108,11 @@ def test_mask_agrees_with_densely_sampled_rays(world: World) -> None:
         world_from_ego=pose,
         depth_m=depth,
         world_from_cam=(pose @ ego_from_cam)[None],
-        K=K[None],
+        **rays_of(K, 12),
     )
     sampled = np.zeros(view.mask_camera.shape, bool)
-    for row in range(1, 12, 2):
-        for column in range(1, 12, 2):
+    for row in range(12):
+        for column in range(12):
             ray = np.linalg.inv(K) @ [column + 0.5, row + 0.5, 1.0]
             reach = depth[0, row, column] + 0.1 / np.linalg.norm(ray)
             points = np.linspace(0.0, reach, 20000)[:, None] * ray

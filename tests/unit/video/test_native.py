@@ -65,9 +65,7 @@ def nano_backbone(*, use_history: bool = True) -> NativeBackbone:
 
 
 def part(maps: ConditionMaps, span: slice) -> ConditionMaps:
-    return ConditionMaps(
-        **{n: getattr(maps, n)[:, span] if n != "K" else maps.K for n in ConditionMaps.__dataclass_fields__}
-    )
+    return maps.cut_steps(span.start, span.stop)
 
 
 def test_same_seed_same_bytes_whatever_the_chunks(scene: tuple[ConditionMaps, SceneContext]) -> None:

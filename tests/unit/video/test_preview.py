@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from scenegen.errors import WorldError
+from scenegen.geometry.lens import pixel_rays
 from scenegen.types import (
     STATIC_INSTANCE_OFFSET,
     AppearanceTable,
+    Camera,
     ConditionMaps,
     Lighting,
     Material,
@@ -166,7 +168,16 @@ def build_maps(
     views = [[cast_view(pose, K, sun, size_px) for pose in row] for row in poses]
     stacked = {key: np.stack([np.stack([view[key] for view in row]) for row in views]) for key in views[0][0]}
     unoccluded_px = np.zeros((*poses.shape[:2], 5), np.int32)
-    return ConditionMaps(world_from_cam=poses, K=np.stack([K] * len(poses)), unoccluded_px=unoccluded_px, **stacked)
+    camera = Camera(name="CAM", K=K, ego_from_cam=np.eye(4), size_px=size_px)
+    rays = np.stack([pixel_rays(camera)] * len(poses))
+    return ConditionMaps(
+        world_from_cam=poses,
+        K=np.stack([K] * len(poses)),
+        ray_cam=rays,
+        focal_px=np.full(rays.shape[:3], K[0, 0]),
+        unoccluded_px=unoccluded_px,
+        **stacked,
+    )
 
 
 SUN = np.array([-0.35, -0.45, 0.82]) / np.linalg.norm([-0.35, -0.45, 0.82])
