@@ -24,7 +24,12 @@ RUN_NAMES = ("serial", "ray")
 SPLITS = ("train", "val", "test")
 PROGRESS_NAMES = ("auto", "rich", "plain")
 IMAGE_CODECS = ("jpeg", "png", "zstd")
+MIN_FLICKER_STEPS = 3
+"""Consecutive steps without which no flicker can be told from steady change."""
 RECIPES = ("video", "judge")
+SIZE_NAMES = ("nano", "tiny", "small", "base")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16")
 
 T = TypeVar("T")
 
@@ -85,12 +90,14 @@ class VideoConfig:
         name: `native` or `preview`.
         steps: sampling steps per frame.
         weights: a safetensors file; None for the shipped one. Its size of network stands in the file.
+        weights_sha256: what the file must hash to; None takes any.
         history: carry the previous frame forward; false paints every step from its conditions alone.
     """
 
     name: str
     steps: int
     weights: str | None
+    weights_sha256: str | None
     history: bool
 
     def __post_init__(self) -> None:
@@ -109,6 +116,37 @@ class DatasetConfig:
         _require_choice(self, "image_codec", IMAGE_CODECS)
         if not 1 <= self.jpeg_quality <= 100:
             raise ConfigError("jpeg_quality from 1 to 100", found=str(self.jpeg_quality))
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityConfig:
+    """What a scene must reach before it is committed; nothing where both bars are None.
+
+    Both bars are ratios to the same judge's figures on ground-truth renders of the same steps, and hold for the worst
+    five seconds of a scene.
+
+    Attributes:
+        min_control: lowest share of the ground truth's mean IoU; None does not ask.
+        max_flicker: highest multiple of the ground truth's flicker; None does not ask.
+        max_attempts: how often a scene is painted at most, each time with other noise.
+        keep_failed: commit the best painting of a scene that stays under the bar; its scores say so.
+    """
+
+    min_control: float | None
+    max_flicker: float | None
+    max_attempts: int
+    keep_failed: bool
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "max_attempts")
+        for name in ("min_control", "max_flicker"):
+            if getattr(self, name) is not None:
+                _require_positive(self, name)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether scenes are judged at all."""
+        return self.min_control is not None or self.max_flicker is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +189,7 @@ class GenerateConfig:
     occupancy: OccupancyConfig
     video: VideoConfig
     dataset: DatasetConfig
+    quality: QualityConfig
     run: RunConfig
 
     def __post_init__(self) -> None:
@@ -163,6 +202,11 @@ class GenerateConfig:
         _require_positive(self, "duration_s", "rate_hz", "num_steps_per_chunk")
         _require_choice(self, "split", SPLITS)
         _require_choice(self, "progress", PROGRESS_NAMES)
+        if self.quality.max_flicker is not None and self.num_steps_per_chunk < MIN_FLICKER_STEPS:
+            raise ConfigError(
+                f"num_steps_per_chunk of {MIN_FLICKER_STEPS} or more, within which flicker is seen",
+                found=str(self.num_steps_per_chunk),
+            )
 
     def content_sha256(self) -> str:
         """Hash everything here that decides bytes of a scene: not the layouts, the place, or the workers."""
@@ -171,6 +215,9 @@ class GenerateConfig:
             del decisive[key]
         # The weights' own hash stands in the provenance; their path decides nothing.
         del decisive["video"]["weights"]
+        del decisive["video"]["weights_sha256"]
+        if not self.quality.is_asked:
+            del decisive["quality"]
         decisive["threads_per_scene"] = self.run.threads_per_scene
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
@@ -181,14 +228,18 @@ class RecipeConfig:
 
     Attributes:
         name: `video` or `judge`.
+        size: of the network, where the recipe has sizes; what `TrainConfig.size` is unless it is given.
         steps: optimiser steps in all; a resumed run continues to this number.
-        batch_size: windows per step.
+        time_budget_s: fewer steps, as many as fit into this time at the speed of the first ones; None for all.
+        batch_size: windows per step and process.
         learning_rate: peak rate.
         save_every_steps: distance between checkpoints.
     """
 
     name: str
+    size: str | None
     steps: int
+    time_budget_s: float | None
     batch_size: int
     learning_rate: float
     save_every_steps: int
@@ -196,20 +247,76 @@ class RecipeConfig:
     def __post_init__(self) -> None:
         _require_choice(self, "name", RECIPES)
         _require_positive(self, "steps", "batch_size", "learning_rate", "save_every_steps")
+        if self.time_budget_s is not None:
+            _require_positive(self, "time_budget_s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRunConfig:
+    """The processes of a training run. All of it decides bytes, except `num_loaders`.
+
+    Attributes:
+        num_workers: processes that share every step: each reads its own windows, gradients are averaged.
+        num_threads: threads of one process's arithmetic.
+        num_loaders: threads of one process that read windows ahead; None for none on a CPU, all cores' beside a GPU.
+    """
+
+    num_workers: int
+    num_threads: int
+    num_loaders: int | None
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "num_workers", "num_threads")
+        if self.num_loaders is not None and self.num_loaders < 0:
+            raise ConfigError("num_loaders of zero or more", found=str(self.num_loaders))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """A training run: what to learn, from which data set, into which folder."""
+    """A training run: what to learn, from which data set, into which folder.
+
+    Attributes:
+        recipe: what is learned.
+        size: of the network, for recipes that have sizes.
+        data: a scenegen data set.
+        held_out: another one for validation pictures; None takes scenes of `data`.
+        output: checkpoints, log, pictures and weights.
+        windows: unpacked windows of `data`; runs on the same data may share them.
+        seed: of all randomness.
+        device: where the network is; `auto` is CUDA where there is a device.
+        precision: of the network's products; `auto` is bf16 on CUDA and fp32 on a CPU.
+        pictures_every_steps: distance between validation pictures; None for none.
+        progress: how it is shown.
+        run: the processes.
+    """
 
     recipe: RecipeConfig
+    size: str | None
     data: str
+    held_out: str | None
     output: str
+    windows: str
     seed: int
+    device: str
+    precision: str
+    pictures_every_steps: int | None
     progress: str
+    run: TrainRunConfig
 
     def __post_init__(self) -> None:
+        _require_choice(self, "device", DEVICES)
+        _require_choice(self, "precision", PRECISIONS)
         _require_choice(self, "progress", PROGRESS_NAMES)
+        if self.seed < 0:
+            raise ConfigError("a seed of zero or more", found=str(self.seed))
+        if self.pictures_every_steps is not None:
+            _require_positive(self, "pictures_every_steps")
+        if self.recipe.name == "video":
+            if self.size is None:
+                raise ConfigError("a size of the network", found="nothing", fix="add size=tiny")
+            _require_choice(self, "size", SIZE_NAMES)
+        elif self.size is not None:
+            raise ConfigError(f"no size with recipe={self.recipe.name}", found=repr(self.size), where="size")
 
 
 def parse_config(kind: type[T], values: Mapping[str, Any]) -> T:

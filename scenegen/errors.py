@@ -72,6 +72,12 @@ class DependencyError(SceneGenError):
     """An optional package is needed and not installed."""
 
 
+class QualityError(SceneGenError):
+    """A scene stayed under the bar of `quality`, however often it was painted."""
+
+    exit_code = 3
+
+
 class SceneFailedError(SceneGenError):
     """One or more scenes of a job failed; the others are committed."""
 

@@ -1,6 +1,6 @@
 """The main job on one page: layouts in, a labelled multi-camera data set out.
 
-    layout -> world -> for every chunk: conditions -> frames -> labels -> disk
+    layout -> world -> for every chunk: conditions -> frames -> labels -> disk -> judge -> commit, or paint again
 
 `generate` plans scenes, skips what is committed, hands the rest to an executor and folds the receipts into the
 manifest. `generate_scene` makes one scene and is the same function in this process and in a Ray actor.
@@ -13,22 +13,23 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import scenegen
 from scenegen.config import GenerateConfig
-from scenegen.errors import SceneFailedError, SceneGenError
+from scenegen.errors import QualityError, SceneFailedError, SceneGenError
 from scenegen.interrupts import hold_interrupts
 from scenegen.ledger import RunLedger, open_ledger
 from scenegen.rig import build_rig
-from scenegen.scene import StageClock, build_stage
+from scenegen.scene import SceneStage, StageClock, build_stage
 from scenegen.types import CameraRig, Layout, Provenance, SceneRecord
 from scenegen.types.layout_json import layout_sha256
 from scenegen.video.interface import VideoBackbone
 
 if TYPE_CHECKING:
+    from scenegen.certification import Certificate, Inspection
     from scenegen.dataset.write import SceneWriter
 
 OnChunk = Callable[[str, int], None]
@@ -42,6 +43,7 @@ class SceneOutcome:
     Attributes:
         error: one line; empty when the scene is committed.
         traceback: for the ledger and `--debug`.
+        warning: one line about a scene that is committed under the bar of `quality`; empty otherwise.
         worker_died: the process that made it is gone.
         cost_s: seconds per stage. Stages overlap, so the sum may exceed the wall time.
     """
@@ -49,6 +51,7 @@ class SceneOutcome:
     scene_id: str
     error: str = ""
     traceback: str = ""
+    warning: str = ""
     worker_died: bool = False
     num_frames: int = 0
     wall_s: float = 0.0
@@ -169,7 +172,13 @@ def open_backbone(config: GenerateConfig) -> VideoBackbone:
     from scenegen.video.build import load_backbone
 
     video = config.video
-    return load_backbone(video.name, steps=video.steps, weights=video.weights, history=video.history)
+    return load_backbone(
+        video.name,
+        steps=video.steps,
+        weights=video.weights,
+        history=video.history,
+        weights_sha256=video.weights_sha256,
+    )
 
 
 def plan_scenes(config: GenerateConfig, backbone: VideoBackbone) -> list[SceneRecord]:
@@ -202,7 +211,9 @@ def plan_scene(layout: Layout, *, rig: CameraRig, config: GenerateConfig, backbo
         model_licence=backbone.licence,
         source_licence=layout.licence,
     )
-    decisive = (layout_sha256(layout), config.seed, config.split, provenance)
+    decisive: tuple[object, ...] = (layout_sha256(layout), config.seed, config.split, provenance)
+    if config.quality.is_asked:
+        decisive = (*decisive, _judge_sha256())
     scene_id = f"{layout.layout_id}-{hashlib.sha256(repr(decisive).encode()).hexdigest()[:8]}"
     return SceneRecord(
         scene_id=scene_id, layout=layout, rig=rig, seed=config.seed, split=config.split, provenance=provenance
@@ -215,7 +226,7 @@ def attempt_scene(
     """Make one scene and report what became of it; only an interrupt gets through."""
     started_s = time.perf_counter()
     try:
-        cost_s = generate_scene(record, config=config, backbone=backbone, on_chunk=on_chunk)
+        made = generate_scene(record, config=config, backbone=backbone, on_chunk=on_chunk)
     except Exception as error:
         text = str(error) if isinstance(error, SceneGenError) else f"{type(error).__name__}: {error}"
         return SceneOutcome(
@@ -228,32 +239,109 @@ def attempt_scene(
         scene_id=record.scene_id,
         num_frames=record.layout.timeline.num_steps * len(record.rig.cameras),
         wall_s=time.perf_counter() - started_s,
-        cost_s=cost_s,
+        warning=made.warning,
+        cost_s=made.cost_s,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeScene:
+    """A committed scene: seconds per stage, and a warning where it is under the bar; see `SceneOutcome`."""
+
+    cost_s: dict[str, float]
+    warning: str
 
 
 def generate_scene(
     record: SceneRecord, *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
-) -> dict[str, float]:
-    """Make and commit one scene; return the seconds each stage took.
+) -> MadeScene:
+    """Make and commit one scene, painting it again with other noise while it is under the bar of `quality`.
 
-    Memory does not grow with the length of the scene: chunks stream from the ray caster to the disk. While the
-    model paints one chunk, a thread prepares the next; the order of all arithmetic stays fixed.
+    Progress counts the first painting only.
+
+    Raises:
+        QualityError: it stayed under the bar, and `quality.keep_failed` is not set.
     """
-    from scenegen.dataset.preview import PreviewWriter
     from scenegen.video.threads import pin_threads
 
     pin_threads(config.run.threads_per_scene)
     clock = StageClock()
     with clock.stage("world"):
         stage = build_stage(record)
-    session = backbone.open_session(stage.context)
-    chunks = stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=clock)
+    quality = config.quality
     with ExitStack() as stack:
-        stack.enter_context(closing(chunks))
-        with hold_interrupts():
-            writer = stack.enter_context(_open_writer(record, config))
-            preview = stack.enter_context(PreviewWriter(writer.preview_dir, record))
+        best: Painting | None = None
+        attempts = range(quality.max_attempts if quality.is_asked else 1)
+        for attempt in attempts:
+            painting = _paint_scene(
+                record, stage, attempt=attempt, config=config, backbone=backbone, stack=stack, clock=clock,
+                on_chunk=on_chunk if attempt == 0 else _count_nothing,
+            )  # fmt: skip
+            if best is not None and best.shortfall <= painting.shortfall:
+                painting.writer.abort()
+            else:
+                if best is not None:
+                    best.writer.abort()
+                best = painting
+            if best.shortfall == 0.0:
+                break
+        assert best is not None
+        warning = _describe_missed(best, num_attempts=attempt + 1)
+        if warning and not quality.keep_failed:
+            raise QualityError(
+                "a scene above the bar of `quality`",
+                found=warning,
+                where=record.scene_id,
+                fix="raise quality.max_attempts, lower the bar, or keep such scenes with quality.keep_failed=true",
+            )
+        with clock.stage("write"), hold_interrupts():
+            _commit(best, num_attempts=attempt + 1, clock=clock)
+    return MadeScene(cost_s=clock.seconds(), warning=warning)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painting:
+    """A painted scene, staged and not yet committed.
+
+    Attributes:
+        attempt: which painting, from 0.
+        certificate: what the judge said; None where it was not asked.
+    """
+
+    attempt: int
+    writer: SceneWriter
+    certificate: Certificate | None
+
+    @property
+    def shortfall(self) -> float:
+        """How far it is under the bar; zero where it passed or no bar was set."""
+        return 0.0 if self.certificate is None else self.certificate.shortfall
+
+
+def _paint_scene(
+    record: SceneRecord,
+    stage: SceneStage,
+    *,
+    attempt: int,
+    config: GenerateConfig,
+    backbone: VideoBackbone,
+    stack: ExitStack,
+    clock: StageClock,
+    on_chunk: OnChunk,
+) -> Painting:
+    """Paint all chunks of a scene into its staging folder, which `stack` deletes unless it is committed.
+
+    Memory does not grow with the length of the scene: chunks stream from the ray caster to the disk. While the
+    model paints one chunk, a thread prepares the next; the order of all arithmetic stays fixed.
+    """
+    from scenegen.dataset.preview import PreviewWriter
+
+    session = backbone.open_session(replace(stage.context, attempt=attempt))
+    inspection = _open_inspection(record, stage, config) if config.quality.is_asked else None
+    with hold_interrupts():
+        writer = stack.enter_context(_open_writer(record, config))
+        preview = stack.enter_context(PreviewWriter(writer.preview_dir, record))
+    with closing(stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=clock)) as chunks:
         for labels in chunks:
             with clock.stage("paint"):
                 rgb = session.paint(labels.conditions, start_step=labels.start_step)
@@ -261,11 +349,48 @@ def generate_scene(
                 chunk = labels.with_frames(rgb)
                 writer.append(chunk)
                 preview.append(chunk)
+            if inspection is not None:
+                with clock.stage("judge"):
+                    inspection.look(labels.conditions, chunk.rgb, start_step=labels.start_step)
             on_chunk(record.scene_id, rgb.shape[0] * rgb.shape[1])
-        with clock.stage("write"), hold_interrupts():
-            preview.close()
-            writer.commit(scores={}, cost={"seconds": clock.seconds()})
-    return clock.seconds()
+    with clock.stage("write"), hold_interrupts():
+        preview.close()
+    return Painting(
+        attempt=attempt, writer=writer, certificate=None if inspection is None else inspection.certificate()
+    )
+
+
+def _commit(painting: Painting, *, num_attempts: int, clock: StageClock) -> None:
+    certificate = painting.certificate
+    cost = {"seconds": clock.seconds()}
+    if certificate is None:
+        painting.writer.commit(scores={}, cost=cost)
+        return
+    scores = certificate.scores(attempt=painting.attempt, num_attempts=num_attempts)
+    painting.writer.commit(scores=scores, cost=cost, found_share=certificate.found_share)
+
+
+def _describe_missed(painting: Painting, *, num_attempts: int) -> str:
+    if painting.certificate is None or painting.certificate.has_passed:
+        return ""
+    return f"{' and '.join(painting.certificate.missed)} in the best of {num_attempts} paintings"
+
+
+def _open_inspection(record: SceneRecord, stage: SceneStage, config: GenerateConfig) -> Inspection:
+    from scenegen.certification import Inspection, open_judging
+
+    return Inspection(record, context=stage.context, quality=config.quality, judging=open_judging())
+
+
+def _judge_sha256() -> str:
+    from scenegen.certification import judge_sha256, open_judging
+
+    open_judging()  # finds missing weights before any work
+    return judge_sha256()
+
+
+def _count_nothing(scene_id: str, num_frames: int) -> None:
+    """Take the place of progress where frames were counted already."""
 
 
 def _open_writer(record: SceneRecord, config: GenerateConfig) -> SceneWriter:
@@ -282,4 +407,7 @@ def record_outcome(ledger: RunLedger, outcome: SceneOutcome) -> None:
     if outcome.error:
         ledger.append_failure(outcome.scene_id, error=outcome.error, traceback=outcome.traceback)
         return
-    ledger.append("committed", scene_id=outcome.scene_id, wall_s=round(outcome.wall_s, 3), cost_s=outcome.cost_s)
+    warning = {"warning": outcome.warning} if outcome.warning else {}
+    ledger.append(
+        "committed", scene_id=outcome.scene_id, wall_s=round(outcome.wall_s, 3), cost_s=outcome.cost_s, **warning
+    )

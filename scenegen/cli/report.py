@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from scenegen.pipeline import JobReport
 
-STAGES = ("world", "conditions", "occupancy", "paint", "write")
+STAGES = ("world", "conditions", "occupancy", "paint", "judge", "write")
 MAX_LISTED = 10
 
 
@@ -26,6 +26,8 @@ def write_report(report: JobReport, out: TextIO) -> None:
         _write_cost(report, out)
     for outcome in report.failed[:MAX_LISTED]:
         out.write(f"failed: {outcome.scene_id}: {outcome.error}\n")
+    for outcome in [made for made in report.committed if made.warning][:MAX_LISTED]:
+        out.write(f"under the bar: {outcome.scene_id}: {outcome.warning}\n")
     ready = [*(outcome.scene_id for outcome in report.committed), *report.skipped]
     if not ready:
         return
@@ -49,6 +51,8 @@ def _write_cost(report: JobReport, out: TextIO) -> None:
     out.write("\n  stage       seconds  ms/frame\n")
     for stage in STAGES:
         seconds = sum(outcome.cost_s.get(stage, 0.0) for outcome in report.committed)
+        if seconds == 0.0:
+            continue
         out.write(f"  {stage:<10} {seconds:>8.1f} {1000.0 * seconds / num_frames:>9.2f}\n")
     out.write(f"  {'wall':<10} {wall_s:>8.1f} {1000.0 * wall_s / num_frames:>9.2f}  (labels overlap painting)\n")
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # Linux counts in kilobytes
