@@ -7,11 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-DROP_SHARE = 0.4
-"""Share of windows without history, as at the first step of a scene."""
 
-
-def damage_history(carried: Float[Tensor, "B 4 H W"]) -> Float[Tensor, "B 4 H W"]:
+def damage_history(carried: Float[Tensor, "B 4 H W"], *, drop_share: float) -> Float[Tensor, "B 4 H W"]:
     """Drop, blur, tint, roughen or punch carried frames (rgb and validity), each in a share of the windows."""
     batch, _, height, width = carried.shape
     rgb, valid = carried[:, :3], carried[:, 3:]
@@ -28,5 +25,5 @@ def damage_history(carried: Float[Tensor, "B 4 H W"]) -> Float[Tensor, "B 4 H W"
     coarse = (torch.rand(batch, 1, -(-height // 8), -(-width // 8), device=carried.device) > 0.15).float()
     holes = functional.interpolate(coarse, size=(height, width), mode="nearest")
     punched = torch.where(draw() < 0.3, holes, torch.ones_like(holes))
-    valid = valid * punched * (draw() >= DROP_SHARE)
+    valid = valid * punched * (draw() >= drop_share)
     return torch.cat([rgb * valid, valid], dim=1)

@@ -1,13 +1,13 @@
 """Clips of the training set painted by the network itself, so that it learns to go on from its own frames.
 
-Ours, in the spirit of training on own rollouts (Self Forcing, Huang et al., 2025, arXiv 2506.08009), without a
-gradient through the rollout: frames are sampled as in use, then every step of the clip is trained at its own noise
-level (Diffusion Forcing, Chen et al., 2024, arXiv 2407.01392) with the frames of the rollout as history.
+Ours, in the spirit of Self Forcing (Huang et al., 2025, arXiv 2506.08009): frames are sampled as in use, with the
+frames of the rollout as history, and a sampling step that was made is then repeated with a gradient. No gradient runs
+through the history.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +23,19 @@ SAMPLING_STEPS = 2
 NUM_VIEWS = 2
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """A painted clip.
+
+    Attributes:
+        carried: what each step saw of the step before, and where; nothing at the first step.
+        noisy: x_t at the start of each sampling step.
+    """
+
+    carried: Float[Tensor, "B 4 H W"]
+    noisy: Float[Tensor, "K B 3 H W"]
+
+
 @torch.no_grad()
 def clip_partners(clip: Windows, *, num_steps: int) -> Int[Tensor, "B P h w"] | None:
     """Find partners among the views of each step; `clip` holds views outermost, flat indices as the network wants."""
@@ -36,7 +49,7 @@ def clip_partners(clip: Windows, *, num_steps: int) -> Int[Tensor, "B P h w"] | 
     shapes = [links.shape for links in found if links is not None]
     if not shapes:
         return None
-    views, most, height, width = shapes[0]
+    _, most, height, width = shapes[0]
     joined = torch.full((batch, most, height, width), -1)
     count = height * width
     for step, links in enumerate(found):
@@ -47,16 +60,22 @@ def clip_partners(clip: Windows, *, num_steps: int) -> Int[Tensor, "B P h w"] | 
 
 
 @torch.no_grad()
-def carry_own_frames(network: VideoNetwork, clip: Windows, *, num_steps: int) -> Float[Tensor, "B 4 H W"]:
-    """Paint the clip step by step and return what each step saw of the step before (nothing at the first)."""
-    device = clip.rgb.device
-    carried_all = torch.zeros(len(clip.rgb), 4, *clip.rgb.shape[-2:], device=device)
+def paint_clip(
+    network: VideoNetwork,
+    clip: Windows,
+    encoded: EncodedConditions,
+    noise: Float[Tensor, "B 9 H W"],
+    *,
+    num_steps: int,
+) -> Rollout:
+    """Paint the clip step by step from `noise`, each step with the painted step before as history."""
+    carried_all = torch.zeros(len(clip.rgb), 4, *clip.rgb.shape[-2:], device=clip.rgb.device)
+    noisy_all = torch.zeros(SAMPLING_STEPS, *clip.rgb.shape, device=clip.rgb.device)
     previous: Tensor | None = None
     memory: TemporalState | None = None
     for step in range(num_steps):
         own = slice(step, None, num_steps)
-        conditions = network.encode(clip.planes[own].contiguous(memory_format=torch.channels_last), clip.style[own])
-        carried = torch.zeros(len(conditions.base), 4, *clip.rgb.shape[-2:], device=device)
+        conditions = take_conditions(encoded, own)
         if previous is not None:
             frame = carry_forward(
                 previous,
@@ -64,33 +83,41 @@ def carry_own_frames(network: VideoNetwork, clip: Windows, *, num_steps: int) ->
                 code=clip.code[own],
                 previous_code=clip.code[step - 1 :: num_steps],
             )
-            carried = torch.cat([frame.rgb, frame.valid], dim=1)
-        carried_all[own] = carried
-        seen = contract_history(carried, conditions.base, keep=HISTORY_KEEP)
-        previous, memory = sample_frame(network, clip.noise[own], conditions, seen, memory)
-    return carried_all
+            carried_all[own] = torch.cat([frame.rgb, frame.valid], dim=1)
+        seen = contract_history(carried_all[own], conditions.base, keep=HISTORY_KEEP)
+        part = noise[own]
+        after: list[TemporalState | None] = [None]
+
+        def predict(
+            noisy: Tensor,
+            t: Tensor,
+            k: int,
+            *,
+            own: slice = own,
+            conditions: EncodedConditions = conditions,
+            seen: Tensor = seen,
+            part: Tensor = part,
+            memory: TemporalState | None = memory,
+            after: list[TemporalState | None] = after,
+        ) -> Tensor:
+            noisy_all[k, own] = noisy
+            fresh = part[:, 3 + 3 * k : 6 + 3 * k]
+            clean, after[0] = network(noisy, t, conditions=conditions, carried=seen, noise=fresh, memory=memory)
+            return clean
+
+        previous = sample_euler(predict, part[:, :3], levels=noise_levels(SAMPLING_STEPS)).clamp(-1.0, 1.0)
+        memory = after[0]
+    return Rollout(carried=carried_all, noisy=noisy_all)
 
 
-def sample_frame(
-    network: VideoNetwork,
-    noise: Float[Tensor, "B 9 H W"],
-    conditions: EncodedConditions,
-    carried: Float[Tensor, "B 4 H W"],
-    memory: TemporalState | None,
-) -> tuple[Float[Tensor, "B 3 H W"], TemporalState | None]:
-    """Sample one step of all views; the memory moves on once, with the last sampling step."""
-    after: list[TemporalState | None] = [None]
-
-    def predict(noisy: Tensor, t: Tensor, k: int) -> Tensor:
-        fresh = noise[:, 3 + 3 * k : 6 + 3 * k]
-        clean, after[0] = network(noisy, t, conditions=conditions, carried=carried, noise=fresh, memory=memory)
-        return clean
-
-    frame = sample_euler(predict, noise[:, :3], levels=noise_levels(SAMPLING_STEPS))
-    return frame.clamp(-1.0, 1.0), after[0]
+def take_conditions(encoded: EncodedConditions, own: slice) -> EncodedConditions:
+    """Return the encoded conditions of some pictures, without their graph."""
+    return replace(
+        encoded, **{name: getattr(encoded, name)[own].detach() for name in EncodedConditions.__dataclass_fields__}
+    )
 
 
-def repeat_clip(encoded: EncodedConditions) -> EncodedConditions:
+def repeat_conditions(encoded: EncodedConditions) -> EncodedConditions:
     """Stack encoded conditions twice, for two draws of the same pictures."""
     return replace(
         encoded, **{name: torch.cat([getattr(encoded, name)] * 2) for name in EncodedConditions.__dataclass_fields__}

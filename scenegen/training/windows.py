@@ -25,7 +25,7 @@ class Windows:
         planes: condition planes.
         style: per-scene appearance codes.
         carried: true previous frame carried forward, and its validity; zero where there is none.
-        noise: world-anchored noise, three parts of three channels.
+        noise: world-anchored noise: two independent sets of nine channels.
         material: material codes, for weights.
         motion_px: exact motion to the step before.
         code: what each pixel shows (instance and material), to tell whether two pixels show the same.
@@ -37,7 +37,7 @@ class Windows:
     planes: Float[Tensor, "B C H W"]
     style: Float[Tensor, "B S"]
     carried: Float[Tensor, "B 4 H W"]
-    noise: Float[Tensor, "B 9 H W"]
+    noise: Float[Tensor, "B 18 H W"]
     material: Int[Tensor, "B H W"]
     motion_px: Float[Tensor, "B H W 2"]
     code: Int[Tensor, "B H W"]
@@ -128,7 +128,7 @@ def read_window(cache: WindowCache, n: int, v: int, left: int, crop_width: int) 
         seed=tables.noise_key,
         focal_px=float(tables.K[v, 0, 0]),
         is_agent=(maps.instance > 0) & (maps.instance < STATIC_INSTANCE_OFFSET),
-        num_channels=9,
+        num_channels=18,
     )
     return Windows(
         rgb=to_signed(pixels["rgb"])[:, :, :, crop],
