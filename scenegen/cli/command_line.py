@@ -29,6 +29,7 @@ EXAMPLES = """examples:
   scenegen generate --cfg                             # print the configuration and stop
   scenegen layout show crossing_pedestrian --png layout.png
   scenegen inspect out/ds
+  scenegen eval out/ds --html scores.html             # how well it obeys, holds still and looks
 
 exit codes: 0 all committed, 2 bad input, 3 some scenes failed, 130 interrupted (the same command continues)
 """
@@ -86,7 +87,7 @@ def run_verb(options: argparse.Namespace) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe every verb."""
-    from scenegen.cli import jobs, look
+    from scenegen.cli import evaluate, jobs, look
 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show a traceback when something goes wrong")
@@ -99,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"scenegen {scenegen.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     jobs.add_verbs(verbs, common)
+    evaluate.add_verbs(verbs, common)
     look.add_verbs(verbs, common)
     return parser
 

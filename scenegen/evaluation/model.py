@@ -1,0 +1,88 @@
+"""The model that painted a scene, found by the hash of its weights, to paint controls without history."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scenegen.errors import WeightsError
+from scenegen.video.build import SHIPPED_WEIGHTS, load_backbone
+from scenegen.video.interface import VideoBackbone
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundModel:
+    """The model of a scene, or why there is none."""
+
+    backbone: VideoBackbone | None
+    reason: str = ""
+
+
+class ModelFinder:
+    """Finds and keeps models by the hash of their weights.
+
+    Args:
+        dataset_dir: whose run records say how many sampling steps were taken.
+        weights: a weight file beside the shipped ones; every learned scene must then have been painted by one of them.
+    """
+
+    def __init__(self, dataset_dir: Path, *, weights: Path | None) -> None:
+        self._steps = recorded_sampling_steps(dataset_dir)
+        self._weights = weights
+        self._files = _hash_files(weights)
+        self._found: dict[str, FoundModel] = {}
+
+    def find(self, model: dict[str, Any]) -> FoundModel:
+        """Return the model of a scene's attribute `model`.
+
+        Raises:
+            WeightsError: the weights that were named are not those that painted the scene, or do not load.
+        """
+        sha256 = model["weights_sha256"]
+        if sha256 not in self._found:
+            self._found[sha256] = self._load(model["model_id"], sha256)
+        return self._found[sha256]
+
+    def _load(self, model_id: str, sha256: str) -> FoundModel:
+        if not sha256:
+            return FoundModel(backbone=None, reason=f"{model_id} has no weights: nothing was learned, nothing can leak")
+        if sha256 not in self._files:
+            if self._weights is not None:
+                raise WeightsError(
+                    f"the weights that painted the scenes, {sha256[:12]}...",
+                    found=f"{_sha256_of(self._weights)[:12]}... in {self._weights}",
+                    where="--weights",
+                )
+            return FoundModel(
+                backbone=None,
+                reason=f"the weights {sha256[:12]}... are not the shipped ones; name them: --weights FILE",
+            )
+        if self._steps is None:
+            return FoundModel(
+                backbone=None, reason="no record in runs/ says in how many sampling steps the scenes were painted"
+            )
+        path = self._files[sha256]
+        return FoundModel(backbone=load_backbone("native", steps=self._steps, weights=str(path), history=False))
+
+
+def recorded_sampling_steps(dataset_dir: Path) -> int | None:
+    """Return `video.steps` of the data set's last run with a learned model."""
+    for path in sorted(dataset_dir.glob("runs/*/config.json"), reverse=True):
+        video = json.loads(path.read_text(encoding="utf-8"))["video"]
+        if video["name"] != "preview":
+            return int(video["steps"])
+    return None
+
+
+def _hash_files(weights: Path | None) -> dict[str, Path]:
+    if weights is not None and not weights.is_file():
+        raise WeightsError("a weight file", found="nothing", where=f"--weights {weights}")
+    shipped = sorted(SHIPPED_WEIGHTS.parent.glob(f"{SHIPPED_WEIGHTS.stem.partition('_')[0]}*{SHIPPED_WEIGHTS.suffix}"))
+    return {_sha256_of(path): path for path in [*shipped, *([weights] if weights is not None else [])]}
+
+
+def _sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
