@@ -58,7 +58,7 @@ class Verdict:
     Attributes:
         labels: `JudgeClass` of every pixel.
         range_m: distance of every pixel along its ray; meaningless where `labels` is sky.
-        agents: of every frame, those with a score of FOUND_SCORE or more.
+        agents: of every frame, those with enough score.
     """
 
     labels: UInt8[np.ndarray, "N H W"]
@@ -150,14 +150,19 @@ def judge_planes(rgb: Float[Tensor, "B 3 H W"], ray_ego: Float[Tensor, "B H W 3"
     """
     steps = (ray_ego[:, :, 1:] - ray_ego[:, :, :-1]).norm(dim=-1)
     steps = torch.cat([steps, steps[:, :, -1:]], dim=2)
-    size = (steps.clamp(min=1e-6).log() + 5.0) * 2.0
+    # The bounds keep pixels outside a lens's circle, whose rays are zero, within reach of what was trained on.
+    size = ((steps.clamp(min=1e-6).log() + 5.0) * 2.0).clamp(-3.0, 3.0)
     planes = torch.cat([rgb, 3.0 * ray_ego[..., 2][:, None], size[:, None]], dim=1)
     return planes.contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()
 def judge_frames(
-    judge: Judge, frames: UInt8[np.ndarray, "N H W 3"], *, ray_ego: Float32[np.ndarray, "N H W 3"]
+    judge: Judge,
+    frames: UInt8[np.ndarray, "N H W 3"],
+    *,
+    ray_ego: Float32[np.ndarray, "N H W 3"],
+    min_score: tuple[float, ...] = FOUND_SCORE,
 ) -> Verdict:
     """Judge frames, given the unit viewing direction of each pixel in the ego frame (`rig_rays_ego`)."""
     labels, ranges, agents = [], [], []
@@ -167,7 +172,7 @@ def judge_frames(
         maps = judge(_planes_of_frames(frames[part], ray_ego[part]))
         labels.append(maps.scores.argmax(1).to(torch.uint8))
         ranges.append((maps.log_range + LOG_RANGE_MIDDLE).exp())
-        agents += decode_centers(maps, min_score=FOUND_SCORE)
+        agents += decode_centers(maps, min_score=min_score)
     return Verdict(
         labels=torch.cat(labels).numpy()[:, :height, :width],
         range_m=torch.cat(ranges).numpy()[:, :height, :width],

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8, UInt16
 from scipy import ndimage
 
 from scenegen.checks.classes import AGENT_KINDS, kind_of_semantic
+from scenegen.geometry.lens import project_points, unit_rays_ego, unproject_pixels
 from scenegen.geometry.rigid import invert_rigid, transform_points
 from scenegen.types import SEMANTIC_OF_CATEGORY, STATIC_INSTANCE_OFFSET, Camera, CameraRig, Layout
 
@@ -86,10 +87,8 @@ def true_agents(layout: Layout, camera: Camera, *, step: int, instance: UInt16[n
         if kind not in AGENT_KINDS or not agent.valid[step]:
             continue
         center_cam = transform_points(cam_from_world, agent.center_world_m[step])
-        if center_cam[2] < NEAR_M:
-            continue
-        u, v = (camera.K @ center_cam)[:2] / center_cam[2]
-        if not (0.0 <= u < width and 0.0 <= v < height):
+        u, v = project_points(center_cam, camera)
+        if center_cam[2] < NEAR_M or not (0.0 <= u < width and 0.0 <= v < height):  # NaN: beyond the lens
             continue
         length_m, width_m, height_m = agent.size_lwh_m
         extent = camera.K[0, 0] * 0.5 * (length_m + width_m), camera.K[1, 1] * height_m
@@ -138,25 +137,15 @@ def match_agents(found: FoundAgents, truth: TrueAgents) -> AgentMatch:
 
 
 def rig_rays_ego(rig: CameraRig) -> Float32[np.ndarray, "V H W 3"]:
-    """Return the unit viewing directions of all pixel centres of a rig, in the ego frame."""
-    width, height = rig.size_px
-    rays = [
-        pixel_rays_ego(camera, np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1))
-        for camera in rig.cameras
-    ]
-    return np.stack(rays).astype(np.float32)
-
-
-def pixel_rays_ego(camera: Camera, pixels: Float64[np.ndarray, "*N 2"]) -> Float64[np.ndarray, "*N 3"]:
-    """Return the unit viewing directions of image points, in the ego frame."""
-    points = np.concatenate([pixels, np.ones_like(pixels[..., :1])], axis=-1)
-    rays = points @ np.linalg.inv(camera.K).T @ camera.ego_from_cam[:3, :3].T
-    return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
+    """Return the unit viewing directions of a rig's canvas, in the ego frame; zero where nothing is seen."""
+    return np.stack([unit_rays_ego(camera, canvas_px=rig.size_px) for camera in rig.cameras])
 
 
 def agent_positions_ego_m(
     center_px: Float32[np.ndarray, "N 2"], range_m: Float32[np.ndarray, " N"], *, camera: Camera
 ) -> Float64[np.ndarray, "N 3"]:
     """Return box centres in the ego frame from their place in the image and their distance."""
-    rays = pixel_rays_ego(camera, center_px.astype(np.float64))
-    return camera.ego_from_cam[:3, 3] + range_m.astype(np.float64)[:, None] * rays
+    xy = unproject_pixels(center_px.astype(np.float64), camera)
+    rays = np.concatenate([xy, np.ones_like(xy[:, :1])], axis=1)
+    rays *= range_m.astype(np.float64)[:, None] / np.linalg.norm(rays, axis=1, keepdims=True)
+    return transform_points(camera.ego_from_cam, rays)

@@ -30,7 +30,7 @@ CLASS_WEIGHT = {
     JudgeClass.TRAFFIC_OBJECT: 2.5,
     JudgeClass.MARKING: 1.5,
 }
-LOSS_WEIGHT = {"classes": 1.0, "range": 0.5, "heat": 0.4, "offset": 0.1, "center_range": 1.0}
+LOSS_WEIGHT = {"classes": 1.0, "range": 0.5, "heat": 0.4, "offset": 0.3, "center_range": 1.0}
 AVERAGE_DECAY = 0.998
 WARM_UP_STEPS = 100
 LOG_EVERY_STEPS = 50

@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from scenegen.checks.classes import AGENT_KINDS, JudgeClass, judge_labels
 from scenegen.checks.judge import LOG_RANGE_MIDDLE, STRIDE, judge_planes
-from scenegen.checks.judge_targets import TrueAgents, pixel_rays_ego, true_agents
+from scenegen.checks.judge_targets import TrueAgents, true_agents
 from scenegen.dataset.read import open_dataset
+from scenegen.geometry.lens import unit_rays_ego
 from scenegen.training.window_cache import WindowCache
 from scenegen.types import Camera
 
@@ -220,15 +221,14 @@ def read_crop(
         ego_from_cam=table.ego_from_cam[scene, view],
         size_px=(width, height),
     )
-    points = np.stack(np.meshgrid(np.arange(left, left + CROP_WIDTH) + 0.5, np.arange(height) + 0.5), axis=-1)
-    rays = pixel_rays_ego(camera, points)
+    rays = unit_rays_ego(camera)[:, crop]
     forward = rays @ camera.ego_from_cam[:3, 2]
     depth_m = cache.pixels["depth_m"][entry, view][:, crop].astype(np.float64)
     log_range = np.log(np.maximum(depth_m / forward, 0.1)) - LOG_RANGE_MIDDLE
     labels = judge_labels(*(cache.pixels[name][entry, view][:, crop] for name in ("semantic", "material")))
     agents = table.of_frame(entry * num_views + view)
     centers = agents.center_px - np.array([left, 0], np.float32)
-    images = [cache.pixels["rgb"][entry, view][:, crop], rays.astype(np.float32), labels, log_range.astype(np.float32)]
+    images = [cache.pixels["rgb"][entry, view][:, crop], rays, labels, log_range.astype(np.float32)]
     if mirror:
         images = [image[:, ::-1] for image in images]
         centers[:, 0] = CROP_WIDTH - centers[:, 0]
