@@ -25,6 +25,8 @@ from scenegen.video.planes import build_planes, join_appearance, style_vector, s
 from scenegen.video.traits import trait_salt
 
 MAX_STEPS = 50
+TEMPERATURE = 0.6
+"""Noise is multiplied by this: less chance than was learned, so less texture and less flicker (`docs/quality.md`)."""
 
 
 class NativeBackbone:
@@ -35,12 +37,20 @@ class NativeBackbone:
         steps: sampling steps per frame.
         weights_sha256: hash of the weight file.
         use_history: carry the previous frame forward; False paints every step from conditions alone.
+        temperature: what all noise is multiplied by, 0..1.
     """
 
     licence = "Apache-2.0"
 
     def __init__(
-        self, network: VideoNetwork, *, size_name: str, steps: int, weights_sha256: str, use_history: bool = True
+        self,
+        network: VideoNetwork,
+        *,
+        size_name: str,
+        steps: int,
+        weights_sha256: str,
+        use_history: bool = True,
+        temperature: float = TEMPERATURE,
     ) -> None:
         if not 1 <= steps <= MAX_STEPS:
             raise ConfigError(f"video.steps between 1 and {MAX_STEPS}", found=f"{steps}", where="video.steps")
@@ -48,6 +58,7 @@ class NativeBackbone:
         self.steps = steps
         self.weights_sha256 = weights_sha256
         self.use_history = use_history
+        self.temperature = temperature
         self.model_id = f"native-{size_name}"
 
     def open_session(self, scene: SceneContext) -> NativeSession:
@@ -99,6 +110,7 @@ class NativeSession:
             is_agent=(maps.instance > 0) & (maps.instance < STATIC_INSTANCE_OFFSET),
             num_channels=3 * (1 + backbone.steps),
         ).contiguous(memory_format=torch.channels_last)
+        noise = noise * backbone.temperature
         network = backbone.network
         encoded = network.encode(planes, self._style.expand(len(planes), -1))
         carried_rgb = torch.cat([carried.rgb, carried.valid], dim=1)
