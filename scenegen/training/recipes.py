@@ -19,4 +19,8 @@ def run_recipe(config: TrainConfig) -> Path:
         from scenegen.training.judge import train_judge
 
         return train_judge(config)
-    raise ConfigError("recipe=video or recipe=judge", found=repr(name), where="recipe.name")
+    if name == "autoencoder":
+        from scenegen.training.autoencoder import train_autoencoder
+
+        return train_autoencoder(config)
+    raise ConfigError("recipe=video, recipe=judge or recipe=autoencoder", found=repr(name), where="recipe.name")
