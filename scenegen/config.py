@@ -1,7 +1,8 @@
 """What a job can be told: frozen dataclasses, and the one way from plain dictionaries to them.
 
 Hydra composes YAML into plain dictionaries in `scenegen.cli`; here they become typed values or a one-line
-`ConfigError` that names the key. Defaults live in `conf/` only, so no field has one here.
+`ConfigError` that names the key. Defaults live in `conf/` only, so no field has one here, except what a camera of a rig
+file may leave out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from scenegen.errors import ConfigError
@@ -26,7 +27,7 @@ PROGRESS_NAMES = ("auto", "rich", "plain")
 IMAGE_CODECS = ("jpeg", "png", "zstd")
 MIN_FLICKER_STEPS = 3
 """Consecutive steps without which no flicker can be told from steady change."""
-RECIPES = ("video", "judge")
+RECIPES = ("video", "judge", "autoencoder")
 SIZE_NAMES = ("nano", "tiny", "small", "base")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -46,6 +47,21 @@ class ImageSizeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LensConfig:
+    """A lens as a calibration file gives it.
+
+    Attributes:
+        model: `pinhole`, `brown_conrady`, `fisheye` or `f_theta`.
+        coefficients: see `types.lens`; those of `f_theta` in pixels of the source image.
+        max_angle_deg: half the field of view; None: as far as the farthest corner of the source image, at most 88.
+    """
+
+    model: str
+    coefficients: tuple[float, ...]
+    max_angle_deg: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CameraConfig:
     """One camera as a calibration file gives it.
 
@@ -53,18 +69,24 @@ class CameraConfig:
         name: unique in the rig.
         translation_m: position of the camera in the ego frame.
         rotation_wxyz: `ego_from_cam` as a quaternion.
-        K: intrinsics at the rig's source image size.
+        K: intrinsics at the source image size.
+        lens: None for a pinhole.
+        source_image: the size that K belongs to; None for the rig's.
+        image: the size that is stored; None for the rig's.
     """
 
     name: str
     translation_m: tuple[float, float, float]
     rotation_wxyz: tuple[float, float, float, float]
     K: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+    lens: LensConfig | None = None
+    source_image: ImageSizeConfig | None = None
+    image: ImageSizeConfig | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RigConfig:
-    """The cameras, the image size their K belongs to, and the size that is stored."""
+    """The cameras; the size that their K belongs to and the size that is stored, for cameras without their own."""
 
     name: str
     source_image: ImageSizeConfig
@@ -227,7 +249,7 @@ class RecipeConfig:
     """What is learned and for how long; one file per recipe in `conf/recipe/`.
 
     Attributes:
-        name: `video` or `judge`.
+        name: `video`, `judge` or `autoencoder`.
         size: of the network, where the recipe has sizes; what `TrainConfig.size` is unless it is given.
         steps: optimiser steps in all; a resumed run continues to this number.
         time_budget_s: fewer steps, as many as fit into this time at the speed of the first ones; None for all.
@@ -383,9 +405,11 @@ def _convert_dataclass(value: Any, kind: type[Any], *, where: str) -> Any:
         if key not in hints:
             raise unknown_key_error(f"{prefix}{key}", [f"{prefix}{name}" for name in hints])
     for field in fields(kind):
-        if value.get(field.name, "???") == "???":
+        if field.default is MISSING and value.get(field.name, "???") == "???":
             raise ConfigError(f"a value for {prefix + field.name!r}", fix=f"add {prefix}{field.name}=...")
-    converted = {name: _convert(value[name], hint, where=prefix + name) for name, hint in hints.items()}
+    converted = {
+        name: _convert(value[name], hint, where=prefix + name) for name, hint in hints.items() if name in value
+    }
     try:
         return kind(**converted)
     except ConfigError as error:

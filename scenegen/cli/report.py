@@ -104,7 +104,9 @@ def describe_scene(dataset_dir: Path, scene_id: str) -> dict[str, Any]:
     return {
         **attributes,
         "cameras": list(scene.cameras),
+        "lenses": _count(camera.lens.model for camera in scene.rig.cameras),
         "image_size_px": [width_px, height_px],
+        "views_of_size": _count(f"{camera.size_px[0]}x{camera.size_px[1]}" for camera in scene.rig.cameras),
         "agents": _count(agent.category.label for agent in scene.layout.agents),
         "bytes": scene.receipt.num_bytes,
         "created_utc": scene.receipt.created_utc,

@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from scenegen.dataset.schema import SCHEMA_VERSION
-from scenegen.types import AgentCategory, CameraRig, SceneRecord, Semantic
+from scenegen.types import PINHOLE, AgentCategory, CameraRig, Lens, SceneRecord, Semantic
 from scenegen.types.layout_json import layout_sha256, layout_to_dict
 
 _VERSIONED_LIBRARIES = ("numpy", "scipy", "zarr", "numcodecs", "pillow", "numba", "torch")
@@ -62,14 +62,22 @@ def rig_to_dict(rig: CameraRig) -> dict[str, Any]:
         "cameras": [
             {
                 "name": camera.name,
-                "camera_model": "pinhole",
+                **lens_to_dict(camera.lens),
                 "size_px": [int(length) for length in camera.size_px],
                 "cam2img": camera.K.tolist(),
                 "cam2ego": camera.ego_from_cam.tolist(),
-                "distortion": [],
             }
             for camera in rig.cameras
         ],
+    }
+
+
+def lens_to_dict(lens: Lens) -> dict[str, Any]:
+    """Return a lens as stored beside its camera; `types.lens` says what the numbers mean."""
+    return {
+        "camera_model": lens.model,
+        "distortion": [float(coefficient) for coefficient in lens.coefficients],
+        "max_angle_rad": None if lens == PINHOLE else float(lens.max_angle_rad),
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 from PIL import Image, ImageDraw
 
+from scenegen.geometry.lens import unproject_pixels
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import AgentCategory, AgentTrack, Camera, Layout, SceneRecord
 
@@ -116,8 +117,12 @@ class BevPanel:
 
     def _draw_frustum(self, draw: ImageDraw.ImageDraw, camera: Camera) -> None:
         width, height = camera.size_px
-        corners_px = np.array([[0.0, 0.5 * height, 1.0], [width, 0.5 * height, 1.0]])
-        rays_ego = (corners_px @ np.linalg.inv(camera.K).T) @ camera.ego_from_cam[:3, :3].T
+        edge_px = np.stack([np.linspace(0.0, width, 2 * width + 1), np.full(2 * width + 1, 0.5 * height)], axis=-1)
+        rays_cam = unproject_pixels(edge_px, camera)
+        rays_cam = rays_cam[np.isfinite(rays_cam).all(axis=-1)]
+        if not len(rays_cam):
+            return
+        rays_ego = np.concatenate([rays_cam[[0, -1]], np.ones((2, 1))], axis=-1) @ camera.ego_from_cam[:3, :3].T
         flat = rays_ego[:, :2] / np.maximum(np.linalg.norm(rays_ego[:, :2], axis=1, keepdims=True), 1e-9)
         apex_m = camera.ego_from_cam[:2, 3]
         for end_m in apex_m + FRUSTUM_LENGTH_M * flat:

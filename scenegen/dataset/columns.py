@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
+from scenegen.dataset.attributes import lens_to_dict
 from scenegen.types import AgentCategory, EgoTrack, Layout, RoadMap, SceneRecord, Timeline
 from scenegen.types.layout import AREA_KINDS, LANE_KINDS, LINE_COLORS, LINE_KINDS, PROP_KINDS
 
@@ -37,7 +38,7 @@ def header_columns(record: SceneRecord) -> list[Column]:
         Column("ego/can_bus", can_bus_of(layout.ego, layout.timeline)),
     ]
     for camera in record.rig.cameras:
-        model = {"camera_model": "pinhole", "size_px": list(camera.size_px), "distortion": []}
+        model = {**lens_to_dict(camera.lens), "size_px": list(camera.size_px)}
         columns.append(Column(f"cameras/{camera.name}/cam2img", np.asarray(camera.K, np.float64), model))
         columns.append(Column(f"cameras/{camera.name}/cam2ego", np.asarray(camera.ego_from_cam, np.float64)))
     return columns + _object_columns(layout) + _map_columns(layout.road_map)

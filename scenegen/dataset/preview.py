@@ -18,10 +18,9 @@ from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.errors import DependencyError
 from scenegen.types import AgentCategory, Camera, SceneChunk, SceneRecord
 
-NATURAL_GRID = (
-    ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT"),
-    ("CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT"),
-)
+FRONT_ROW_DEG = 95.0
+"""Views that look less than this away from straight ahead stand in the upper row."""
+MAX_PER_ROW = 4
 MARGIN_RGB = (16, 17, 19)
 MARGIN_PX = 4
 SMALL_WIDTH_PX = 320
@@ -110,15 +109,17 @@ class Mosaic:
     def __init__(self, record: SceneRecord) -> None:
         self._record = record
         self._cameras = {camera.name: camera for camera in record.rig.cameras}
-        self._grid = _arrange(tuple(self._cameras))
-        width, height = record.rig.size_px
-        self._zoom = 2 if width < SMALL_WIDTH_PX else 1
-        self._view_px = (width * self._zoom, height * self._zoom)
-        views_width = max(map(len, self._grid)) * (self._view_px[0] + MARGIN_PX)
-        views_height = len(self._grid) * (self._view_px[1] + MARGIN_PX) - MARGIN_PX
+        self._zoom = 2 if record.rig.size_px[0] < SMALL_WIDTH_PX else 1
+        self._views_px = {
+            camera.name: (camera.size_px[0] * self._zoom, camera.size_px[1] * self._zoom)
+            for camera in record.rig.cameras
+        }
+        rows = _arrange(record.rig.cameras)
+        views_width = max(sum(self._views_px[name][0] + MARGIN_PX for name in row) for row in rows)
+        views_height = sum(self._row_height_px(row) + MARGIN_PX for row in rows) - MARGIN_PX
         self._panel_px = max(views_height, MIN_PANEL_PX)
         self.size_px = (_whole_blocks(views_width + self._panel_px), _whole_blocks(self._panel_px))
-        self._top_px = (self._panel_px - views_height) // 2
+        self._places = self._place_views(rows, top_px=(self._panel_px - views_height) // 2)
         self._panel = BevPanel(record, size_px=self._panel_px)
         self._font = ImageFont.load_default(size=13)
         self._name_images = {name: self._text_image(name) for name in (*self._cameras, record.scene_id)}
@@ -132,8 +133,9 @@ class Mosaic:
     ) -> UInt8[np.ndarray, "H2 W2 3"]:
         """Draw one step with the boxes of the agents that any camera sees."""
         image = self._compose(rgb, step=step)
-        for name, (left, top) in self._places().items():
-            view = image.crop((left, top, left + self._view_px[0], top + self._view_px[1]))
+        for name, (left, top) in self._places.items():
+            width, height = self._views_px[name]
+            view = image.crop((left, top, left + width, top + height))
             self._draw_boxes(view, self._cameras[name], step=step, visible_fraction=visible_fraction)
             image.paste(view, (left, top))
         return np.asarray(image)
@@ -142,9 +144,10 @@ class Mosaic:
         image = Image.new("RGB", self.size_px, MARGIN_RGB)
         draw = ImageDraw.Draw(image)
         view_of = dict(zip(self._cameras, rgb, strict=True))
-        for name, (left, top) in self._places().items():
-            view = Image.fromarray(np.ascontiguousarray(view_of[name]))
-            image.paste(view.resize(self._view_px, Image.Resampling.BILINEAR), (left, top))
+        for name, (left, top) in self._places.items():
+            width, height = self._cameras[name].size_px
+            view = Image.fromarray(np.ascontiguousarray(view_of[name][:height, :width]))
+            image.paste(view.resize(self._views_px[name], Image.Resampling.BILINEAR), (left, top))
             self._paste_name(image, (left + 5, top + 3), name)
         panel_left = self.size_px[0] - self._panel_px
         image.paste(Image.fromarray(self._panel.draw(step)), (panel_left, 0))
@@ -168,14 +171,21 @@ class Mosaic:
         text = self._name_images[name]
         image.paste(text, place_px, text)
 
-    def _places(self) -> dict[str, tuple[int, int]]:
-        """Return the left upper corner of every view."""
-        step_x, step_y = self._view_px[0] + MARGIN_PX, self._view_px[1] + MARGIN_PX
-        return {
-            name: (column * step_x, self._top_px + row * step_y)
-            for row, names in enumerate(self._grid)
-            for column, name in enumerate(names)
-        }
+    def _row_height_px(self, row: tuple[str, ...]) -> int:
+        return max(self._views_px[name][1] for name in row)
+
+    def _place_views(self, rows: tuple[tuple[str, ...], ...], *, top_px: int) -> dict[str, tuple[int, int]]:
+        """Return the left upper corner of every view; rows and what stands in them are centred."""
+        places = {}
+        row_widths_px = [sum(self._views_px[name][0] + MARGIN_PX for name in row) for row in rows]
+        for row, row_width_px in zip(rows, row_widths_px, strict=True):
+            left_px = (max(row_widths_px) - row_width_px) // 2
+            for name in row:
+                width_px, height_px = self._views_px[name]
+                places[name] = (left_px, top_px + (self._row_height_px(row) - height_px) // 2)
+                left_px += width_px + MARGIN_PX
+            top_px += self._row_height_px(row) + MARGIN_PX
+        return places
 
     def _draw_boxes(
         self, view: Image.Image, camera: Camera, *, step: int, visible_fraction: np.ndarray[Any, Any]
@@ -231,13 +241,23 @@ class _VideoFile:
             self._container.close()
 
 
-def _arrange(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Put views where they look: the six of nuScenes in their usual place, any other rig in a plain grid."""
-    natural = {name for row in NATURAL_GRID for name in row}
-    if set(names) == natural:
-        return NATURAL_GRID
-    columns = int(np.ceil(np.sqrt(len(names))))
-    return tuple(names[start : start + columns] for start in range(0, len(names), columns))
+def _arrange(cameras: tuple[Camera, ...]) -> tuple[tuple[str, ...], ...]:
+    """Put views where they look: from left to right, those ahead above those behind; long rows are cut in two."""
+    ahead, behind = [], []
+    for camera in cameras:
+        axis = camera.ego_from_cam[:3, 2]
+        yaw_deg = round(float(np.degrees(np.arctan2(axis[1], axis[0]))))
+        left_m = float(camera.ego_from_cam[1, 3])
+        if abs(yaw_deg) < FRONT_ROW_DEG:
+            ahead.append((-yaw_deg, -left_m, camera.name))
+        else:
+            behind.append((yaw_deg % 360, -left_m, camera.name))
+    rows = []
+    for row in (sorted(ahead), sorted(behind)):
+        names = tuple(name for _, _, name in row)
+        parts = -(-len(names) // MAX_PER_ROW)
+        rows += [tuple(part.tolist()) for part in np.array_split(np.array(names), parts)] if parts else []
+    return tuple(rows)
 
 
 def _whole_blocks(length_px: int) -> int:

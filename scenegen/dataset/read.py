@@ -9,7 +9,7 @@ boxes = scene.boxes(0)                        # world frame
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ from scenegen.dataset.paths import DatasetPaths
 from scenegen.dataset.receipt import Receipt, damaged_files, read_receipt, size_of
 from scenegen.dataset.strict_store import StrictStore
 from scenegen.errors import DatasetError
-from scenegen.types import Camera, CameraRig, Layout
+from scenegen.types import PINHOLE, Camera, CameraRig, Layout, Lens
 from scenegen.types.layout_json import layout_from_dict
 
 register_image_codecs()
@@ -203,6 +203,7 @@ class Scene:
                 K=np.array(camera["cam2img"], np.float64),
                 ego_from_cam=np.array(camera["cam2ego"], np.float64),
                 size_px=(int(camera["size_px"][0]), int(camera["size_px"][1])),
+                lens=_read_lens(camera),
             )
             for camera in self.attrs["rig"]["cameras"]
         )
@@ -318,6 +319,13 @@ def open_dataset(path: Path | str) -> Dataset:
     """
     root = Path(path)
     return Dataset(root, read_manifest(root))
+
+
+def _read_lens(camera: Mapping[str, Any]) -> Lens:
+    if camera["camera_model"] == PINHOLE.model:
+        return PINHOLE
+    coefficients = tuple(float(coefficient) for coefficient in camera["distortion"])
+    return Lens(model=camera["camera_model"], coefficients=coefficients, max_angle_rad=float(camera["max_angle_rad"]))
 
 
 async def _settle() -> None:

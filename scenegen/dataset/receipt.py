@@ -30,7 +30,8 @@ class Receipt:
 
     Attributes:
         schema_version: of the scene store.
-        scene_id, split, num_steps, rate_hz, cameras, size_px: what the scene is, without opening it.
+        scene_id, split, num_steps, rate_hz, cameras, size_px: what the scene is, without opening it; the size is the
+            largest width and the largest height of its cameras.
         layout_sha256, config_sha256, code_version, model_id, weights_sha256: what decided its bytes.
         source, source_licence, model_licence: where its layout and its pixels come from, and on which terms.
         created_utc: when it was committed; ISO 8601.

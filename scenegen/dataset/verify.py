@@ -18,11 +18,15 @@ from scenegen.dataset.receipt import Receipt, content_sha256, read_receipt, size
 from scenegen.dataset.schema import ADDED_ARRAYS, ARRAYS, CAMERA_FIELD
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.errors import DatasetError
+from scenegen.geometry.lens import project_points
+from scenegen.geometry.rigid import invert_rigid, transform_points
 from scenegen.types import Camera, Semantic
 from scenegen.types.layout_json import layout_sha256
 
 STEPS_PER_READ = 60
 PROJECTION_MARGIN_PX = 3.0
+POINTS_ALONG = 12
+RIM_MARGIN_RAD = 0.1
 LARGEST_OF_PATH = {"occupancy/semantics": int(Semantic.FREE), "occupancy/mask_camera": 1}
 
 
@@ -190,8 +194,24 @@ def _is_in_image(boxes: Boxes, box_idx: int, camera: Camera, world_from_ego: Flo
     corners_m = box_corners_world_m(
         boxes.center_world_m[box_idx], boxes.size_lwh_m[box_idx], heading_rad=2.0 * float(np.arctan2(z, w))
     )
-    ends_px, _ = project_edges(corners_m, camera, world_from_ego=world_from_ego)
-    if not len(ends_px):
-        return False
-    low, high = ends_px.min(axis=(0, 1)), ends_px.max(axis=(0, 1))
+    if camera.lens.model == "pinhole":
+        points_px = project_edges(corners_m, camera, world_from_ego=world_from_ego)[0].reshape(-1, 2)
+        if not len(points_px):
+            return False
+    else:
+        points_cam_m = transform_points(invert_rigid(world_from_ego @ camera.ego_from_cam), _points_inside(corners_m))
+        points_px = project_points(points_cam_m, camera)
+        points_px = points_px[np.isfinite(points_px).all(axis=1)]
+        if not len(points_px):
+            angle_rad = np.arctan2(np.linalg.norm(points_cam_m[:, :2], axis=1), points_cam_m[:, 2])
+            return bool(angle_rad.min() < camera.lens.max_angle_rad + RIM_MARGIN_RAD)
+    low, high = points_px.min(axis=0), points_px.max(axis=0)
     return bool((high > -PROJECTION_MARGIN_PX).all() and (low < np.add(camera.size_px, PROJECTION_MARGIN_PX)).all())
+
+
+def _points_inside(corners_m: Float64[np.ndarray, "8 3"]) -> Float64[np.ndarray, "P 3"]:
+    """Return a grid of points in a box: the rim of a bent lens may cut off all edges of a box that it shows."""
+    share = (np.indices((POINTS_ALONG,) * 3).reshape(3, -1).T / (POINTS_ALONG - 1))[:, :, None]
+    away = corners_m[[3, 5, 6]] - corners_m[7]
+    points_m: Float64[np.ndarray, "P 3"] = corners_m[7] + (share * away).sum(axis=1)
+    return points_m

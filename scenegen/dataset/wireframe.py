@@ -7,11 +7,13 @@ import itertools
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
 from scenegen.types import Camera
 
 NEAR_M = 0.2
-"""Edges are cut where they come closer to the camera than this."""
+"""Edges are cut where they come closer to the camera than this; wide lenses scale it as the ray caster does."""
+NUM_PIECES = 12
 
 UNIT_CORNERS = np.array(list(itertools.product((0.5, -0.5), repeat=3)))
 """Corners of a unit box; the first four are its front (x = +0.5)."""
@@ -33,20 +35,29 @@ def box_corners_world_m(
 def project_edges(
     corners_world_m: Float64[np.ndarray, "8 3"], camera: Camera, *, world_from_ego: Float64[np.ndarray, "4 4"]
 ) -> tuple[Float64[np.ndarray, "E 2 2"], Bool[np.ndarray, " E"]]:
-    """Project the edges of a box that lie, at least in part, in front of a camera.
+    """Project the edges of a box that lie, at least in part, in front of a camera and in its field of view.
 
     Returns:
         The two ends of each edge in pixels of the stored image (they may lie outside of it), and which edges
-        belong to the front of the box.
+        belong to the front of the box. Where the lens bends straight lines, an edge comes in `NUM_PIECES` pieces.
     """
     cam_from_world = invert_rigid(world_from_ego @ camera.ego_from_cam)
     ends_cam_m = transform_points(cam_from_world, corners_world_m)[EDGES]
     depth_m = ends_cam_m[:, :, 2]
-    in_front = (depth_m > NEAR_M).any(axis=1)
+    near_m = NEAR_M * np.cos(camera.lens.max_angle_rad) if camera.lens.is_angular else NEAR_M
+    in_front = (depth_m > near_m).any(axis=1)
     ends_cam_m, depth_m = ends_cam_m[in_front], depth_m[in_front]
     step_m = ends_cam_m[:, ::-1] - ends_cam_m
-    share = (NEAR_M - depth_m) / np.where(step_m[:, :, 2] == 0.0, 1.0, step_m[:, :, 2])
-    is_behind = (depth_m < NEAR_M)[:, :, None]
+    share = (near_m - depth_m) / np.where(step_m[:, :, 2] == 0.0, 1.0, step_m[:, :, 2])
+    is_behind = (depth_m < near_m)[:, :, None]
     ends_cam_m = np.where(is_behind, ends_cam_m + share[:, :, None] * step_m, ends_cam_m)
-    homogeneous = ends_cam_m @ camera.K.T
-    return homogeneous[:, :, :2] / homogeneous[:, :, 2:], IS_FRONT_EDGE[in_front]
+    is_front = IS_FRONT_EDGE[in_front]
+    if camera.lens.model == "pinhole":
+        homogeneous = ends_cam_m @ camera.K.T
+        return homogeneous[:, :, :2] / homogeneous[:, :, 2:], is_front
+    share_along = np.linspace(0.0, 1.0, NUM_PIECES + 1)[:, None]
+    along_cam_m = ends_cam_m[:, None, 0] + share_along * (ends_cam_m[:, None, 1] - ends_cam_m[:, None, 0])
+    along_px = project_points(along_cam_m, camera)
+    pieces_px = np.stack([along_px[:, :-1], along_px[:, 1:]], axis=2).reshape(-1, 2, 2)
+    is_seen = np.isfinite(pieces_px).all(axis=(1, 2))
+    return pieces_px[is_seen], np.repeat(is_front, NUM_PIECES)[is_seen]

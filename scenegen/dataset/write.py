@@ -156,7 +156,7 @@ class SceneWriter:
         """
         self._check_chunk(chunk)
         arrays: StepArrays = {
-            f"cameras/{camera.name}/rgb": chunk.rgb[view_idx]
+            f"cameras/{camera.name}/rgb": chunk.rgb[view_idx, :, : camera.size_px[1], : camera.size_px[0]]
             for view_idx, camera in enumerate(self._record.rig.cameras)
         }
         arrays["occupancy/semantics"] = chunk.occupancy

@@ -8,7 +8,7 @@ from numpy.polynomial import polynomial
 
 from scenegen.errors import CameraError
 from scenegen.types import Camera, Lens
-from scenegen.types.lens import MAX_ANGLE_RAD, NUM_ANGLES, angle_polynomial
+from scenegen.types.lens import MAX_ANGLE_RAD, NUM_ANGLES, angle_polynomial, check_coefficients
 
 NEAR_M = 0.05
 """Closer to the camera, along its axis, a pinhole sees nothing."""
@@ -109,6 +109,7 @@ def widest_angle_rad(
     Raises:
         CameraError: the lens folds back before it reaches that corner.
     """
+    check_coefficients(model, coefficients)
     if model == "pinhole":
         return MAX_ANGLE_RAD
     corners_px = np.array([[0.0, 0.0], [size_px[0], 0.0], [0.0, size_px[1]], size_px])

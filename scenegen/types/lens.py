@@ -54,22 +54,12 @@ class Lens:
 
     def __post_init__(self) -> None:
         where = f"lens {self.model!r}"
-        if self.model not in NUM_COEFFICIENTS:
-            raise CameraError(f"a lens in {', '.join(NUM_COEFFICIENTS)}", found=repr(self.model))
-        counts = NUM_COEFFICIENTS[self.model]
-        if len(self.coefficients) not in counts or not np.isfinite(self.coefficients).all():
-            raise CameraError(
-                f"{' or '.join(map(str, counts))} finite coefficients", found=f"{list(self.coefficients)}", where=where
-            )
+        check_coefficients(self.model, self.coefficients)
         if not 0.0 < self.max_angle_rad <= MAX_ANGLE_RAD + 1e-12:
             raise CameraError(
                 f"a largest angle above 0 and at most {math.degrees(MAX_ANGLE_RAD):.0f} degrees",
                 found=f"{math.degrees(self.max_angle_rad):.6g}",
                 where=where,
-            )
-        if self.model == "f_theta" and not (self.coefficients[0] == 0.0 and self.coefficients[1] > 0.0):
-            raise CameraError(
-                "a polynomial that starts with c0 = 0 and c1 > 0", found=f"{list(self.coefficients)}", where=where
             )
         folds_at_rad = self._first_fold_rad()
         if folds_at_rad < self.max_angle_rad:
@@ -102,6 +92,22 @@ class Lens:
             return math.inf
         folds = np.flatnonzero(growth <= 0.0)
         return float(angles[folds[0]]) if len(folds) else math.inf
+
+
+def check_coefficients(model: str, coefficients: tuple[float, ...]) -> None:
+    """Refuse an unknown model, a wrong number of coefficients, and an f-theta polynomial that starts off its centre.
+
+    Raises:
+        CameraError: one of these.
+    """
+    if model not in NUM_COEFFICIENTS:
+        raise CameraError(f"a lens in {', '.join(NUM_COEFFICIENTS)}", found=repr(model))
+    counts, where = NUM_COEFFICIENTS[model], f"lens {model!r}"
+    if len(coefficients) not in counts or not np.isfinite(coefficients).all():
+        wanted = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        raise CameraError(f"{wanted} finite coefficients", found=f"{list(coefficients)}", where=where)
+    if model == "f_theta" and not (coefficients[0] == 0.0 and coefficients[1] > 0.0):
+        raise CameraError("a polynomial that starts with c0 = 0 and c1 > 0", found=f"{list(coefficients)}", where=where)
 
 
 def angle_polynomial(model: str, coefficients: tuple[float, ...]) -> Float64[np.ndarray, "10"]:

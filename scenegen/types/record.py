@@ -59,7 +59,7 @@ class SceneChunk:
 
     Attributes:
         start_step: index of the first step in the scene's timeline.
-        rgb: sRGB frames.
+        rgb: sRGB frames on the rig's canvas; a view that is smaller fills the top left corner.
         occupancy: Occ3D semantics in the ego frame.
         mask_camera: 1 where a voxel is seen by, or lies in front of a surface seen by, a camera.
         visible_fraction: share of each agent's own pixels that no other thing hides, over all views; 0 if in no view.

@@ -25,7 +25,7 @@ def test_the_data_set_opens_with_our_reader(whole_dataset: Path) -> None:
     for scene in dataset:
         assert scene.num_steps == 24 and scene.cameras == ("CAM_FRONT",)
         frames = scene.rgb("CAM_FRONT")[:]
-        assert frames.shape == (24, 36, 64, 3) and frames.std() > 10.0
+        assert frames.shape == (24, 32, 64, 3) and frames.std() > 10.0
         assert scene.occupancy(23).semantics.shape == (200, 200, 16)
         assert 0 < scene.occupancy(23).mask_camera.mean() < 1
         assert isinstance(scene.layout, Layout)
@@ -36,7 +36,7 @@ def test_the_data_set_opens_with_plain_zarr(whole_dataset: Path) -> None:
     paths = DatasetPaths(whole_dataset)
     for scene_id in open_dataset(whole_dataset).scene_ids:
         group = zarr.open_group(paths.scene(scene_id), mode="r")
-        assert group["cameras/CAM_FRONT/rgb"][3].shape == (36, 64, 3)
+        assert group["cameras/CAM_FRONT/rgb"][3].shape == (32, 64, 3)
         assert group["objects/frame_ptr"].shape == (25,)
 
 
@@ -56,7 +56,7 @@ def test_the_printed_lines_load_the_data_set(whole_dataset: Path) -> None:
     _, _, lines = again.stdout.partition("load it:\n")
     values: dict[str, object] = {}
     exec("\n".join(line.strip() for line in lines.splitlines()), values)
-    assert np.asarray(values["frames"]).shape == (12, 36, 64, 3)
+    assert np.asarray(values["frames"]).shape == (12, 32, 64, 3)
 
 
 def test_the_same_seed_gives_the_same_bytes(whole_dataset: Path, tmp_path: Path) -> None:

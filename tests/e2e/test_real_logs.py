@@ -26,7 +26,7 @@ def test_a_recorded_scene_becomes_a_data_set(source: str, shared_data: Path, tmp
         "video=preview",
         "rig=front1",
         "rig.image.width_px=64",
-        "rig.image.height_px=36",
+        "rig.image.height_px=32",
         "duration_s=0.5",
         f"output={tmp_path}",
     )

@@ -106,7 +106,7 @@ def quadric(o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(miss, np.inf, (-b - root) / a), np.where(miss, -np.inf, (-b + root) / a)
 
 
-def enter_solid(shapes: ShapeSet, s: int, o: np.ndarray, d: np.ndarray) -> np.ndarray:
+def enter_solid(shapes: ShapeSet, s: int, o: np.ndarray, d: np.ndarray, near_m: float) -> np.ndarray:
     inverse = np.linalg.inv(shapes.world_from_shape[s])
     o, d = o @ inverse[:3, :3].T + inverse[:3, 3], d @ inverse[:3, :3].T
     hx, hy, hz = shapes.half_extent_m[s]
@@ -130,11 +130,11 @@ def enter_solid(shapes: ShapeSet, s: int, o: np.ndarray, d: np.ndarray) -> np.nd
         ]
     low = np.max([i[0] for i in intervals], axis=0)
     high = np.min([i[1] for i in intervals], axis=0)
-    return np.where((low < high) & (low > 0.05), low, np.inf)
+    return np.where((low < high) & (low > near_m), low, np.inf)
 
 
-def cast_rays(world: World, agents: ShapeSet, o: np.ndarray, d: np.ndarray) -> Hits:
-    """See along rays `o + t d`."""
+def cast_rays(world: World, agents: ShapeSet, o: np.ndarray, d: np.ndarray, *, near_m: float = 0.05) -> Hits:
+    """See along rays `o + t d`; solids from t = `near_m` on."""
     depth, material = cast_ground(world, o, d)
     depth = np.where(depth < FAR_M, depth, np.inf)
     hit_ground = np.isfinite(depth)
@@ -151,7 +151,7 @@ def cast_rays(world: World, agents: ShapeSet, o: np.ndarray, d: np.ndarray) -> H
     ground_material = np.where(nearer, -1, ground_material)
     shapes = ShapeSet.concatenate([world.shapes, agents])
     for s in range(len(shapes)):
-        t = enter_solid(shapes, s, o, d)
+        t = enter_solid(shapes, s, o, d, near_m)
         nearer = t < depth
         depth = np.where(nearer, t, depth)
         semantic = np.where(nearer, shapes.semantic[s], semantic)

@@ -104,7 +104,7 @@ def make_street(layout_id: str) -> Layout:
 
 @pytest.fixture
 def config(tmp_path: Path) -> GenerateConfig:
-    overrides = ["video=preview", "rig=front1", "rig.image.width_px=64", "rig.image.height_px=36", "duration_s=1"]
+    overrides = ["video=preview", "rig=front1", "rig.image.width_px=64", "rig.image.height_px=32", "duration_s=1"]
     composed = compose_config(GenerateConfig, "generate", overrides)
     return replace(composed, output=str(tmp_path / "ds"), num_steps_per_chunk=3)
 

@@ -26,7 +26,7 @@ def test_every_layout_becomes_a_scene_that_reads_back(config: GenerateConfig, us
     assert [outcome.scene_id for outcome in report.committed] == list(dataset.scene_ids)
     assert reporter.num_frames == 2 * STEPS
     scene = dataset[dataset.scene_ids[0]]
-    assert scene.rgb("CAM_FRONT")[:].shape == (STEPS, 36, 64, 3)
+    assert scene.rgb("CAM_FRONT")[:].shape == (STEPS, 32, 64, 3)
     assert len(scene.boxes(STEPS - 1)) == 1
     assert (scene.occupancy(0).semantics == 7).any()
     assert (Path(config.output) / "previews" / f"{scene.scene_id}.mp4").stat().st_size > 0

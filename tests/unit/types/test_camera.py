@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scenegen.errors import CameraError
-from scenegen.types import Camera, CameraRig
+from scenegen.types import Camera, CameraRig, Lens
 
 GOOD_K = np.array([[100.0, 0.0, 50.0], [0.0, 100.0, 40.0], [0.0, 0.0, 1.0]])
 
@@ -40,7 +40,7 @@ def test_an_unusable_camera_is_refused_by_name(changes: dict[str, Any], words: t
     [
         ((), "at least one camera"),
         ((camera(), camera()), "unique camera names"),
-        ((camera(), camera(name="CAM_BACK", size_px=(50, 40))), "one image size"),
+        (tuple(camera(name=f"CAM_{i}") for i in range(13)), "at most 12 cameras, found 13"),
     ],
 )
 def test_an_unusable_rig_is_refused_by_name(cameras: tuple[Camera, ...], words: str) -> None:
@@ -48,5 +48,16 @@ def test_an_unusable_rig_is_refused_by_name(cameras: tuple[Camera, ...], words: 
         CameraRig(name="odd", cameras=cameras)
 
 
-def test_a_rig_has_the_size_of_its_views() -> None:
+def test_a_rig_has_the_size_that_holds_any_of_its_views() -> None:
     assert CameraRig(name="two", cameras=(camera(), camera(name="CAM_BACK"))).size_px == (100, 80)
+    assert CameraRig(name="two", cameras=(camera(), camera(name="CAM_BACK", size_px=(40, 96)))).size_px == (100, 96)
+
+
+def test_twelve_cameras_are_a_rig() -> None:
+    assert len(CameraRig(name="many", cameras=tuple(camera(name=f"CAM_{i}") for i in range(12))).cameras) == 12
+
+
+def test_an_f_theta_camera_has_the_focal_length_of_its_polynomial() -> None:
+    lens = Lens(model="f_theta", coefficients=(0.0, 90.0, 1.0), max_angle_rad=1.0)
+    with pytest.raises(CameraError, match=r"'CAM_FRONT'.*focal lengths 90"):
+        camera(lens=lens)
