@@ -146,7 +146,8 @@ class Rwkv7Mixer(nn.Module):
             a=-removal,
             b=removal * self._heads(rate).float(),
         )
-        y, memory = scan_chunks(tokens, state.memory)
+        with torch.autocast(x.device.type, enabled=False):  # 1 / P needs float32
+            y, memory = scan_chunks(tokens, state.memory)
         own = (tokens.r * tokens.k * self.bonus[:, None, :]).sum(-1, keepdim=True) * tokens.v
         flat = self.norm_out(self._flat(y).flatten(0, 1)).view_as(x) + self._flat(own)
         change = self.out(flat.to(x.dtype) * torch.sigmoid(self.gate(g_in)))

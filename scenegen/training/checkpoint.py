@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scenegen.errors import WeightsError
+
 
 def save_checkpoint(folder: Path, *, step: int, modules: dict[str, nn.Module], optimizers: dict[str, Any]) -> None:
     """Write everything that a run needs to continue from `step`."""
@@ -35,15 +37,32 @@ def load_checkpoint(folder: Path, *, modules: dict[str, nn.Module], optimizers: 
     """Restore a run in place and return its step; 0 where there is no checkpoint.
 
     A module or optimizer that the checkpoint does not hold keeps its fresh state.
+
+    Raises:
+        WeightsError: the checkpoint is damaged, or of another network.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     path = folder / "checkpoint.safetensors"
     if not path.is_file():
         return 0
-    with safe_open(str(path), framework="pt") as file:
-        facts = json.loads(file.metadata()["facts"])
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["facts"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        return _restore(facts, tensors, modules, optimizers)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            "a checkpoint of this network",
+            found=" ".join(str(error).split())[:200],
+            where=str(path),
+            fix="train into another output, or with the size that the checkpoint has",
+        ) from error
+
+
+def _restore(
+    facts: dict[str, Any], tensors: dict[str, Tensor], modules: dict[str, nn.Module], optimizers: dict[str, Any]
+) -> int:
     for name, module in modules.items():
         prefix = f"module/{name}/"
         held = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}

@@ -3,7 +3,9 @@
 Thirty consecutive seconds teach a network little more than a few steps of them; many worlds teach it a lot.
 Every other excerpt is seen by a random rig (`training.rigs`), so that no calibration is learned by heart.
 
-    python -m scenegen.training.excerpts --layouts procedural:1001-1210 --per-layout 2 --output out/excerpts
+    python -m scenegen.training.excerpts --layouts procedural:1001-1230 --output out/excerpts
+
+What is committed is not made again, and the order of layouts changes nothing: readers see scenes sorted by name.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ def cut_excerpt(layout: Layout, *, start_step: int, num_steps: int) -> Layout:
 
 def write_excerpts(reference: str, per_layout: int, rig: CameraRig, output: Path) -> None:
     """Render excerpts of one layout at random moments and commit them; every other one by a random rig."""
+    from scenegen.dataset.paths import DatasetPaths
+    from scenegen.dataset.receipt import find_valid_receipt
     from scenegen.dataset.write import open_scene_writer
     from scenegen.layout.sources import read_layout
     from scenegen.scene import SceneStage, StageClock
@@ -67,6 +71,8 @@ def write_excerpts(reference: str, per_layout: int, rig: CameraRig, output: Path
     for index, start in enumerate(moments):
         rig = rigs[index % 2]
         excerpt = cut_excerpt(layout, start_step=int(start), num_steps=STEPS_PER_EXCERPT)
+        if find_valid_receipt(DatasetPaths(output), excerpt.layout_id) is not None:
+            continue
         stage = SceneStage(excerpt, rig=rig, seed=seed)
         labels = stage.label_chunk(0, STEPS_PER_EXCERPT, clock=StageClock())
         record = SceneRecord(

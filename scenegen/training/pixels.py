@@ -34,8 +34,9 @@ def train_pixels(encoder: PixelEncoder, cache: WindowCache, *, seed: int) -> Non
     torch.manual_seed(random_key(seed, "train-pixels") % (1 << 63))
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     total = NUM_BANKS * STEPS_PER_BANK
+    device = next(encoder.parameters()).device
     for bank in range(NUM_BANKS):
-        planes, style, rgb = gather_pixels(cache, seed=seed, bank=bank)
+        planes, style, rgb = (part.to(device) for part in gather_pixels(cache, seed=seed, bank=bank))
         losses = []
         for step in range(STEPS_PER_BANK):
             share = (bank * STEPS_PER_BANK + step) / total

@@ -28,17 +28,36 @@ class Rollout:
     """A painted clip.
 
     Attributes:
+        frames: -1..1.
         carried: what each step saw of the step before, and where; nothing at the first step.
         noisy: x_t at the start of each sampling step.
     """
 
+    frames: Float[Tensor, "B 3 H W"]
     carried: Float[Tensor, "B 4 H W"]
     noisy: Float[Tensor, "K B 3 H W"]
 
 
 @torch.no_grad()
-def clip_partners(clip: Windows, *, num_steps: int) -> Int[Tensor, "B P h w"] | None:
-    """Find partners among the views of each step; `clip` holds views outermost, flat indices as the network wants."""
+def clip_partners(clips: Windows, *, num_steps: int) -> Int[Tensor, "B P h w"] | None:
+    """Find partners among the views of each step of each clip, as flat indices into (B h w); None where none has any.
+
+    `clips` holds clips outermost, then their NUM_VIEWS views, then steps.
+    """
+    size = NUM_VIEWS * num_steps
+    found = [partners_of(clips.part(slice(first, first + size)), num_steps) for first in range(0, len(clips.rgb), size)]
+    shapes = [links.shape for links in found if links is not None]
+    if not shapes:
+        return None
+    none = torch.full(shapes[0], -1, device=clips.rgb.device)
+    cells = size * shapes[0][-2] * shapes[0][-1]
+    return torch.cat(
+        [none if links is None else torch.where(links >= 0, links + c * cells, -1) for c, links in enumerate(found)]
+    )
+
+
+def partners_of(clip: Windows, num_steps: int) -> Int[Tensor, "B P h w"] | None:
+    """Do the same for one clip."""
     batch = len(clip.depth_m)
     found: list[Tensor | None] = []
     for step in range(num_steps):
@@ -50,7 +69,7 @@ def clip_partners(clip: Windows, *, num_steps: int) -> Int[Tensor, "B P h w"] | 
     if not shapes:
         return None
     _, most, height, width = shapes[0]
-    joined = torch.full((batch, most, height, width), -1)
+    joined = torch.full((batch, most, height, width), -1, device=clip.depth_m.device)
     count = height * width
     for step, links in enumerate(found):
         if links is not None:
@@ -71,6 +90,7 @@ def paint_clip(
     """Paint the clip step by step from `noise`, each step with the painted step before as history."""
     carried_all = torch.zeros(len(clip.rgb), 4, *clip.rgb.shape[-2:], device=clip.rgb.device)
     noisy_all = torch.zeros(SAMPLING_STEPS, *clip.rgb.shape, device=clip.rgb.device)
+    frames = torch.zeros_like(clip.rgb)
     previous: Tensor | None = None
     memory: TemporalState | None = None
     for step in range(num_steps):
@@ -105,9 +125,11 @@ def paint_clip(
             clean, after[0] = network(noisy, t, conditions=conditions, carried=seen, noise=fresh, memory=memory)
             return clean
 
-        previous = sample_euler(predict, part[:, :3], levels=noise_levels(SAMPLING_STEPS)).clamp(-1.0, 1.0)
+        sampled = sample_euler(predict, part[:, :3], levels=noise_levels(SAMPLING_STEPS))
+        previous = sampled.float().clamp(-1.0, 1.0)
+        frames[own] = previous
         memory = after[0]
-    return Rollout(carried=carried_all, noisy=noisy_all)
+    return Rollout(frames=frames, carried=carried_all, noisy=noisy_all)
 
 
 def take_conditions(encoded: EncodedConditions, own: slice) -> EncodedConditions:

@@ -10,22 +10,22 @@ Three stages, all scored by `diffusion.scoring`:
    rollouts against the truth, frames and changes between frames alike. With a shared history, as in stage 2, the best
    draw ignores what was painted before, because the true texture is another one: it flickers.
 
-Pedestrians weigh more.
+Pedestrians weigh more. All randomness hangs on (seed, step, rank): one process on a CPU in fp32 makes the same bytes
+whether it was interrupted or not. Several processes (`training.team`) draw windows of their own and average gradients.
 """
 
 from __future__ import annotations
 
-import json
-import logging
+import os
 import time
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from scenegen.config import TrainConfig
 from scenegen.diffusion.flow import mix_with_noise, noise_levels
@@ -33,16 +33,19 @@ from scenegen.diffusion.memory import channels_last
 from scenegen.diffusion.scoring import energy_score
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.damage import damage_history
+from scenegen.training.loader import read_ahead
+from scenegen.training.pictures import open_picture_writer
 from scenegen.training.pixels import train_pixels
-from scenegen.training.rollout import SAMPLING_STEPS, clip_partners, paint_clip, repeat_conditions
+from scenegen.training.plan import StepPlan
+from scenegen.training.report import TrainingReport
+from scenegen.training.rollout import NUM_VIEWS, SAMPLING_STEPS, clip_partners, paint_clip, repeat_conditions
+from scenegen.training.team import Team, open_team
 from scenegen.training.window_cache import WindowCache, open_window_cache
-from scenegen.training.windows import Windows, read_windows, sample_clip, sample_windows
+from scenegen.training.windows import Windows, check_clips, read_windows, sample_clip, sample_windows
 from scenegen.types import Material, random_generator, random_key
 from scenegen.video.backbones.native import save_network
 from scenegen.video.history import HISTORY_KEEP, contract_history
 from scenegen.video.network import SIZES, EncodedConditions, VideoNetwork
-
-log = logging.getLogger(__name__)
 
 CROP_WIDTH = 100
 CLIP_STEPS = 3
@@ -75,44 +78,103 @@ class VideoRun:
     average: VideoNetwork
     optimizer: torch.optim.AdamW
 
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """The networks, by their names in a checkpoint."""
+        return {"network": self.network, "average": self.average}
 
-def train_video(config: TrainConfig, *, size_name: str = "tiny") -> Path:
-    """Train, resuming from the output folder's checkpoint; returns the weight file."""
-    folder = Path(config.output)
-    cache = open_window_cache(Path(config.data), folder / "windows")
-    run = start_run(config, size_name)
-    modules = {"network": run.network, "average": run.average}
-    optimizers = {"network": run.optimizer}
-    first = load_checkpoint(folder, modules=modules, optimizers=optimizers)
-    if first == 0:
-        train_pixels(run.network.pixel, cache, seed=config.seed)
-        run.average.load_state_dict(run.network.state_dict())
-    total = config.recipe.steps
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """The optimizer, likewise."""
+        return {"network": self.optimizer}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What a process trains on in one step.
+
+    Attributes:
+        windows: single windows, or clips of NUM_VIEWS views with their steps innermost.
+        num_steps: consecutive steps of a clip; 1 for single windows.
+        stage: 2 or 3.
+    """
+
+    windows: Windows
+    num_steps: int
+    stage: int
+
+
+def train_video(config: TrainConfig) -> Path:
+    """Train, resuming from the output folder's checkpoint; returns the weight file.
+
+    Raises:
+        ConfigError: processes or device are not those asked for.
+        DatasetError: the data set is not usable, or the windows belong to another one.
+        WeightsError: the checkpoint is damaged or of another size of network.
+    """
+    with open_team(config) as team:
+        folder = Path(config.output)
+        if team.is_leader:
+            folder.mkdir(parents=True, exist_ok=True)
+            open_window_cache(Path(config.data), Path(config.windows))
+        team.wait()
+        cache = open_window_cache(Path(config.data), Path(config.windows))
+        check_clips(cache, num_steps=CLIP_STEPS)
+        began_s = time.monotonic()
+        run = start_run(config, device=team.device)
+        first = load_checkpoint(folder, modules=run.modules, optimizers=run.optimizers)
+        team.wait()
+        if first == 0:
+            if team.is_leader:
+                train_pixels(run.network.pixel, cache, seed=config.seed)
+            team.receive_from_leader(run.network)
+            run.average.load_state_dict(run.network.state_dict())
+        return take_steps(run, cache, plan=StepPlan(config, team, first=first, began_s=began_s), team=team)
+
+
+def take_steps(run: VideoRun, cache: WindowCache, *, plan: StepPlan, team: Team) -> Path:
+    """Take the steps that are missing, saving, logging and picturing on the way; returns the weight file."""
+    config, folder, first = plan.config, Path(plan.config.output), plan.first
     weights = folder / "native.safetensors"
-    began, losses = time.monotonic(), []
-    for step in range(first, total):
-        losses.append(train_step(run, cache, step=step, config=config))
-        done = step + 1
-        if done % 50 == 0:
-            rate = (done - first) / (time.monotonic() - began)
-            keys = sorted({key for entry in losses for key in entry})
-            mean = {key: round(float(np.mean([entry[key] for entry in losses if key in entry])), 5) for key in keys}
-            record = {"step": done, "steps_per_s": round(rate, 3), "eta_s": round((total - done) / rate), **mean}
-            log.info("%s", record)
-            with (folder / "log.jsonl").open("a") as file:
-                file.write(json.dumps(record) + "\n")
-            losses.clear()
-        if done % config.recipe.save_every_steps == 0 or done == total:
-            save_checkpoint(folder, step=done, modules=modules, optimizers=optimizers)
-            notes = {"steps": str(done), "seed": str(config.seed), "windows": str(len(cache.scene))}
-            save_network(run.average, weights, notes=notes)
+    notes = {"seed": str(config.seed), "windows": str(len(cache.scene))}
+    report = TrainingReport(folder / "log.jsonl", first=first, progress=config.progress) if team.is_leader else None
+    pictures = open_picture_writer(config, cache) if team.is_leader else None
+
+    def read(step: int) -> Batch:
+        return read_batch(cache, step, config=plan.config, rank=team.rank)
+
+    steps = range(first, config.recipe.steps)
+    try:
+        with closing(read_ahead(read, steps, num_threads=choose_num_loaders(config, team))) as batches:
+            for step, batch in zip(steps, batches, strict=True):
+                losses = train_step(run, batch, step=step, config=plan.config, team=team)
+                done, total = step + 1, plan.step_done(step + 1)
+                if report is not None and pictures is not None:
+                    report.step_done(done, losses, total=total)
+                    pictures.step_done(done, run.average)
+                    if done % config.recipe.save_every_steps == 0 or done == total:
+                        save_checkpoint(folder, step=done, modules=run.modules, optimizers=run.optimizers)
+                        save_network(run.average, weights, notes={"steps": str(done), **notes})
+                if done >= total:
+                    break
+    finally:
+        if report is not None:
+            report.close()
     return weights
 
 
-def start_run(config: TrainConfig, size_name: str) -> VideoRun:
+def choose_num_loaders(config: TrainConfig, team: Team) -> int:
+    """Return how many threads read ahead: where nothing else is said, none on a CPU, whose cores are busy anyway."""
+    if config.run.num_loaders is not None:
+        return config.run.num_loaders
+    return 0 if team.device.type == "cpu" else max(1, (os.cpu_count() or 1) // team.size)
+
+
+def start_run(config: TrainConfig, *, device: torch.device) -> VideoRun:
     """Make a fresh network and its optimizer, seeded."""
+    assert config.size is not None
     torch.manual_seed(random_key(config.seed, "train-video") % (1 << 63))
-    network = channels_last(VideoNetwork(SIZES[size_name]))
+    network = channels_last(VideoNetwork(SIZES[config.size])).to(device)
     return VideoRun(
         network=network,
         average=deepcopy(network).requires_grad_(False),
@@ -120,37 +182,58 @@ def start_run(config: TrainConfig, size_name: str) -> VideoRun:
     )
 
 
-def train_step(run: VideoRun, cache: WindowCache, *, step: int, config: TrainConfig) -> dict[str, float]:
-    """Do one optimiser step; all its randomness hangs on (seed, step)."""
-    generator = random_generator(config.seed, "train-video", stage="windows", chunk=step)
-    torch.manual_seed(random_key(config.seed, "train-video", step) % (1 << 63))
-    for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(step, config)
+def read_batch(cache: WindowCache, step: int, *, config: TrainConfig, rank: int) -> Batch:
+    """Read the windows of a step: single ones, or clips of about as many windows in all."""
+    generator = random_generator(config.seed, "train-video", stage="windows", chunk=step, view=rank)
     stage = 3 if step >= JOINT_FROM * config.recipe.steps else 2
     every = JOINT_EVERY if stage == 3 else CLIP_EVERY
-    is_clip = step % every == every - 1
-    if is_clip:
-        picks = sample_clip(cache, generator, num_steps=CLIP_STEPS, crop_width=CROP_WIDTH)
-        clip = read_windows(cache, picks, crop_width=CROP_WIDTH)
-        loss, mse = joint_loss(run.network, clip) if stage == 3 else clip_loss(run, clip)
-    else:
-        windows = sample_windows(cache, generator, batch_size=config.recipe.batch_size, crop_width=CROP_WIDTH)
-        carried = damage_history(windows.carried, drop_share=DROP_SHARE[stage])
-        if stage == 3:
-            dropped = windows.carried * (torch.rand(len(carried), 1, 1, 1) >= DROP_SHARE[3])
-            carried = torch.where(torch.rand(len(carried), 1, 1, 1) < DAMAGED_SHARE, carried, dropped)
-        loss, mse = draw_loss(run.network, windows, carried, num_steps=1, keep_range=KEEP_RANGE[stage])
+    batch_size = config.recipe.batch_size
+    if step % every != every - 1:
+        windows = sample_windows(cache, generator, batch_size=batch_size, crop_width=CROP_WIDTH)
+        return Batch(windows=windows, num_steps=1, stage=stage)
+    picks = []
+    for _ in range(max(1, batch_size // (NUM_VIEWS * CLIP_STEPS))):
+        picks += sample_clip(cache, generator, num_steps=CLIP_STEPS, crop_width=CROP_WIDTH)
+    return Batch(windows=read_windows(cache, picks, crop_width=CROP_WIDTH), num_steps=CLIP_STEPS, stage=stage)
+
+
+def train_step(run: VideoRun, batch: Batch, *, step: int, config: TrainConfig, team: Team) -> dict[str, float]:
+    """Do one optimiser step."""
+    key = (config.seed, "train-video", step) if team.is_leader else (config.seed, "train-video", step, team.rank)
+    torch.manual_seed(random_key(*key) % (1 << 63))
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(step, config)
+    with torch.autocast(team.device.type, torch.bfloat16, enabled=uses_bf16(config, team.device)):
+        loss, mse = batch_loss(run, batch.windows.to(team.device), num_steps=batch.num_steps, stage=batch.stage)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    team.average_gradients(run.network.parameters())
     torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
     run.optimizer.step()
     update_average(run, step)
-    kind = "clip" if is_clip else "window"
+    kind = "window" if batch.num_steps == 1 else "clip"
     return {f"{kind}_loss": float(loss.detach()), f"{kind}_mse": mse}
 
 
+def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
+    """Say whether products are rounded to bf16; weights, gradients, norms and losses stay in fp32."""
+    return config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
+
+
+def batch_loss(run: VideoRun, windows: Windows, *, num_steps: int, stage: int) -> tuple[Float[Tensor, ""], float]:
+    """Return the loss of a batch and, to watch, the squared error of its first draws."""
+    if num_steps > 1:
+        return joint_loss(run.network, windows) if stage == 3 else clip_loss(run, windows)
+    carried = damage_history(windows.carried, drop_share=DROP_SHARE[stage])
+    if stage == 3:
+        shape, device = (len(carried), 1, 1, 1), carried.device
+        dropped = windows.carried * (torch.rand(shape, device=device) >= DROP_SHARE[3])
+        carried = torch.where(torch.rand(shape, device=device) < DAMAGED_SHARE, carried, dropped)
+    return draw_loss(run.network, windows, carried, num_steps=1, keep_range=KEEP_RANGE[stage])
+
+
 def clip_loss(run: VideoRun, clip: Windows) -> tuple[Float[Tensor, ""], float]:
-    """Train a clip of views and steps with the averaged network's own frames as one history of both draws."""
+    """Train on clips of views and steps with the averaged network's own frames as one history of both draws."""
     with torch.no_grad():
         encoded = encode_windows(run.average, clip)
     rollout = paint_clip(run.average, clip, encoded, clip.noise[:, :9], num_steps=CLIP_STEPS)
@@ -170,7 +253,7 @@ def joint_loss(network: VideoNetwork, clip: Windows) -> tuple[Float[Tensor, ""],
     twice = repeat_conditions(encoded)
     draws, _ = network(
         torch.cat([rollout.noisy[k] for rollout in rollouts]).contiguous(memory_format=torch.channels_last),
-        torch.full((2 * batch,), t),
+        torch.full((2 * batch,), t, device=clip.rgb.device),
         conditions=twice,
         carried=contract_history(carried, twice.base.detach(), keep=HISTORY_KEEP).contiguous(
             memory_format=torch.channels_last
@@ -179,7 +262,7 @@ def joint_loss(network: VideoNetwork, clip: Windows) -> tuple[Float[Tensor, ""],
         partners=double_partners(clip_partners(clip, num_steps=CLIP_STEPS), batch),
         num_steps=CLIP_STEPS,
     )
-    draw, other = draws.chunk(2)
+    draw, other = draws.float().chunk(2)
     weight = pixel_weight(clip)
     score = energy_score(draw, other, clip.rgb, weight=weight)
     valid = rollouts[0].carried[:, 3:] * clip.carried[:, 3:]
@@ -202,14 +285,14 @@ def draw_loss(
     keep_range: tuple[float, float],
 ) -> tuple[Float[Tensor, ""], float]:
     """Score two draws of every window; returns the loss and, to watch, the squared error of the first draw."""
-    batch = len(windows.rgb)
-    anchored = (torch.rand(batch, 1, 1, 1) < ANCHORED_SHARE).expand(batch, 9, 1, 1)
+    batch, device = len(windows.rgb), windows.rgb.device
+    anchored = (torch.rand(batch, 1, 1, 1, device=device) < ANCHORED_SHARE).expand(batch, 9, 1, 1)
     own = windows.noise[:, :9]
     noise = torch.where(anchored, own, torch.randn_like(own))
-    t = sample_levels(batch)
+    t = sample_levels(batch, device=device)
     noisy = mix_with_noise(windows.rgb, noise[:, :3], t)
     encoded = encode_windows(network, windows)
-    keep = keep_range[0] + (keep_range[1] - keep_range[0]) * torch.rand(batch, 1, 1, 1)
+    keep = keep_range[0] + (keep_range[1] - keep_range[0]) * torch.rand(batch, 1, 1, 1, device=device)
     seen = contract_history(carried, encoded.base.detach(), keep=keep)
     draws, _ = network(
         torch.cat([noisy, noisy]).contiguous(memory_format=torch.channels_last),
@@ -220,7 +303,7 @@ def draw_loss(
         partners=double_partners(clip_partners(windows, num_steps=num_steps) if num_steps > 1 else None, batch),
         num_steps=num_steps,
     )
-    draw, other = draws.chunk(2)
+    draw, other = draws.float().chunk(2)
     score = energy_score(draw, other, windows.rgb, weight=pixel_weight(windows))
     return ((0.5 + t) * score).mean(), float((draw.detach() - windows.rgb).square().mean())
 
@@ -240,15 +323,16 @@ def double_partners(partners: Int[Tensor, "B P h w"] | None, batch: int) -> Int[
 
 def pixel_weight(windows: Windows) -> Float[Tensor, "B H W"]:
     """Weigh agents and, more, pedestrians: they are few pixels and many people's reason to be here."""
-    pedestrian = torch.isin(windows.material, torch.tensor([int(m) for m in PEDESTRIAN]))
+    codes = torch.tensor([int(m) for m in PEDESTRIAN], device=windows.material.device)
+    pedestrian = torch.isin(windows.material, codes)
     agent = windows.material >= int(Material.BODY)
     return 1.0 + 0.7 * agent.float() + 2.0 * pedestrian.float()
 
 
-def sample_levels(batch: int) -> Float[Tensor, " B"]:
+def sample_levels(batch: int, *, device: torch.device | None = None) -> Float[Tensor, " B"]:
     """Draw noise levels: a share at exactly 1, the rest denser towards 1."""
-    t = 0.02 + 0.98 * torch.rand(batch).sqrt()
-    return torch.where(torch.rand(batch) < PURE_NOISE, torch.ones(batch), t)
+    t = 0.02 + 0.98 * torch.rand(batch, device=device).sqrt()
+    return torch.where(torch.rand(batch, device=device) < PURE_NOISE, torch.ones_like(t), t)
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

@@ -1,14 +1,20 @@
 """Training windows of a data set, unpacked once: frames beside the condition maps of their own world.
 
 The data set stores pixels, layout and seed; the world and its maps are rebuilt from these and written as
-flat arrays beside the checkpoints, so that an optimiser step reads only what it needs. N steps of V views.
+flat arrays, so that an optimiser step reads only what it needs. N steps of V views. This is what a latent model's
+cache of latents would be: the network works on pixels, so pixels and maps are what is kept.
+
+    python -m scenegen.training.window_cache --data out/excerpts --output out/windows
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import json
 import logging
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -16,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scenegen.dataset.read import open_dataset
+from scenegen.dataset.read import Dataset, open_dataset
 from scenegen.errors import DatasetError
 from scenegen.scene import SceneStage
 from scenegen.types import ConditionMaps
@@ -71,11 +77,22 @@ class WindowCache:
 
 
 def open_window_cache(data: Path, folder: Path) -> WindowCache:
-    """Return the windows of data set `data`, unpacking them into `folder` on the first call."""
+    """Return the windows of data set `data`, unpacking them into `folder` on the first call.
+
+    Raises:
+        DatasetError: nothing to unpack, or the folder holds the windows of other scenes.
+    """
     done = folder / "index.json"
     if not done.is_file():
         unpack_windows(data, folder)
     index = json.loads(done.read_text())
+    if index.get("content_sha256") != content_sha256(open_dataset(data)):
+        raise DatasetError(
+            f"windows of the scenes of {data}",
+            found="those of other scenes",
+            where=str(folder),
+            fix="remove the folder, or name another one: windows=...",
+        )
     pixels = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in PIXEL_ARRAYS}
     tables = []
     with np.load(folder / "tables.npz") as stored:
@@ -99,13 +116,26 @@ def open_window_cache(data: Path, folder: Path) -> WindowCache:
         )
 
 
+def content_sha256(dataset: Dataset) -> str:
+    """Hash what a data set holds, in order: scene ids and the hashes of their bytes."""
+    lines = [f"{scene.scene_id} {scene.content_sha256}\n" for scene in dataset.manifest.scenes]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def unpack_windows(data: Path, folder: Path) -> None:
-    """Rebuild worlds and maps of every scene of `data` and write them beside the frames."""
+    """Rebuild worlds and maps of every scene of `data` and write them beside the frames.
+
+    Raises:
+        DatasetError: no scenes, or pictures of several sizes or numbers of cameras.
+    """
     dataset = open_dataset(data)
     if not dataset.scene_ids:
         raise DatasetError("at least one scene to train on", found="none", where=str(data))
     folder.mkdir(parents=True, exist_ok=True)
     scenes = [dataset[scene_id] for scene_id in dataset.scene_ids]
+    shapes = {(len(scene.cameras), *{camera.size_px for camera in scene.rig.cameras}) for scene in scenes}
+    if len(shapes) > 1 or len(next(iter(shapes))) != 2:
+        raise DatasetError("one number of cameras and one size of pictures", found=str(sorted(shapes)), where=str(data))
     counts = [len(scene.timestamps_us) for scene in scenes]
     width, height = scenes[0].rig.size_px
     num_views = len(scenes[0].cameras)
@@ -132,7 +162,8 @@ def unpack_windows(data: Path, folder: Path) -> None:
             if s % 20 == 0:
                 log.info("unpacked scene %d of %d", s + 1, len(scenes))
     np.savez(folder / "tables.npz", **stored)
-    (folder / "index.json").write_text(json.dumps({"num_scenes": len(scenes)}))
+    index = {"num_scenes": len(scenes), "content_sha256": content_sha256(dataset)}
+    (folder / "index.json").write_text(json.dumps(index))
 
 
 def unpack_scene(data: Path, scene_id: str, folder: Path, start: int) -> dict[str, np.ndarray]:
@@ -176,3 +207,17 @@ def write_maps(maps: ConditionMaps, arrays: dict[str, np.ndarray], start: int, *
     put("canonical", maps.canonical)
     put("motion_px", np.clip(maps.motion_px, -3e4, 3e4))
     put("sun_visible", maps.sun_visible)
+
+
+def main() -> None:
+    """Unpack the windows of a data set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="a scenegen data set")
+    parser.add_argument("--output", type=Path, required=True, help="for windows=... of scenegen train")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    open_window_cache(arguments.data, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scenegen.errors import DatasetError
 from scenegen.training.window_cache import WindowCache
 from scenegen.types import STATIC_INSTANCE_OFFSET
 from scenegen.video.history import carry_forward
@@ -46,6 +48,17 @@ class Windows:
     ray_world: Float[Tensor, "B H W 3"]
     world_from_cam: Float[Tensor, "B 4 4"]
 
+    def to(self, device: torch.device) -> Windows:
+        """Return the same windows on a device."""
+        return self._map(lambda value: value.to(device))
+
+    def part(self, span: slice) -> Windows:
+        """Return some of the windows."""
+        return self._map(lambda value: value[span])
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Windows:
+        return Windows(**{name: change(getattr(self, name)) for name in Windows.__dataclass_fields__})
+
 
 def sample_windows(cache: WindowCache, generator: np.random.Generator, *, batch_size: int, crop_width: int) -> Windows:
     """Draw windows uniformly over steps and views, cropped in width and mirrored never (signs differ)."""
@@ -59,6 +72,19 @@ def sample_windows(cache: WindowCache, generator: np.random.Generator, *, batch_
         for _ in range(batch_size)
     ]
     return read_windows(cache, picks, crop_width=crop_width)
+
+
+def check_clips(cache: WindowCache, *, num_steps: int) -> None:
+    """Check that `sample_clip` has something to draw.
+
+    Raises:
+        DatasetError: no scene is long enough.
+    """
+    longest = int(np.bincount(cache.scene).max())
+    if longest < num_steps:
+        raise DatasetError(
+            f"a scene of at least {num_steps} steps, to learn how one follows another", found=f"{longest} at most"
+        )
 
 
 def sample_clip(

@@ -85,8 +85,9 @@ def find_partners(
     middle = CELL_PX // 2
     views, full_height, full_width = depth_m.shape
     height, width = -(-full_height // CELL_PX), -(-full_width // CELL_PX)
-    rows = (torch.arange(height) * CELL_PX + middle).clamp(max=full_height - 1)
-    columns = (torch.arange(width) * CELL_PX + middle).clamp(max=full_width - 1)
+    device = depth_m.device
+    rows = (torch.arange(height, device=device) * CELL_PX + middle).clamp(max=full_height - 1)
+    columns = (torch.arange(width, device=device) * CELL_PX + middle).clamp(max=full_width - 1)
 
     def cells(maps: Tensor) -> Tensor:
         return maps[:, rows][:, :, columns].flatten(1, 2)
@@ -97,9 +98,9 @@ def find_partners(
     far = centers[:, None].float() + SKY_M * ray
     point = torch.where(sky[..., None], far, cells(point_world_m).float())
     count = height * width
-    found = torch.full((views, MAX_PARTNERS, count), -1)
+    found = torch.full((views, MAX_PARTNERS, count), -1, device=device)
     spacing = (ray[:, :-1] - ray[:, 1:]).norm(dim=-1).median(dim=1).values
-    filled = torch.zeros(views, count, dtype=torch.long)
+    filled = torch.zeros(views, count, dtype=torch.long, device=device)
     for other in range(views):
         # Cells of `other` as directions; the nearest one to each point, if close enough, is a candidate.
         away = torch.nn.functional.normalize(point - centers[other].float(), dim=-1)

@@ -41,9 +41,8 @@ def carry_forward(
         previous_code: what it showed then; a pixel is valid only where both agree.
     """
     batch, _, height, width = previous_rgb.shape
-    v, u = torch.meshgrid(
-        torch.arange(height, dtype=torch.float32) + 0.5, torch.arange(width, dtype=torch.float32) + 0.5, indexing="ij"
-    )
+    like = {"dtype": torch.float32, "device": previous_rgb.device}
+    v, u = torch.meshgrid(torch.arange(height, **like) + 0.5, torch.arange(width, **like) + 0.5, indexing="ij")
     u_then = u + motion_px[..., 0]
     v_then = v + motion_px[..., 1]
     known: Bool[Tensor, "B H W"] = torch.isfinite(u_then) & torch.isfinite(v_then)
@@ -51,7 +50,7 @@ def carry_forward(
     u_then = torch.where(known, u_then, 0.5)
     v_then = torch.where(known, v_then, 0.5)
     column, line = u_then.long().clamp(0, width - 1), v_then.long().clamp(0, height - 1)
-    then = previous_code[torch.arange(batch).view(-1, 1, 1), line, column]
+    then = previous_code[torch.arange(batch, device=code.device).view(-1, 1, 1), line, column]
     valid = (known & (then == code))[:, None].float()
     grid = torch.stack([2.0 * u_then / width - 1.0, 2.0 * v_then / height - 1.0], dim=-1)
     rgb = torch.nn.functional.grid_sample(
