@@ -111,7 +111,8 @@ class StoredArray:
 
     def as_stored(self, pictures: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "T H W 3"]:
         """Return other pictures as they would come back from this array, with the losses of its codec."""
-        pipeline = [codec for outer in self._array.metadata.codecs for codec in getattr(outer, "codecs", (outer,))]
+        outermost = getattr(self._array.metadata, "codecs", ())
+        pipeline = [codec for outer in outermost for codec in getattr(outer, "codecs", (outer,))]
         codec = next((codec for codec in pipeline if isinstance(codec, ImageCodec)), None)
         if codec is None:
             return pictures.copy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from scenegen.errors import WeightsError
 
 
-def save_checkpoint(folder: Path, *, step: int, modules: dict[str, nn.Module], optimizers: dict[str, Any]) -> None:
+def save_checkpoint(folder: Path, *, step: int, modules: Mapping[str, nn.Module], optimizers: dict[str, Any]) -> None:
     """Write everything that a run needs to continue from `step`."""
     from safetensors.torch import save_file
 
@@ -33,7 +34,7 @@ def save_checkpoint(folder: Path, *, step: int, modules: dict[str, nn.Module], o
     staged.replace(folder / "checkpoint.safetensors")
 
 
-def load_checkpoint(folder: Path, *, modules: dict[str, nn.Module], optimizers: dict[str, Any]) -> int:
+def load_checkpoint(folder: Path, *, modules: Mapping[str, nn.Module], optimizers: dict[str, Any]) -> int:
     """Restore a run in place and return its step; 0 where there is no checkpoint.
 
     A module or optimizer that the checkpoint does not hold keeps its fresh state.
@@ -61,7 +62,7 @@ def load_checkpoint(folder: Path, *, modules: dict[str, nn.Module], optimizers: 
 
 
 def _restore(
-    facts: dict[str, Any], tensors: dict[str, Tensor], modules: dict[str, nn.Module], optimizers: dict[str, Any]
+    facts: dict[str, Any], tensors: dict[str, Tensor], modules: Mapping[str, nn.Module], optimizers: dict[str, Any]
 ) -> int:
     for name, module in modules.items():
         prefix = f"module/{name}/"

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from scenegen.checks.classes import JudgeClass
 from scenegen.checks.judge import Judge, JudgeMaps
 from scenegen.config import TrainConfig
 from scenegen.diffusion.memory import channels_last
+from scenegen.errors import ConfigError
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.judge_crops import AgentTable, JudgeBatch, draw_batch, open_agent_table
 from scenegen.training.window_cache import WindowCache, open_window_cache
@@ -40,15 +41,23 @@ def train_judge(config: TrainConfig) -> Path:
     """Train the judge, resuming from the output folder's checkpoint; returns the weight file.
 
     The file holds a running average of the weights (Polyak averaging), as float16.
+
+    Raises:
+        ConfigError: the configuration asks for what only the video recipe has.
     """
+    if config.recipe.time_budget_s is not None or config.run.num_workers != 1 or config.device == "cuda":
+        raise ConfigError(
+            "recipe.time_budget_s=null, run.num_workers=1 and device=auto or cpu for recipe=judge",
+            found=f"{config.recipe.time_budget_s}, {config.run.num_workers} and {config.device}",
+        )
     folder = Path(config.output)
-    cache = open_window_cache(Path(config.data), folder / "windows")
+    cache = open_window_cache(Path(config.data), Path(config.windows))
     table = open_agent_table(Path(config.data), cache, folder / "agents.npz")
     torch.manual_seed(random_key(config.seed, "train-judge") % (1 << 63))
     judge, average = channels_last(Judge()), channels_last(Judge()).requires_grad_(False)
     average.load_state_dict(judge.state_dict())
     optimizer = torch.optim.AdamW(judge.parameters(), lr=config.recipe.learning_rate, weight_decay=1e-3)
-    modules = {"judge": judge, "average": average}
+    modules: dict[str, nn.Module] = {"judge": judge, "average": average}
     first = load_checkpoint(folder, modules=modules, optimizers={"judge": optimizer})
     weights, total = folder / "judge.safetensors", config.recipe.steps
     began, records = time.monotonic(), []
@@ -104,7 +113,7 @@ def train_step(
     losses = judge_losses(judge(batch.planes), batch)
     total = torch.stack([LOSS_WEIGHT[name] * loss for name, loss in losses.items()]).sum()
     optimizer.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]
+    total.backward()
     torch.nn.utils.clip_grad_norm_(judge.parameters(), 5.0)
     optimizer.step()
     return {name: float(loss.detach()) for name, loss in losses.items()}

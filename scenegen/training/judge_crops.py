@@ -58,6 +58,7 @@ class AgentTable:
 def open_agent_table(data: Path, cache: WindowCache, path: Path) -> AgentTable:
     """Return the agents of the frames of `cache`, read from the layouts of `data` and kept in the file `path`."""
     if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
         staged = path.with_suffix(".tmp.npz")
         np.savez(staged, **build_agent_table(data, cache))
         staged.replace(path)
@@ -227,7 +228,7 @@ def read_crop(
     log_range = np.log(np.maximum(depth_m / forward, 0.1)) - LOG_RANGE_MIDDLE
     labels = judge_labels(*(cache.pixels[name][entry, view][:, crop] for name in ("semantic", "material")))
     agents = table.of_frame(entry * num_views + view)
-    centers = agents.center_px - np.array([left, 0], np.float32)
+    centers: Float32[np.ndarray, "N 2"] = agents.center_px - np.array([left, 0], np.float32)
     images = [cache.pixels["rgb"][entry, view][:, crop], rays, labels, log_range.astype(np.float32)]
     if mirror:
         images = [image[:, ::-1] for image in images]

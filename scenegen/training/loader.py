@@ -6,14 +6,14 @@ What a step reads hangs on its number alone, so the number of threads changes no
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def read_ahead(read: Callable[[int], T], steps: range, *, num_threads: int) -> Iterator[T]:
+def read_ahead(read: Callable[[int], T], steps: range, *, num_threads: int) -> Generator[T, None, None]:
     """Yield `read(step)` for each step in order; with threads, as many steps ahead as there are threads.
 
     An error of `read` is raised where its step would have come.

@@ -13,6 +13,7 @@ from scenegen.config import TrainConfig
 from scenegen.training.rollout import paint_clip
 from scenegen.training.window_cache import WindowCache, open_window_cache
 from scenegen.training.windows import read_windows
+from scenegen.video.backbones.native import TEMPERATURE
 from scenegen.video.network import VideoNetwork
 
 NUM_SCENES = 4
@@ -65,7 +66,7 @@ def draw_grid(cache: WindowCache, network: VideoNetwork) -> UInt8[np.ndarray, "H
         windows = read_windows(cache, [(n, index % views, 0) for n in entries], crop_width=width)
         clip = windows.to(next(network.parameters()).device)
         encoded = network.encode(clip.planes.contiguous(memory_format=torch.channels_last), clip.style)
-        painted = paint_clip(network, clip, encoded, clip.noise[:, :9], num_steps=len(entries)).frames
+        painted = paint_clip(network, clip, encoded, TEMPERATURE * clip.noise[:, :9], num_steps=len(entries)).frames
         missing = [np.full_like(to_bytes(windows.rgb)[0], 255)] * (MOST_STEPS - len(entries))
         rows.append(beside([*to_bytes(windows.rgb), *missing, *to_bytes(painted), *missing]))
     gap = np.full((GAP_PX, *rows[0].shape[1:]), 255, np.uint8)

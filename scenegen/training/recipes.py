@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from pathlib import Path
 
 from scenegen.config import TrainConfig
 from scenegen.errors import ConfigError
 
 
+def log_to_stderr() -> None:
+    """Write log lines with the time of day."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+
+
 def run_recipe(config: TrainConfig) -> Path:
-    """Run the recipe a configuration names; returns the file of weights it wrote."""
+    """Run the recipe a configuration names; returns the file of weights it wrote.
+
+    Raises:
+        ConfigError: the recipe does not run on that device or on several processes.
+    """
     name = config.recipe.name
     if name == "video":
         from scenegen.training.video import train_video
 
         return train_video(config)
+    require_plain_process(config)
     if name == "judge":
         from scenegen.training.judge import train_judge
 
@@ -24,3 +37,27 @@ def run_recipe(config: TrainConfig) -> Path:
 
         return train_autoencoder(config)
     raise ConfigError("recipe=video, recipe=judge or recipe=autoencoder", found=repr(name), where="recipe.name")
+
+
+def require_plain_process(config: TrainConfig) -> None:
+    """Check that one process on a CPU in fp32 is asked for, and pin its threads.
+
+    Raises:
+        ConfigError: something else is.
+    """
+    import torch
+
+    asked = {
+        "run.num_workers": config.run.num_workers > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1,
+        "device": config.device == "cuda",
+        "precision": config.precision == "bf16",
+        "recipe.time_budget_s": config.recipe.time_budget_s is not None,
+    }
+    for key, is_asked in asked.items():
+        if is_asked:
+            raise ConfigError(
+                f"one process on a CPU in fp32, which is what recipe={config.recipe.name} knows",
+                found=f"another {key}",
+                where=key,
+            )
+    torch.set_num_threads(config.run.num_threads)

@@ -74,8 +74,7 @@ class TrainingReport:
             TextColumn("[dim]{task.fields[losses]}"),
             console=Console(stderr=True),
         )
-        fields = {"rate": "-", "eta": "-", "losses": ""}
-        self._task = self._bar.add_task("", total=None, completed=self._first, **fields)
+        self._task = self._bar.add_task("", total=None, completed=self._first, rate="-", eta="-", losses="")
         self._bar.start()
 
 

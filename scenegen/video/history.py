@@ -41,8 +41,10 @@ def carry_forward(
         previous_code: what it showed then; a pixel is valid only where both agree.
     """
     batch, _, height, width = previous_rgb.shape
-    like = {"dtype": torch.float32, "device": previous_rgb.device}
-    v, u = torch.meshgrid(torch.arange(height, **like) + 0.5, torch.arange(width, **like) + 0.5, indexing="ij")
+    device = previous_rgb.device
+    rows = torch.arange(height, dtype=torch.float32, device=device) + 0.5
+    columns = torch.arange(width, dtype=torch.float32, device=device) + 0.5
+    v, u = torch.meshgrid(rows, columns, indexing="ij")
     u_then = u + motion_px[..., 0]
     v_then = v + motion_px[..., 1]
     known: Bool[Tensor, "B H W"] = torch.isfinite(u_then) & torch.isfinite(v_then)

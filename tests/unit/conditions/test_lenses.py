@@ -25,7 +25,10 @@ NUM_AGENTS = 8
 def bent_rig(rng: np.random.Generator, *, size_px: tuple[int, int] = (160, 96)) -> CameraRig:
     """Return one camera per lens in random poses; the last is smaller than the others."""
     poses = [camera.ego_from_cam for camera in random_rig(rng, num_cameras=4, size_px=size_px).cameras]
-    cameras = [replace(bent_camera(model, size_px=size_px), ego_from_cam=pose) for model, pose in zip(BENT, poses, strict=False)]
+    cameras = [
+        replace(bent_camera(model, size_px=size_px), ego_from_cam=pose)
+        for model, pose in zip(BENT, poses, strict=False)
+    ]
     small = replace(bent_camera("fisheye", size_px=(104, 80), name="small"), ego_from_cam=poses[3])
     return CameraRig(name="bent", cameras=(*cameras, small))
 
