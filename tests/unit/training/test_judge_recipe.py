@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from scenegen.checks.classes import AGENT_KINDS
 from scenegen.checks.judge import load_judge
-from scenegen.config import RecipeConfig, TrainConfig
+from scenegen.config import RecipeConfig, TrainConfig, TrainRunConfig
+from scenegen.errors import ConfigError
 from scenegen.training import judge as recipe
 from scenegen.training import judge_crops
 from scenegen.training.window_cache import open_window_cache
@@ -33,12 +34,34 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge_crops, "FOCUS_SHARE", 0.0)
 
 
-def config(steps: int, data: Path, output: Path, windows: Path) -> TrainConfig:
-    output.mkdir(parents=True, exist_ok=True)
-    if not (output / "windows").exists():
-        (output / "windows").symlink_to(windows)
-    values = RecipeConfig(name="judge", steps=steps, batch_size=2, learning_rate=1e-3, save_every_steps=2)
-    return TrainConfig(recipe=values, data=str(data), output=str(output), seed=0, progress="plain")
+def config(steps: int, data: Path, output: Path, windows: Path, *, num_workers: int = 1) -> TrainConfig:
+    return TrainConfig(
+        recipe=RecipeConfig(
+            name="judge",
+            size=None,
+            steps=steps,
+            time_budget_s=None,
+            batch_size=2,
+            learning_rate=1e-3,
+            save_every_steps=2,
+        ),
+        size=None,
+        data=str(data),
+        held_out=None,
+        output=str(output),
+        windows=str(windows),
+        seed=0,
+        device="cpu",
+        precision="fp32",
+        pictures_every_steps=None,
+        progress="plain",
+        run=TrainRunConfig(num_workers=num_workers, num_threads=1, num_loaders=None),
+    )
+
+
+def test_several_processes_are_refused(whole_dataset: Path, windows: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="num_workers"):
+        recipe.train_judge(config(2, whole_dataset, tmp_path, windows, num_workers=2))
 
 
 def test_judge_recipe_resumes_to_the_same_weights(
