@@ -37,8 +37,10 @@ START_STEP = 102
 """People stand at the kerb and begin to cross, seven metres ahead."""
 NEAR_PX = 8
 """How far from a change a frame may answer it with more than rounding: twice the network's patch."""
-FAR_MEAN, FAR_SHARE, FAR_LEVELS = 0.5, 0.001, 8
-"""Farther away: mean change, and the share of pixels that may change by more than so many levels."""
+FAR_MEAN, FAR_MOST = 0.5, 4
+"""Farther away: mean and highest change. The shipped weights have 0.2 and 1; 0.2 and 1 already from 4 px on."""
+VISIBLE = 8
+"""Levels from which a change counts as one."""
 
 Frame = UInt8[np.ndarray, "H W 3"]
 
@@ -117,7 +119,7 @@ def assert_change_stays_near(levels: Int16[np.ndarray, "H W"], place: Bool[np.nd
     far = ndimage.distance_transform_edt(~place) > NEAR_PX
     assert far.any()
     assert levels[far].mean() <= FAR_MEAN
-    assert (levels[far] > FAR_LEVELS).mean() <= FAR_SHARE
+    assert levels[far].max() <= FAR_MOST
 
 
 def moved_by(layout: Layout, agent: int, offset_m: tuple[float, float, float]) -> Layout:
@@ -166,7 +168,7 @@ def test_noise_knows_nothing_of_the_textures_of_ground_truth(street: Street, tru
     """What two attempts do not share is noise; it must not look like the fine detail of the preview."""
     detail = fine_detail(truth)
     attempts = [fine_detail(paint(replace(street.context, attempt=k), street.maps)) for k in range(3)]
-    assert all(np.abs(attempts[k] - attempts[0]).mean() > 0.05 for k in (1, 2))
+    assert all(np.abs(attempts[k] - attempts[0]).mean() > 0.3 for k in (1, 2))
     between = [(attempts[0] - attempts[1]).ravel(), (attempts[1] - attempts[2]).ravel()]
     correlations = [float(np.corrcoef(noise, detail.ravel())[0, 1]) for noise in between]
     assert max(map(abs, correlations)) < 0.08
@@ -181,20 +183,20 @@ def fine_detail(frame: Frame) -> Float32[np.ndarray, "H W"]:
 
 
 def zeroed(maps: ConditionMaps) -> ConditionMaps:
-    kept = ("world_from_cam", "K", "unoccluded_px", "motion_px")
-    blank = {
-        item.name: np.zeros_like(getattr(maps, item.name))
-        for item in fields(maps)
-        if item.name not in kept and isinstance(getattr(maps, item.name), np.ndarray)
-    }
+    """Leave the calibration and take everything that pixels are told; what is left is sky."""
+    blank = {name: np.zeros_like(getattr(maps, name)) for name in pixel_maps(maps) if name != "motion_px"}
     blank["semantic"] = np.full_like(maps.semantic, Semantic.FREE)
     blank["depth_m"] = np.full_like(maps.depth_m, np.inf)
     return replace(maps, **blank)
 
 
+def pixel_maps(maps: ConditionMaps) -> list[str]:
+    return [item.name for item in fields(maps) if getattr(maps, item.name).shape[:4] == maps.material.shape]
+
+
 def test_without_conditions_nothing_of_the_scene_is_left(street: Street, truth: Frame) -> None:
     frame = paint(street.context, zeroed(street.maps))
-    assert (change(frame, street.frame) > FAR_LEVELS).mean() > 0.4  # all that is not sky
+    assert (change(frame, street.frame) > VISIBLE).mean() > 0.4  # all that is not sky
     shares_edges = np.corrcoef(np.abs(fine_detail(frame)).ravel(), np.abs(fine_detail(truth)).ravel())[0, 1]
     assert shares_edges < 0.1
     repainted = replace(street.context, agents=shuffled_looks(street.context.agents))
@@ -212,21 +214,13 @@ def test_shuffled_conditions_change_everything(street: Street, truth: Frame) -> 
     height, width = truth.shape[:2]
     rolled = roll_maps(street.maps, (height // 2, width // 2))
     frame = paint(street.context, rolled)
-    assert (change(frame, street.frame) > FAR_LEVELS).mean() > 0.7
+    assert (change(frame, street.frame) > VISIBLE).mean() > 0.7
     back = np.roll(frame, (-(height // 2), -(width // 2)), axis=(0, 1))
     assert pixel_correlation(back, truth) > pixel_correlation(frame, truth) + 0.3
 
 
 def roll_maps(maps: ConditionMaps, shift: tuple[int, int]) -> ConditionMaps:
-    size = maps.material.shape
-    return replace(
-        maps,
-        **{
-            item.name: np.roll(getattr(maps, item.name), shift, axis=(2, 3))
-            for item in fields(maps)
-            if getattr(getattr(maps, item.name), "shape", ())[:4] == size
-        },
-    )
+    return replace(maps, **{name: np.roll(getattr(maps, name), shift, axis=(2, 3)) for name in pixel_maps(maps)})
 
 
 def pixel_correlation(a: Frame, b: Frame) -> float:
@@ -237,10 +231,10 @@ def pixel_correlation(a: Frame, b: Frame) -> float:
 
 GROUPS: dict[str, tuple[tuple[str, ...], float]] = {
     "what": (("semantic", "material", "instance"), 20.0),
-    "where": (("depth_m", "point_world_m"), 0.5),
-    "facing": (("normal_world",), 3.0),
-    "place on its thing": (("canonical",), 0.3),
-    "sun": (("sun_visible",), 8.0),
+    "where": (("depth_m", "point_world_m"), 2.0),
+    "facing": (("normal_world",), 4.0),
+    "place on its thing": (("canonical",), 1.0),
+    "sun": (("sun_visible",), 30.0),
 }
 """Fields of `ConditionMaps`, and the mean change inside that a change of them must cause at least, in levels."""
 WINDOW = (slice(64, 108), slice(30, 190))
@@ -296,7 +290,7 @@ def test_a_pedestrian_moved_by_a_metre_changes_its_own_places_and_its_shadow(str
     shadow = street.maps.sun_visible[0, 0] != moved.maps.sun_visible[0, 0]
     assert not (changed_conditions(street.maps, moved.maps) & ~footprints & ~shadow).any()
     levels = change(street.frame, moved.frame)
-    assert (levels[street.pixels_of(man) ^ moved.pixels_of(man)] > FAR_LEVELS).mean() > 0.9
+    assert (levels[street.pixels_of(man) ^ moved.pixels_of(man)] > VISIBLE).mean() > 0.9
     assert_change_stays_near(levels, footprints | shadow)
 
 
@@ -330,4 +324,4 @@ def test_weather_and_time_of_day_change_the_light_and_nothing_else(street: Stree
     for name in ("semantic", "material", "instance", "depth_m"):
         np.testing.assert_array_equal(getattr(night.maps, name), getattr(street.maps, name))
     assert street.frame.mean() - night.frame.mean() > 50.0
-    assert (change(night.frame, street.frame) > FAR_LEVELS).mean() > 0.9
+    assert (change(night.frame, street.frame) > VISIBLE).mean() > 0.9
