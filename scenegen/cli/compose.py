@@ -6,13 +6,18 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
+
+import yaml
 
 import scenegen
 from scenegen.config import known_keys, parse_config, unknown_key_error
 from scenegen.errors import ConfigError, DependencyError
 
 T = TypeVar("T")
+OWN_RIG = "own_file"
+"""Name under which Hydra sees a rig that was given as a file."""
 
 
 def config_folder() -> Path:
@@ -30,7 +35,7 @@ def compose_config(kind: type[T], job: str, overrides: Sequence[str], *, search:
     Args:
         kind: dataclass of the job's configuration.
         job: `generate` or `train`.
-        overrides: `key=value` texts.
+        overrides: `key=value` texts; `rig=` also takes the path of a YAML file.
         search: a further folder with config groups of the user's own, for example `rig/mine.yaml`.
 
     Raises:
@@ -49,14 +54,17 @@ def compose_dict(job: str, overrides: Sequence[str], *, known: list[str], search
     except ImportError as error:
         raise DependencyError("hydra-core", found="none", fix="run pip install 'scenegen[generate]'") from error
 
+    if search is not None and not search.is_dir():
+        raise ConfigError("an existing folder", found=str(search), where="--config-dir")
     texts = [_checked_override(text) for text in overrides]
-    if search is not None:
-        if not search.is_dir():
-            raise ConfigError("an existing folder", found=str(search), where="--config-dir")
-        texts.append(f"hydra.searchpath=['file://{search.resolve()}']")
     try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(config_folder().resolve())):
-            composed = compose(job, overrides=texts)
+        with (
+            TemporaryDirectory() as own,
+            initialize_config_dir(version_base="1.3", config_dir=str(config_folder().resolve())),
+        ):
+            texts = [_adopt_rig_file(text, Path(own)) for text in texts]
+            folders = ",".join(f"'file://{folder.resolve()}'" for folder in (search, Path(own)) if folder is not None)
+            composed = compose(job, overrides=[*texts, f"hydra.searchpath=[{folders}]"])
         values = OmegaConf.to_container(composed, resolve=True)
     except OverrideParseException as error:
         raise ConfigError(
@@ -76,6 +84,27 @@ def _checked_override(text: str) -> str:
     if "_target_" in text:
         raise ConfigError("names that scenegen looks up in its own tables", found=repr(text))
     return text
+
+
+def _adopt_rig_file(text: str, folder: Path) -> str:
+    """Turn `rig=path/to/mine.yaml` into a choice of the group `rig` in `folder`; other overrides stay as they are."""
+    key, _, value = text.partition("=")
+    if key != "rig" or not value.endswith((".yaml", ".yml")):
+        return text
+    path = Path(value)
+    try:
+        content = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(content)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("a rig file that can be read", found=f"{type(error).__name__}", where=str(path)) from None
+    except yaml.YAMLError as error:
+        raise ConfigError("YAML", found=" ".join(str(error).split()), where=str(path)) from None
+    if not isinstance(values, dict):
+        raise ConfigError("keys of a rig (name, source_image, image, cameras)", found=repr(values), where=str(path))
+    group = folder / "rig"
+    group.mkdir(exist_ok=True)
+    (group / f"{OWN_RIG}.yaml").write_text(content, encoding="utf-8")
+    return f"rig={OWN_RIG}"
 
 
 def _explain(error: Exception, known: list[str]) -> ConfigError:
