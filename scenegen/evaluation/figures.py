@@ -22,6 +22,7 @@ def figures_of(block: Block) -> Figures:
         **_against_truth("fidelity.sharpness", generated.energy.value, truth.energy.value),
         "leak.zeroed_ratio": ratio(block["zeroed"].control.miou, block["leak_truth"].control.miou),
         "leak.shuffled_ratio": ratio(block["shuffled"].control.miou, block["leak_truth"].control.miou),
+        "leak.shuffled_chance": block["shuffled_chance"].control.miou,
     }
 
 

@@ -18,18 +18,22 @@ def paint_alone(
     return backbone.open_session(context).paint(maps, start_step=step)
 
 
-def paint_probes(
-    backbone: VideoBackbone, footage: Footage, maps: ConditionMaps, *, donor: ConditionMaps, step: int
-) -> dict[str, UInt8[np.ndarray, "V 1 H W 3"]]:
-    """Paint one step with zeroed and with shuffled conditions; tables, light, poses and seed stay the scene's own."""
-    context = footage.stage.context
-    foreign = shuffled_conditions(
+def foreign_conditions(footage: Footage, maps: ConditionMaps, *, donor: ConditionMaps) -> ConditionMaps:
+    """Return what other cameras see elsewhere, with things numbered as in this scene."""
+    return shuffled_conditions(
         maps,
         donor,
         num_agents=len(footage.layout.agents),
-        num_statics=len(context.statics.material),
+        num_statics=len(footage.stage.context.statics.material),
     )
+
+
+def paint_probes(
+    backbone: VideoBackbone, footage: Footage, maps: ConditionMaps, *, foreign: ConditionMaps, step: int
+) -> dict[str, UInt8[np.ndarray, "V 1 H W 3"]]:
+    """Paint one step with zeroed and with foreign conditions; tables, light, poses and seed stay the scene's own."""
     probes = {"zeroed": zeroed_conditions(maps), "shuffled": foreign}
+    context = footage.stage.context
     return {name: paint_alone(backbone, context, probe, step=step) for name, probe in probes.items()}
 
 

@@ -21,7 +21,7 @@ from scenegen.checks.overlap import find_overlap, overlap_difference
 from scenegen.checks.temporal import follow_surfaces, measure_change
 from scenegen.evaluation.footage import Footage, Window, as_stored
 from scenegen.evaluation.judging import FrameJudge
-from scenegen.evaluation.leak import paint_alone, paint_probes
+from scenegen.evaluation.leak import foreign_conditions, paint_alone, paint_probes
 from scenegen.evaluation.moments import TRACK_STEPS
 from scenegen.evaluation.tally import Block, Tally, empty_block
 from scenegen.evaluation.worst import WorstFrames
@@ -266,7 +266,10 @@ class SceneLook:
         is_seen = maps.is_seen
         labels = judge_labels(maps.semantic[:, 0], maps.material[:, 0])[is_seen]
         block["leak_truth"].control.add(truth.labels[is_seen], labels)
-        painted = paint_probes(backbone, self._footage, maps, donor=self._donor, step=step)
+        foreign = foreign_conditions(self._footage, maps, donor=self._donor)
+        foreign_labels = judge_labels(foreign.semantic[:, 0], foreign.material[:, 0])
+        block["shuffled_chance"].control.add(foreign_labels[is_seen], labels)
+        painted = paint_probes(backbone, self._footage, maps, foreign=foreign, step=step)
         verdicts = self._judge_painters({name: self._finish(frame, maps) for name, frame in painted.items()})
         for name, verdict in verdicts.items():
             block[name].control.add(verdict.labels[is_seen], labels)

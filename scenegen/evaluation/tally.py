@@ -73,9 +73,10 @@ class Tally:
 
 Block = dict[str, Tally]
 """Tallies of one block by painter: see `PAINTERS`."""
-PAINTERS = ("generated", "truth", "no_history", "zeroed", "shuffled", "leak_truth")
-"""Stored frames; true ones; the model without history; the model without the layout, and with another one; and true
-frames of just those moments at which the model painted without the layout."""
+PAINTERS = ("generated", "truth", "no_history", "zeroed", "shuffled", "shuffled_chance", "leak_truth")
+"""Stored frames; true ones; the model without history; the model without the layout, and with another one; what
+the other layout itself has in common with this one; and true frames of just those moments at which the model painted
+without the layout."""
 
 
 def empty_block() -> Block:

@@ -66,6 +66,7 @@ TRUTH_OF = {
     "temporal.flicker_ratio": "temporal.flicker_truth",
     "views.overlap_error_ratio": "views.overlap_error_truth",
     "drift.last_over_first_relative": "drift.last_over_first_no_history",
+    "leak.shuffled_ratio": "leak.shuffled_chance",
     "fidelity.sharpness_ratio": "fidelity.sharpness_truth",
     "fidelity.fid": "fidelity.fid_floor",
     "fidelity.fid_crossed": "fidelity.fid_floor",

@@ -55,7 +55,7 @@ def report_with(backbone: Any, look_at: Looking, frames: np.ndarray) -> dict[str
 def test_a_model_that_needs_its_conditions_paints_nothing_without_them(street: Street, look_at: Looking) -> None:
     report = report_with(PreviewBackbone(), look_at, street.truth)
     assert report["leak"]["zeroed_ratio"] < 0.2
-    assert report["leak"]["shuffled_ratio"] < 0.6  # one scene only: another camera of the same street
+    assert report["leak"]["shuffled_ratio"] < report["leak"]["shuffled_chance"] + 0.05
     assert report["drift"]["bins"][0]["no_history"]["control"]["miou_ratio"] == pytest.approx(1.0)
     assert not any("no leak test" in text for text in report["warnings"])
 
@@ -64,6 +64,7 @@ def test_a_model_that_knows_the_truth_is_found_out(street: Street, look_at: Look
     report = report_with(LeakyBackbone(street.truth), look_at, street.truth)
     assert report["leak"]["zeroed_ratio"] == pytest.approx(1.0)
     assert report["leak"]["shuffled_ratio"] == pytest.approx(1.0)
+    assert report["leak"]["shuffled_chance"] < 0.6  # one scene only: another camera of the same street
 
 
 def test_conditions_are_borrowed_from_another_scene_with_such_a_rig() -> None:
