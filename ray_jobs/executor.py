@@ -103,6 +103,13 @@ def is_on_cluster() -> bool:
 
 @contextmanager
 def ray_session(config: GenerateConfig) -> Iterator[None]:
+    """Join the running cluster, or start one on this machine alone with a processor for every thread of the job."""
+    with open_ray(num_cpus=config.run.num_workers * config.run.threads_per_scene, log_to_driver=False):
+        yield
+
+
+@contextmanager
+def open_ray(*, num_cpus: int, log_to_driver: bool) -> Iterator[None]:
     """Join the running cluster, or start one on this machine alone: loopback, token, no dashboard."""
     if not is_on_cluster():
         _protect_own_cluster()
@@ -112,13 +119,13 @@ def ray_session(config: GenerateConfig) -> Iterator[None]:
         yield
         return
     if is_on_cluster():
-        ray.init(log_to_driver=False)
+        ray.init(log_to_driver=log_to_driver)
     else:
         ray.init(
             address="local",
-            num_cpus=config.run.num_workers * config.run.threads_per_scene,
+            num_cpus=num_cpus,
             include_dashboard=False,
-            log_to_driver=False,
+            log_to_driver=log_to_driver,
             logging_level=logging.ERROR,
             object_store_memory=OBJECT_STORE_BYTES,
             _node_ip_address="127.0.0.1",

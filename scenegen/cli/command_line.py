@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import scenegen
 from scenegen.errors import SceneGenError
 
 if TYPE_CHECKING:
+    from scenegen.config import TrainConfig
     from scenegen.pipeline import Executor
 
 EXIT_INTERNAL = 1
@@ -36,13 +38,17 @@ exit codes: 0 all committed, 2 bad input, 3 some scenes failed, 130 interrupted 
 
 
 def main(
-    arguments: Sequence[str] | None = None, *, executors: Mapping[str, Callable[[], Executor]] | None = None
+    arguments: Sequence[str] | None = None,
+    *,
+    executors: Mapping[str, Callable[[], Executor]] | None = None,
+    trainer: Callable[[TrainConfig], Path] | None = None,
 ) -> int:
     """Run the command line and return its exit code.
 
     Args:
         arguments: those of the process by default.
         executors: ways to run scenes beside the serial one and those registered as entry points.
+        trainer: what runs a training instead of this process.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
@@ -53,6 +59,7 @@ def main(
     if hasattr(options, "overrides"):
         options.overrides = [*options.overrides, *overrides]
     options.executors = executors or {}
+    options.trainer = trainer
     options.command = " ".join(["scenegen", *arguments])
     return run_verb(options)
 

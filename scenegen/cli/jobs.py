@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -23,10 +23,14 @@ GENERATE_EXAMPLES = """examples:
   scenegen generate layouts=[av2:path/to/log] video.steps=8 run=ray run.num_workers=4
 """
 TRAIN_EXAMPLES = """examples:
-  scenegen generate video=preview layouts=[procedural:1-100] output=out/preview
-  scenegen train recipe=video data=out/preview output=out/video
-  scenegen train recipe=video data=out/preview output=out/video recipe.steps=40000    # goes on from there
+  python -m scenegen.training.excerpts --layouts procedural:1001-1230 --output out/excerpts
+  scenegen train recipe=video data=out/excerpts output=out/video
+  scenegen train recipe=video size=small data=out/excerpts output=out/small
+  torchrun --no-python --nproc-per-node 2 scenegen train recipe=video data=out/excerpts output=out/two
+  python -m ray_jobs.train recipe=video run.num_workers=2 data=out/excerpts output=out/two
   scenegen generate video.weights=out/video/native.safetensors
+
+The same command again goes on from the last checkpoint in `output`. More: docs/training.md.
 """
 
 
@@ -112,11 +116,12 @@ def run_train(options: argparse.Namespace) -> None:
         print_config("train", TrainConfig, options)
         return
     config = compose_config(TrainConfig, "train", with_flags(options), search=options.config_dir)
-    from scenegen.training.recipes import run_recipe
+    from scenegen.training.recipes import log_to_stderr, run_recipe
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    weights = run_recipe(config)
-    sys.stdout.write(f"{weights}\n")
+    log_to_stderr()
+    weights = (options.trainer or run_recipe)(config)
+    if os.environ.get("RANK", "0") == "0":
+        sys.stdout.write(f"{weights}\n")
 
 
 def with_flags(options: argparse.Namespace) -> list[str]:

@@ -10,28 +10,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scenegen.diffusion.tensor_file import write_tensors
 from scenegen.errors import WeightsError
 
 
 def save_checkpoint(folder: Path, *, step: int, modules: Mapping[str, nn.Module], optimizers: dict[str, Any]) -> None:
     """Write everything that a run needs to continue from `step`."""
-    from safetensors.torch import save_file
-
     tensors: dict[str, Tensor] = {}
     facts: dict[str, Any] = {"step": step, "groups": {}}
     for name, module in modules.items():
         for key, value in module.state_dict().items():
-            tensors[f"module/{name}/{key}"] = value.detach().clone().contiguous()
+            tensors[f"module/{name}/{key}"] = value
     for name, optimizer in optimizers.items():
         state = optimizer.state_dict()
         for index, entry in state["state"].items():
             for key, value in entry.items():
-                tensors[f"optimizer/{name}/{index}/{key}"] = torch.as_tensor(value).clone().contiguous()
+                tensors[f"optimizer/{name}/{index}/{key}"] = torch.as_tensor(value)
         facts["groups"][name] = state["param_groups"]
-    folder.mkdir(parents=True, exist_ok=True)
-    staged = folder / "checkpoint.tmp"
-    save_file(tensors, str(staged), metadata={"facts": json.dumps(facts)})
-    staged.replace(folder / "checkpoint.safetensors")
+    write_tensors(folder / "checkpoint.safetensors", tensors, metadata={"facts": json.dumps(facts)})
 
 
 def load_checkpoint(folder: Path, *, modules: Mapping[str, nn.Module], optimizers: dict[str, Any]) -> int:

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from scenegen.training.window_cache import WindowCache
-from scenegen.training.windows import sample_windows
+from scenegen.training.windows import half_width, sample_windows
 from scenegen.types import random_generator, random_key
 from scenegen.video.network import PixelEncoder
 
 log = logging.getLogger(__name__)
 
-CROP_WIDTH = 100
 NUM_BANKS = 3
 WINDOWS_PER_BANK = 288
 PIXELS_PER_WINDOW = 2400
@@ -62,7 +61,7 @@ def gather_pixels(cache: WindowCache, *, seed: int, bank: int) -> tuple[Tensor, 
     generator = random_generator(seed, "train-pixels", stage="windows", chunk=bank)
     planes, style, rgb = [], [], []
     for _ in range(WINDOWS_PER_BANK // 12):
-        windows = sample_windows(cache, generator, batch_size=12, crop_width=CROP_WIDTH)
+        windows = sample_windows(cache, generator, batch_size=12, crop_width=half_width(cache))
         count = windows.rgb[0, 0].numel()
         picks = torch.from_numpy(generator.integers(count, size=PIXELS_PER_WINDOW))
         planes.append(windows.planes.flatten(2)[:, :, picks].permute(0, 2, 1).contiguous())

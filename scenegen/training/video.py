@@ -41,13 +41,14 @@ from scenegen.training.report import TrainingReport
 from scenegen.training.rollout import NUM_VIEWS, SAMPLING_STEPS, clip_partners, paint_clip, repeat_conditions
 from scenegen.training.team import Team, open_team
 from scenegen.training.window_cache import WindowCache, open_window_cache
-from scenegen.training.windows import Windows, check_clips, read_windows, sample_clip, sample_windows
+from scenegen.training.windows import Windows, check_clips, half_width, read_windows, sample_clip, sample_windows
 from scenegen.types import Material, random_generator, random_key
 from scenegen.video.backbones.native import save_network
 from scenegen.video.history import HISTORY_KEEP, contract_history
 from scenegen.video.network import SIZES, EncodedConditions, VideoNetwork
 
-CROP_WIDTH = 100
+WEIGHTS_NAME = "native.safetensors"
+"""The weight file in the output folder."""
 CLIP_STEPS = 3
 CLIP_EVERY = 4
 """In stage 2, one optimiser step of this many trains on a clip."""
@@ -135,7 +136,7 @@ def train_video(config: TrainConfig) -> Path:
 def take_steps(run: VideoRun, cache: WindowCache, *, plan: StepPlan, team: Team) -> Path:
     """Take the steps that are missing, saving, logging and picturing on the way; returns the weight file."""
     config, folder, first = plan.config, Path(plan.config.output), plan.first
-    weights = folder / "native.safetensors"
+    weights = folder / WEIGHTS_NAME
     notes = {"seed": str(config.seed), "windows": str(len(cache.scene))}
     report = TrainingReport(folder / "log.jsonl", first=first, progress=config.progress) if team.is_leader else None
     pictures = open_picture_writer(config, cache) if team.is_leader else None
@@ -187,14 +188,14 @@ def read_batch(cache: WindowCache, step: int, *, config: TrainConfig, rank: int)
     generator = random_generator(config.seed, "train-video", stage="windows", chunk=step, view=rank)
     stage = 3 if step >= JOINT_FROM * config.recipe.steps else 2
     every = JOINT_EVERY if stage == 3 else CLIP_EVERY
-    batch_size = config.recipe.batch_size
+    batch_size, crop_width = config.recipe.batch_size, half_width(cache)
     if step % every != every - 1:
-        windows = sample_windows(cache, generator, batch_size=batch_size, crop_width=CROP_WIDTH)
+        windows = sample_windows(cache, generator, batch_size=batch_size, crop_width=crop_width)
         return Batch(windows=windows, num_steps=1, stage=stage)
     picks = []
     for _ in range(max(1, batch_size // (NUM_VIEWS * CLIP_STEPS))):
-        picks += sample_clip(cache, generator, num_steps=CLIP_STEPS, crop_width=CROP_WIDTH)
-    return Batch(windows=read_windows(cache, picks, crop_width=CROP_WIDTH), num_steps=CLIP_STEPS, stage=stage)
+        picks += sample_clip(cache, generator, num_steps=CLIP_STEPS, crop_width=crop_width)
+    return Batch(windows=read_windows(cache, picks, crop_width=crop_width), num_steps=CLIP_STEPS, stage=stage)
 
 
 def train_step(run: VideoRun, batch: Batch, *, step: int, config: TrainConfig, team: Team) -> dict[str, float]:

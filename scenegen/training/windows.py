@@ -60,6 +60,11 @@ class Windows:
         return Windows(**{name: change(getattr(self, name)) for name in Windows.__dataclass_fields__})
 
 
+def half_width(cache: WindowCache) -> int:
+    """Return half the width of the pictures, a multiple of four: how wide the network's training windows are."""
+    return cache.pixels["material"].shape[3] // 8 * 4
+
+
 def sample_windows(cache: WindowCache, generator: np.random.Generator, *, batch_size: int, crop_width: int) -> Windows:
     """Draw windows uniformly over steps and views, cropped in width and mirrored never (signs differ)."""
     num, views, _, width = cache.pixels["material"].shape

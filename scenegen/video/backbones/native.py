@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scenegen.diffusion.flow import noise_levels, sample_euler
 from scenegen.diffusion.memory import channels_last
+from scenegen.diffusion.tensor_file import write_tensors
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, random_key
 from scenegen.video.cross_view import find_partners
@@ -153,11 +154,8 @@ def to_uint8(rgb: Tensor) -> UInt8[np.ndarray, "V H W 3"]:
 
 def save_network(network: VideoNetwork, path: Path, *, notes: dict[str, str]) -> None:
     """Write weights as half-precision safetensors with the network's size in the header."""
-    from safetensors.torch import save_file
-
-    tensors = {name: value.detach().half().contiguous() for name, value in network.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, str(path), metadata={"size": json.dumps(asdict(network.size)), **notes})
+    tensors = {name: value.detach().half() for name, value in network.state_dict().items()}
+    write_tensors(path, tensors, metadata={"size": json.dumps(asdict(network.size)), **notes})
 
 
 def load_network(path: Path) -> tuple[VideoNetwork, str]:

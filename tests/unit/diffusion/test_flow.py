@@ -24,7 +24,7 @@ def test_shift_spends_more_steps_near_noise() -> None:
 
 def test_exact_predictor_of_a_point_mass_lands_on_it() -> None:
     target = torch.tensor([0.25]).view(1, 1, 1, 1)
-    out = sample_euler(lambda x, t: target, torch.randn(1, 1, 1, 1), levels=noise_levels(3))
+    out = sample_euler(lambda x, t, k: target, torch.randn(1, 1, 1, 1), levels=noise_levels(3))
     assert out.item() == pytest.approx(0.25)
 
 
@@ -32,7 +32,7 @@ def test_gaussian_data_is_reproduced_by_its_exact_predictor() -> None:
     """Data N(m, s^2): E[x_0 | x_t] is linear, so the flow must carry N(0, 1) onto N(m, s^2)."""
     mean, std = 1.5, 0.3
 
-    def predict(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    def predict(x: torch.Tensor, t: torch.Tensor, k: int) -> torch.Tensor:
         a, b = 1.0 - t.view(-1, 1, 1, 1), t.view(-1, 1, 1, 1)
         gain = a * std**2 / (a**2 * std**2 + b**2)
         return mean + gain * (x - a * mean)
