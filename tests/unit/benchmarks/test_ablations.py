@@ -34,7 +34,7 @@ def rig() -> CameraRig:
     from scenegen.config import RigConfig, parse_config
 
     plain = yaml.safe_load(Path("conf/rig/front1.yaml").read_text())
-    plain["image"] = {"width_px": 64, "height_px": 36}
+    plain["image"] = {"width_px": 64, "height_px": 32}
     return build_rig(parse_config(RigConfig, plain))
 
 

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from scenegen import errors
-from scenegen.errors import LayoutError, SceneFailedError, SceneGenError
+from scenegen.errors import LayoutError, QualityError, SceneFailedError, SceneGenError
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SceneGenError)]
 
@@ -33,5 +33,6 @@ def test_errors_survive_pickling(kind: type[SceneGenError]) -> None:
 
 
 def test_exit_codes_are_those_of_the_contract() -> None:
-    assert SceneFailedError.exit_code == 3
-    assert {kind.exit_code for kind in KINDS if kind is not SceneFailedError} == {2}
+    after_work = {SceneFailedError, QualityError}
+    assert {kind.exit_code for kind in after_work} == {3}
+    assert {kind.exit_code for kind in KINDS if kind not in after_work} == {2}
