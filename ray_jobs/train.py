@@ -34,7 +34,8 @@ def train_on_ray(config: TrainConfig) -> Path:
         from ray.train import RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
 
-        num_gpus = int(ray.cluster_resources().get("GPU", 0))
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        num_gpus = int(resources.get("GPU", 0))
         use_gpu = config.device == "cuda" or (config.device == "auto" and num_gpus >= config.run.num_workers)
         trainer = TorchTrainer(
             train_worker,
@@ -75,8 +76,13 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
             where="ray_jobs.train",
         )
     held_out = None if config.held_out is None else str(Path(config.held_out).resolve())
-    paths = {name: str(Path(getattr(config, name)).resolve()) for name in ("data", "output", "windows")}
-    return replace(config, held_out=held_out, **paths)
+    return replace(
+        config,
+        held_out=held_out,
+        data=str(Path(config.data).resolve()),
+        output=str(Path(config.output).resolve()),
+        windows=str(Path(config.windows).resolve()),
+    )
 
 
 def find_cause(error: BaseException) -> BaseException:
