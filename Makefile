@@ -6,12 +6,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/de
 BIN     = $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: help setup setup-dev system-libs demo test check clean
+.PHONY: help setup setup-dev system-libs demo test check weights clean
 
 help:
 	@echo "make demo    set up, then generate the library scene crossing_pedestrian (30 s, six cameras) into out/demo"
 	@echo "make test    set up, then run the tests"
 	@echo "make check   lint, format, types, import rules"
+	@echo "make weights retrain the shipped weights from nothing: about two and a half hours on two cores"
 	@echo "make clean   remove the environment and caches"
 
 $(VENV)/created:
@@ -49,6 +50,16 @@ check: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# From nothing, with fixed seeds. Stopped and called again, the trainings go on; delete out/weights to begin anew.
+RECIPE = data=out/weights/excerpts windows=out/weights/windows run.num_threads=1
+weights: setup-dev
+	test -f out/weights/excerpts/manifest.json || $(BIN)/python -m scenegen.training.excerpts \
+	    --layouts procedural:1001-1230 --output out/weights/excerpts
+	$(BIN)/scenegen train recipe=video $(RECIPE) output=out/weights/video
+	$(BIN)/scenegen train recipe=judge $(RECIPE) output=out/weights/judge
+	cp out/weights/video/native.safetensors scenegen/weights/native_tiny.safetensors
+	cp out/weights/judge/judge.safetensors scenegen/weights/judge.safetensors
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
