@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from ray_jobs.executor import RayExecutor, ray_session, with_absolute_paths
+from ray_jobs.train import train_on_ray
 from scenegen.cli.compose import compose_config
-from scenegen.config import GenerateConfig
+from scenegen.config import GenerateConfig, TrainConfig
 from scenegen.errors import ConfigError
 from scenegen.pipeline import JobReport, generate
 from tests.conftest import REPOSITORY, TINY_JOB
@@ -62,6 +63,37 @@ def test_a_killed_worker_is_replaced_and_its_scene_made_again(
     assert victims, "no actor was at work"
     assert reports and not reports[0].failed
     assert content_of(output) == content_of(whole_dataset)
+
+
+@pytest.mark.usefixtures("ray_config")
+def test_two_workers_go_on_with_a_training_run(whole_dataset: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
+    from scenegen.training.video import start_run
+
+    overrides = [
+        "recipe=video",
+        "size=nano",
+        f"data={whole_dataset}",
+        f"output={tmp_path}",
+        "recipe.steps=4",
+        "recipe.batch_size=2",
+        "device=cpu",
+        "progress=plain",
+        "run.num_workers=2",
+        "run.num_threads=1",
+    ]
+    config = compose_config(TrainConfig, "train", overrides)
+    run = start_run(config, device=torch.device("cpu"))
+    # A run that has passed the pointwise encoder's stage, which would take minutes.
+    save_checkpoint(tmp_path, step=2, modules=run.modules, optimizers=run.optimizers)
+    weights = load_file(train_on_ray(config))
+    before = run.network.noisy_in.weight.detach().clone()
+    assert load_checkpoint(tmp_path, modules=run.modules, optimizers=run.optimizers) == 4
+    assert all(value.isfinite().all() for value in weights.values())
+    assert not torch.equal(run.network.noisy_in.weight, before)
 
 
 def test_a_relative_output_is_refused_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
