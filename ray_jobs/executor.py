@@ -104,12 +104,12 @@ def is_on_cluster() -> bool:
 @contextmanager
 def ray_session(config: GenerateConfig) -> Iterator[None]:
     """Join the running cluster, or start one on this machine alone with a processor for every thread of the job."""
-    with open_ray(num_cpus=config.run.num_workers * config.run.threads_per_scene, log_to_driver=False):
+    with open_ray(num_cpus=config.run.num_workers * config.run.threads_per_scene):
         yield
 
 
 @contextmanager
-def open_ray(*, num_cpus: int, log_to_driver: bool) -> Iterator[None]:
+def open_ray(*, num_cpus: int) -> Iterator[None]:
     """Join the running cluster, or start one on this machine alone: loopback, token, no dashboard."""
     if not is_on_cluster():
         _protect_own_cluster()
@@ -119,13 +119,13 @@ def open_ray(*, num_cpus: int, log_to_driver: bool) -> Iterator[None]:
         yield
         return
     if is_on_cluster():
-        ray.init(log_to_driver=log_to_driver)
+        ray.init(log_to_driver=False)
     else:
         ray.init(
             address="local",
             num_cpus=num_cpus,
             include_dashboard=False,
-            log_to_driver=log_to_driver,
+            log_to_driver=False,
             logging_level=logging.ERROR,
             object_store_memory=OBJECT_STORE_BYTES,
             _node_ip_address="127.0.0.1",

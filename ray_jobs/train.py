@@ -1,15 +1,19 @@
 """Training on a cluster: `python -m ray_jobs.train recipe=video data=... output=... run.num_workers=2`.
 
 The same overrides and exit codes as `scenegen train`; Ray Train starts the processes and joins them, the rest is
-`scenegen.training`. Checkpoints are the run's own, so the same command continues after anything.
+`scenegen.training`. Checkpoints are the run's own, so the same command continues after anything. What is shown are the
+records of `log.jsonl`: Ray's own stream of its actors' logs would bury them.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread, current_thread, main_thread
 from typing import Any
 
 from ray_jobs.executor import is_on_cluster, open_ray
@@ -17,6 +21,8 @@ from scenegen.cli.command_line import main as run_command_line
 from scenegen.config import TrainConfig
 from scenegen.errors import ConfigError, SceneGenError
 from scenegen.training.recipes import log_to_stderr, run_recipe
+
+POLL_S = 2.0
 
 
 def train_on_ray(config: TrainConfig) -> Path:
@@ -29,7 +35,7 @@ def train_on_ray(config: TrainConfig) -> Path:
     if config.recipe.name != "video":
         raise ConfigError("recipe=video, which several processes can train", found=config.recipe.name, where="recipe")
     config = with_absolute_paths(config)
-    with open_ray(num_cpus=config.run.num_workers * config.run.num_threads, log_to_driver=True):
+    with open_ray(num_cpus=config.run.num_workers * config.run.num_threads), shown(Path(config.output) / "log.jsonl"):
         import ray
         from ray.train import RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
@@ -49,12 +55,50 @@ def train_on_ray(config: TrainConfig) -> Path:
             run_config=RunConfig(name="ray", storage_path=config.output),
         )
         try:
-            trainer.fit()
+            with own_handlers():
+                trainer.fit()
         except Exception as error:
             raise find_cause(error) from None
     from scenegen.training.video import WEIGHTS_NAME
 
     return Path(config.output) / WEIGHTS_NAME
+
+
+@contextmanager
+def own_handlers() -> Iterator[None]:
+    """Put back the process's handler of Ctrl-C after the block: Ray Train leaves its own, which outlives its actors."""
+    previous = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if current_thread() is main_thread():
+            signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def shown(log: Path) -> Iterator[None]:
+    """Write what is added to a log to stderr while the block runs."""
+    is_over = Event()
+
+    def follow() -> None:
+        position = log.stat().st_size if log.is_file() else 0
+        while True:
+            was_over = is_over.wait(POLL_S)
+            if log.is_file():
+                with log.open() as file:
+                    file.seek(position)
+                    sys.stderr.write(file.read())
+                    position = file.tell()
+            if was_over:
+                return
+
+    follower = Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        follower.join()
 
 
 def train_worker(arguments: dict[str, Any]) -> None:

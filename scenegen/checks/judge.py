@@ -50,6 +50,10 @@ class JudgeMaps:
     offset_px: Float[Tensor, "B 2 H2 W2"]
     center_log_range: Float[Tensor, "B H2 W2"]
 
+    def float(self) -> JudgeMaps:
+        """Return the same in single precision."""
+        return JudgeMaps(**{name: getattr(self, name).float() for name in JudgeMaps.__dataclass_fields__})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:

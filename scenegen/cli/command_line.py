@@ -74,7 +74,7 @@ def run_verb(options: argparse.Namespace) -> int:
         return _fail(str(error), code=error.exit_code, is_debug=is_debug)
     except KeyboardInterrupt:
         return _fail(
-            f"interrupted. What is committed stays; the same command makes the rest: {options.command}",
+            f"interrupted. {options.after_interrupt}: {options.command}",
             code=EXIT_INTERRUPTED,
             is_debug=False,
         )
@@ -104,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(after_interrupt="The same command begins anew")
     parser.add_argument("--version", action="version", version=f"scenegen {scenegen.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     jobs.add_verbs(verbs, common)

@@ -23,7 +23,7 @@ GENERATE_EXAMPLES = """examples:
   scenegen generate layouts=[av2:path/to/log] video.steps=8 run=ray run.num_workers=4
 """
 TRAIN_EXAMPLES = """examples:
-  python -m scenegen.training.excerpts --layouts procedural:1001-1230 --output out/excerpts
+  python -m scenegen.training.excerpts --layouts procedural:1001-1300 --output out/excerpts
   scenegen train recipe=video data=out/excerpts output=out/video
   scenegen train recipe=video size=small data=out/excerpts output=out/small
   torchrun --no-python --nproc-per-node 2 scenegen train recipe=video data=out/excerpts output=out/two
@@ -32,13 +32,15 @@ TRAIN_EXAMPLES = """examples:
 
 The same command again goes on from the last checkpoint in `output`. More: docs/training.md.
 """
+COMMITTED = "What is committed stays; the same command makes the rest"
+SAVED = "The last checkpoint stays; the same command goes on from it"
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add `generate` and `train`."""
-    for name, verb, help_text, examples in (
-        ("generate", run_generate, "layouts in, a labelled multi-camera data set out", GENERATE_EXAMPLES),
-        ("train", run_train, "learn a model from a scenegen data set", TRAIN_EXAMPLES),
+    for name, verb, help_text, examples, after_interrupt in (
+        ("generate", run_generate, "layouts in, a labelled multi-camera data set out", GENERATE_EXAMPLES, COMMITTED),
+        ("train", run_train, "learn a model from a scenegen data set", TRAIN_EXAMPLES, SAVED),
     ):
         parser = verbs.add_parser(
             name,
@@ -52,7 +54,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         parser.add_argument("--cfg", action="store_true", help="print the resolved configuration and stop")
         parser.add_argument("--config-dir", type=Path, help="a folder with config groups of your own: rig/mine.yaml")
         parser.add_argument("--plain", action="store_true", help="progress as lines instead of a bar")
-        parser.set_defaults(verb=verb)
+        parser.set_defaults(verb=verb, after_interrupt=after_interrupt)
 
 
 def run_generate(options: argparse.Namespace) -> None:

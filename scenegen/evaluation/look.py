@@ -55,12 +55,14 @@ class SceneFinding:
 
     Attributes:
         blocks: by bin of five seconds.
+        velocity_s: time between the two positions of a velocity.
         features: of the painters `generated` and `truth`.
         moment_bins, clip_bins: the bin of each moment and of each clip.
         worst: frames to look at.
     """
 
     blocks: dict[int, Block]
+    velocity_s: float
     features: dict[str, FeatureSet]
     moment_bins: Int64[np.ndarray, " M"]
     clip_bins: Int64[np.ndarray, " C"]
@@ -136,6 +138,7 @@ class SceneLook:
         }
         return SceneFinding(
             blocks=self._blocks,
+            velocity_s=self._lag / self._rate_hz,
             features=features,
             moment_bins=np.array(notes.moment_bins, np.int64),
             clip_bins=np.array(notes.clip_bins, np.int64),

@@ -58,6 +58,7 @@ def build_report(evaluation: Evaluation) -> Report:
     }
     report["control"]["class_iou"] = _class_iou(whole)
     report["control"]["counts"] = _counts(whole)
+    report["control"]["velocity_error_mps"]["over_s"] = sorted({scene.finding.velocity_s for scene in scenes})
     report["drift"]["bins"] = drift_bins(scenes)
     report["diversity_of"] = compared
     report["intervals"] = {name: [rounded(low), rounded(high)] for name, (low, high) in intervals.items()}

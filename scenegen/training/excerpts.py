@@ -3,7 +3,7 @@
 Thirty consecutive seconds teach a network little more than a few steps of them; many worlds teach it a lot.
 Every other excerpt is seen by a random rig (`training.rigs`), so that no calibration is learned by heart.
 
-    python -m scenegen.training.excerpts --layouts procedural:1001-1230 --output out/excerpts
+    python -m scenegen.training.excerpts --layouts procedural:1001-1300 --output out/excerpts
 
 What is committed is not made again, and the order of layouts changes nothing: readers see scenes sorted by name.
 """

@@ -19,7 +19,14 @@ from scenegen.config import TrainConfig
 from scenegen.diffusion.memory import channels_last
 from scenegen.errors import ConfigError
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
-from scenegen.training.judge_crops import AgentTable, JudgeBatch, draw_batch, open_agent_table
+from scenegen.training.judge_crops import (
+    FOCUS_SHARE,
+    FOCUS_UNTIL,
+    AgentTable,
+    JudgeBatch,
+    draw_batch,
+    open_agent_table,
+)
 from scenegen.training.window_cache import WindowCache, open_window_cache
 from scenegen.types import random_generator, random_key
 
@@ -109,8 +116,11 @@ def train_step(
 ) -> dict[str, float]:
     """Do one step on random crops; returns the losses."""
     generator = random_generator(config.seed, "train-judge", stage="windows", chunk=step)
-    batch = draw_batch(cache, table, generator, batch_size=config.recipe.batch_size)
-    losses = judge_losses(judge(batch.planes), batch)
+    focus_share = FOCUS_SHARE[step >= FOCUS_UNTIL * config.recipe.steps]
+    batch = draw_batch(cache, table, generator, batch_size=config.recipe.batch_size, focus_share=focus_share)
+    with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+        maps = judge(batch.planes)
+    losses = judge_losses(maps.float(), batch)
     total = torch.stack([LOSS_WEIGHT[name] * loss for name, loss in losses.items()]).sum()
     optimizer.zero_grad(set_to_none=True)
     total.backward()

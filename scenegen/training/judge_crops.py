@@ -20,8 +20,10 @@ from scenegen.training.window_cache import WindowCache
 from scenegen.types import Camera
 
 CROP_WIDTH = 100
-FOCUS_SHARE = 0.65
-"""Share of crops that are placed on something rare."""
+FOCUS_SHARE = (0.65, 0.3)
+"""Share of crops that are placed on something rare: to learn it, and later, to learn how rare it is."""
+FOCUS_UNTIL = 0.6
+"""Share of the steps after which it falls."""
 FOCUS = {
     JudgeClass.PEDESTRIAN: 0.35,
     JudgeClass.TWO_WHEELER: 0.3,
@@ -162,11 +164,13 @@ class JudgeBatch:
     center_log_range: Float[Tensor, "B H2 W2"]
 
 
-def draw_batch(cache: WindowCache, table: AgentTable, generator: np.random.Generator, *, batch_size: int) -> JudgeBatch:
-    """Draw random crops, most of them placed on something rare, half of them mirrored."""
+def draw_batch(
+    cache: WindowCache, table: AgentTable, generator: np.random.Generator, *, batch_size: int, focus_share: float
+) -> JudgeBatch:
+    """Draw random crops, a share of them placed on something rare, half of them mirrored."""
     crops: list[tuple[np.ndarray, ...]] = []
     while len(crops) < batch_size:
-        place = draw_place(cache, table, generator)
+        place = draw_place(cache, table, generator, focus_share=focus_share)
         if place is not None:
             crops.append(read_crop(cache, table, *place, mirror=bool(generator.random() < 0.5)))
     rgb, rays, labels, log_range, heat, counts, near, offset, center = (
@@ -184,12 +188,14 @@ def draw_batch(cache: WindowCache, table: AgentTable, generator: np.random.Gener
     )
 
 
-def draw_place(cache: WindowCache, table: AgentTable, generator: np.random.Generator) -> tuple[int, int, int] | None:
+def draw_place(
+    cache: WindowCache, table: AgentTable, generator: np.random.Generator, *, focus_share: float
+) -> tuple[int, int, int] | None:
     """Draw (entry, view, left column) of a crop; None where the drawn frame does not show what was wanted."""
     num, views, _, width = cache.pixels["material"].shape
     room = width - CROP_WIDTH
     frame = int(generator.integers(num * views))
-    if generator.random() >= FOCUS_SHARE:
+    if generator.random() >= focus_share:
         return frame // views, frame % views, int(generator.integers(room + 1))
     wanted = list(FOCUS)[int(generator.choice(len(FOCUS), p=list(FOCUS.values())))]
     if wanted == JudgeClass.TRAFFIC_OBJECT:

@@ -40,7 +40,7 @@ def run_recipe(config: TrainConfig) -> Path:
 
 
 def require_plain_process(config: TrainConfig) -> None:
-    """Check that one process on a CPU in fp32 is asked for, and pin its threads.
+    """Check that one process on a CPU is asked for, and pin its threads. Only the judge knows bf16.
 
     Raises:
         ConfigError: something else is.
@@ -50,13 +50,13 @@ def require_plain_process(config: TrainConfig) -> None:
     asked = {
         "run.num_workers": config.run.num_workers > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1,
         "device": config.device == "cuda",
-        "precision": config.precision == "bf16",
+        "precision": config.precision == "bf16" and config.recipe.name != "judge",
         "recipe.time_budget_s": config.recipe.time_budget_s is not None,
     }
     for key, is_asked in asked.items():
         if is_asked:
             raise ConfigError(
-                f"one process on a CPU in fp32, which is what recipe={config.recipe.name} knows",
+                f"one process on a CPU, which is what recipe={config.recipe.name} knows",
                 found=f"another {key}",
                 where=key,
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -132,25 +133,51 @@ def turn_rays(world_from_cam: Float[Tensor, "B 4 4"], ray_cam: Float[Tensor, "B 
 def surface_maps(
     conditions: ConditionMaps, *, step: int, appearance: Float[Tensor, "R 20"], num_agents: int, lighting: Lighting
 ) -> SurfaceMaps:
-    """Take one step of all views of `conditions` as tensors; views become the batch."""
+    """Take one step of all views of `conditions` as tensors; views become the batch.
+
+    Pixels that see nothing hold what the nearest pixel that does holds, so that they form no edge.
+    """
     rays = turn_rays(torch.from_numpy(conditions.world_from_cam[:, step]), torch.from_numpy(conditions.ray_cam))
     sun = torch.from_numpy(lighting.sun_direction_world).float()
+    is_seen = conditions.is_seen
+    source = None if is_seen.all() else nearest_seen(is_seen.tobytes(), is_seen.shape)
+
+    def take(maps: np.ndarray) -> Tensor:
+        return torch.from_numpy(maps if source is None else maps[source])
+
+    instance = conditions.instance[:, step]
     return SurfaceMaps(
-        material=torch.from_numpy(conditions.material[:, step]).long(),
-        semantic=torch.from_numpy(conditions.semantic[:, step]).long(),
-        instance=torch.from_numpy(conditions.instance[:, step].astype(np.int64)),
-        row=torch.from_numpy(appearance_row(conditions.instance[:, step], num_agents=num_agents)).long(),
-        depth_m=torch.from_numpy(conditions.depth_m[:, step]),
-        normal_world=torch.from_numpy(conditions.normal_world[:, step]),
-        canonical=torch.from_numpy(conditions.canonical[:, step]),
-        point_world_m=torch.from_numpy(conditions.point_world_m[:, step]),
-        sun_visible=torch.from_numpy(conditions.sun_visible[:, step]).float(),
-        ray_world=torch.nn.functional.normalize(rays, dim=-1),
-        footprint_m=torch.from_numpy(conditions.depth_m[:, step] / conditions.focal_px.astype(np.float32)),
+        material=take(conditions.material[:, step]).long(),
+        semantic=take(conditions.semantic[:, step]).long(),
+        instance=take(instance.astype(np.int64)),
+        row=take(appearance_row(instance, num_agents=num_agents)).long(),
+        depth_m=take(conditions.depth_m[:, step]),
+        normal_world=take(conditions.normal_world[:, step]),
+        canonical=take(conditions.canonical[:, step]),
+        point_world_m=take(conditions.point_world_m[:, step]),
+        sun_visible=take(conditions.sun_visible[:, step]).float(),
+        ray_world=take(torch.nn.functional.normalize(rays, dim=-1).numpy()),
+        footprint_m=take(conditions.depth_m[:, step] / conditions.focal_px.astype(np.float32)),
         appearance=appearance,
         sun_world=sun.expand(len(conditions.material), 3),
         forward_world=mean_axis(conditions.world_from_cam[:, step]).expand(len(conditions.material), 3),
     )
+
+
+@lru_cache(maxsize=2)
+def nearest_seen(is_seen: bytes, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return, as an index into V H W, the nearest pixel of the same view that sees something.
+
+    Args:
+        is_seen: `ConditionMaps.is_seen` as bytes, the same at every step of a scene.
+        shape: (V, H, W).
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    seen = np.frombuffer(is_seen, np.bool_).reshape(shape)
+    nearest = [distance_transform_edt(~view, return_distances=False, return_indices=True) for view in seen]
+    rows, columns = np.stack(nearest, axis=1)
+    return np.arange(shape[0])[:, None, None], rows, columns
 
 
 def mean_axis(world_from_cam: Float64[np.ndarray, "V 4 4"]) -> Float[Tensor, "3"]:

@@ -12,7 +12,14 @@ from tests.conftest import run_scenegen
 
 pytestmark = pytest.mark.xdist_group("model")
 
-JOB = ("layouts=[crossing_pedestrian]", "rig=front1", "duration_s=2", "quality=certified", "progress=plain")
+JOB = (
+    "layouts=[crossing_pedestrian]",
+    "rig=front1",
+    "duration_s=1",
+    "run.threads_per_scene=1",
+    "quality=certified",
+    "progress=plain",
+)
 
 
 def test_ground_truth_is_as_good_as_itself(tmp_path: Path) -> None:
@@ -27,10 +34,10 @@ def test_ground_truth_is_as_good_as_itself(tmp_path: Path) -> None:
 
 
 def test_a_bar_that_nothing_reaches_fails_the_scene_or_marks_it(tmp_path: Path) -> None:
-    too_high = ("quality.min_control=1.5", "quality.max_flicker=null", f"output={tmp_path}")
+    too_high = ("quality.min_control=1.5", "quality.max_attempts=1", "quality.max_flicker=null", f"output={tmp_path}")
     failed = run_scenegen("generate", *JOB, *too_high)
     assert failed.returncode == 3
-    assert "below 1.5 in the best of 2 paintings" in failed.stdout and "keep_failed" in failed.stderr
+    assert "below 1.5 in the best of 1 paintings" in failed.stdout and "keep_failed" in failed.stderr
     assert not open_dataset(tmp_path).scene_ids
     kept = run_scenegen("generate", *JOB, *too_high, "quality.keep_failed=true")
     assert kept.returncode == 0, kept.stderr

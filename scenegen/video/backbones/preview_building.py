@@ -12,7 +12,7 @@ from scenegen.video.backbones.preview_noise import Rgb, band, fade, inlined, mix
 from scenegen.video.backbones.preview_sky import LightState
 from scenegen.video.backbones.preview_surface import BLACK, Spot, Surface
 from scenegen.video.hashing import compiled, hash_unit
-from scenegen.video.traits import SHOP_SHARE
+from scenegen.video.traits import BLIND_SHARE, DOOR_SHARE, SHOP_SHARE
 
 FACADE = int(Material.FACADE)
 ROOF = int(Material.ROOF)
@@ -20,8 +20,6 @@ WALL = int(Material.WALL)
 BARK = int(Material.BARK)
 METAL = int(Material.METAL)
 SIGN = int(Material.SIGN)
-DOOR_SHARE = 0.22
-"""Share of ground-floor bays with a door where there is no shop: those with the darkest window tone."""
 LIT_WINDOWS = 0.35
 """Share of windows with a light on at night."""
 
@@ -34,7 +32,7 @@ def window_tone(spot: Spot, bay: int, storey: int, top: float, light: LightState
     tone = 0.5 + h
     albedo: Rgb = (0.020 * tone, 0.030 * tone, 0.044 * tone)
     gloss = 0.55
-    if g < 0.38 and top > 1.0 - 1.6 * g:
+    if g < BLIND_SHARE and top > 1.0 - 1.6 * g:
         albedo, gloss = (0.42 - 0.3 * h, 0.40 - 0.3 * h, 0.35 - 0.28 * h), 0.14
     if top > 0.86:
         albedo, gloss = scale(albedo, 0.55), 0.2

@@ -68,6 +68,7 @@ def test_the_judge_that_knows_everything_places_everyone(true_report: Report) ->
     assert control["counts"]["pedestrians"] > 0
     assert control["position_error_m"]["pedestrians"]["p95"] < 0.01
     assert control["velocity_error_mps"]["pedestrians"]["p95"] < 0.05
+    assert control["velocity_error_mps"]["over_s"] == [0.5]
     assert control["lane_error_px"] == 0.0
     assert true_report["judge"]["counts"] is True
 

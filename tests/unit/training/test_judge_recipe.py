@@ -130,7 +130,9 @@ def test_losses_vanish_for_a_perfect_judge(whole_dataset: Path, windows: Path, t
 
     cache = open_window_cache(whole_dataset, windows)
     table = judge_crops.open_agent_table(whole_dataset, cache, tmp_path / "agents.npz")
-    batch = judge_crops.draw_batch(cache, table, random_generator(0, "batch", stage="test"), batch_size=2)
+    batch = judge_crops.draw_batch(
+        cache, table, random_generator(0, "batch", stage="test"), batch_size=2, focus_share=0.65
+    )
     maps = JudgeMaps(
         scores=100.0 * functional.one_hot(batch.labels, len(JudgeClass)).permute(0, 3, 1, 2).float(),
         log_range=batch.log_range.nan_to_num(posinf=0.0),
