@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -89,7 +90,9 @@ def test_two_workers_go_on_with_a_training_run(whole_dataset: Path, tmp_path: Pa
     run = start_run(config, device=torch.device("cpu"))
     # A run that has passed the pointwise encoder's stage, which would take minutes.
     save_checkpoint(tmp_path, step=2, modules=run.modules, optimizers=run.optimizers)
+    handler = signal.getsignal(signal.SIGINT)
     weights = load_file(train_on_ray(config))
+    assert signal.getsignal(signal.SIGINT) is handler
     before = run.network.noisy_in.weight.detach().clone()
     assert load_checkpoint(tmp_path, modules=run.modules, optimizers=run.optimizers) == 4
     assert all(value.isfinite().all() for value in weights.values())
