@@ -10,7 +10,7 @@ from scenegen.occupancy.furniture import add_prop
 from scenegen.occupancy.ground import paint_ground
 from scenegen.occupancy.site import survey_site
 from scenegen.occupancy.streets import District, draw_district, line_streets
-from scenegen.types import Layout, Material, World, random_generator
+from scenegen.types import Layout, Material, RandomKey, World
 
 
 def build_world(layout: Layout, *, seed: int) -> World:
@@ -18,28 +18,30 @@ def build_world(layout: Layout, *, seed: int) -> World:
 
     Everything the layout gives is taken exactly; what it leaves open within 75 m of the ego path's bounding box is
     filled by seeded rules. Nothing static stands on the roadway, on crossings, or in space that an agent or the
-    ego ever passes. The same layout and seed give the same bytes.
+    ego ever passes. The same layout and seed give the same bytes. Every thing draws from a generator of its own place,
+    and ground is allotted without regard to agents: one that passes elsewhere changes only what it passes.
 
     Raises:
         WorldError: there is no road near the ego, or the world has too many things.
     """
-    district = draw_district(random_generator(seed, layout.layout_id, stage="world/district"))
+    key = RandomKey(seed, layout.layout_id, "world")
+    district = draw_district(key.at("district").generator())
     site = survey_site(layout, sidewalk_width_m=district.sidewalk_width_m)
     draft = WorldDraft(site=site, ground=paint_ground(site))
     draft.add_thing(
         Material.GRASS, world_from_thing=np.eye(4), size_lwh_m=(0.0, 0.0, 0.0),
-        look=_draw_ground_look(random_generator(seed, layout.layout_id, stage="world/ground")),
+        look=_draw_ground_look(key.at("ground").generator()),
     )  # fmt: skip
-    _add_given(draft, district, random_generator(seed, layout.layout_id, stage="world/given"))
-    line_streets(draft, district, random_generator(seed, layout.layout_id, stage="world/streets"))
+    _add_given(draft, district, key.at("given"))
+    line_streets(draft, district, key.at("streets"))
     return draft.finish()
 
 
-def _add_given(draft: WorldDraft, district: District, generator: np.random.Generator) -> None:
+def _add_given(draft: WorldDraft, district: District, key: RandomKey) -> None:
     """Add the buildings and props that the layout asks for."""
-    add_explicit_buildings(draft, generator)
-    for prop in draft.site.layout.road_map.props:
-        add_prop(draft, prop, generator, autumn=district.autumn)
+    add_explicit_buildings(draft, key.at("building"))
+    for index, prop in enumerate(draft.site.layout.road_map.props):
+        add_prop(draft, prop, key.at("prop", index).generator(), autumn=district.autumn)
 
 
 def _draw_ground_look(generator: np.random.Generator) -> Look:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import shapely
@@ -13,10 +15,13 @@ from scenegen.occupancy.appearance import FACADE_SRGB, TRIM_SRGB, draw_color, dr
 from scenegen.occupancy.draft import Look, Solid, WorldDraft
 from scenegen.occupancy.raster import Cells, cells_of_rectangle, mask_of, paint
 from scenegen.occupancy.site import VOXEL_M, region_of
-from scenegen.types import Area, Material, Semantic, ShapeKind
+from scenegen.types import Area, Material, RandomKey, Semantic, ShapeKind
 
 CLEARANCE_M = 0.6
 """Free margin around a footprint; more than half a column's diagonal, so that no column reaches over."""
+SHORTEST_SIDE_M = 6.0
+PART_SHARES = ((1.0, 1.0), (1.0, 0.75), (0.7, 1.0), (1.0, 0.55), (0.7, 0.75), (0.5, 1.0), (0.7, 0.55), (0.5, 0.55))
+"""Width and depth of what may stand on a plot that traffic crosses, as shares of the plot's."""
 TALLEST_M = 24.4
 PARAPET_M = 0.8
 
@@ -62,13 +67,54 @@ def draw_building_look(generator: np.random.Generator) -> Look:
     )
 
 
-def add_explicit_buildings(draft: WorldDraft, generator: np.random.Generator) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A rectangle of ground for one building.
+
+    Attributes:
+        front_world_m: middle of its street side.
+        heading_rad: of its x axis, which runs along the street; the street is on its -y side.
+        width_m, depth_m: along and away from the street.
+    """
+
+    front_world_m: Float64[np.ndarray, "2"]
+    heading_rad: float
+    width_m: float
+    depth_m: float
+
+    @property
+    def world_from_middle(self) -> Float64[np.ndarray, "4 4"]:
+        """Pose of its middle."""
+        middle = self.at(0.0, self.depth_m / 2)
+        return planar_pose(middle[0], middle[1], self.heading_rad)
+
+    def at(self, along_m: float, away_m: float) -> Float64[np.ndarray, "2"]:
+        """Return the world point so far from the middle of the street side."""
+        cos, sin = np.cos(self.heading_rad), np.sin(self.heading_rad)
+        return self.front_world_m + np.array([cos * along_m - sin * away_m, sin * along_m + cos * away_m])
+
+    def parts(self) -> Iterator[Plot]:
+        """Yield the plot, then smaller ones inside it, the largest first."""
+        for width_share, depth_share in PART_SHARES:
+            width_m, depth_m = width_share * self.width_m, depth_share * self.depth_m
+            for side, end in product(_ends(width_share), _ends(depth_share)):
+                along_m = side * (self.width_m - width_m) / 2
+                away_m = (1 + end) * (self.depth_m - depth_m) / 2
+                yield replace(self, front_world_m=self.at(along_m, away_m), width_m=width_m, depth_m=depth_m)
+
+
+def _ends(share: float) -> tuple[int, ...]:
+    """Return where a part can lie along an axis: at the low end or at the high end, or just there if it is whole."""
+    return (0,) if share == 1.0 else (-1, 1)
+
+
+def add_explicit_buildings(draft: WorldDraft, key: RandomKey) -> None:
     """Build the layout's own buildings: exactly its polygons, minus columns of the roadway and of swept space.
 
     The wall planes of a building that is not a rectangle are those of its minimum rotated rectangle.
     """
-    for area in draft.site.layout.road_map.areas_of("building"):
-        _add_explicit_building(draft, area, generator)
+    for index, area in enumerate(draft.site.layout.road_map.areas_of("building")):
+        _add_explicit_building(draft, area, key.at(index).generator())
 
 
 def _add_explicit_building(draft: WorldDraft, area: Area, generator: np.random.Generator) -> None:
@@ -76,8 +122,14 @@ def _add_explicit_building(draft: WorldDraft, area: Area, generator: np.random.G
     height_m = _on_voxels(area.height_m if area.height_m > 0.0 else generator.uniform(7.0, 18.0))
     look = draw_building_look(generator)
     region = region_of(area)
-    i, j = np.nonzero(mask_of(region, site.column_frame) & ~site.keep_out)
+    i, j = np.nonzero(mask_of(region, site.column_frame) & ~site.is_road)
     if len(i) == 0:
+        return
+    plot = Cells(i=i, j=j, is_complete=True)
+    cells = plot.without(site.keep_out)
+    draft.claim(plot)
+    if len(cells.i) == 0:
+        draft.leave_row()
         return
     corners = shapely.get_coordinates(region.minimum_rotated_rectangle)[:4]
     along, across = corners[1] - corners[0], corners[2] - corners[1]
@@ -85,54 +137,59 @@ def _add_explicit_building(draft: WorldDraft, area: Area, generator: np.random.G
     pose = planar_pose(centre[0], centre[1], float(np.arctan2(along[1], along[0])))
     size = (float(np.linalg.norm(along)), float(np.linalg.norm(across)), height_m)
     row = draft.add_thing(Material.FACADE, world_from_thing=pose, size_lwh_m=size, look=look)
-    cells = Cells(i=i, j=j, is_complete=True)
     draft.fill_columns(row, cells, low_m=0.0, high_m=height_m, semantic=Semantic.MANMADE)
-    draft.claim(cells)
 
 
 def try_building(
-    draft: WorldDraft,
-    generator: np.random.Generator,
-    *,
-    front_world_m: Float64[np.ndarray, "2"],
-    heading_rad: float,
-    width_m: float,
-    depth_m: float,
-    style: BuildingStyle,
+    draft: WorldDraft, generator: np.random.Generator, plots: Iterable[Plot], *, style: BuildingStyle
 ) -> bool:
-    """Place a building whose street side has its middle at `front_world_m`, if its ground is free.
+    """Place a building on the first plot whose ground is free, smaller where traffic passes, or nowhere on it."""
+    plot = next((plot for plot in plots if _is_large(plot) and _has_ground(draft, plot)), None)
+    if plot is None:
+        return False
+    draft.claim(_cells_of(draft, plot, margin_m=VOXEL_M / 2))
+    standing = next((part for part in plot.parts() if _is_large(part) and not _meets_traffic(draft, part)), None)
+    if standing is None:
+        draft.leave_row()
+    else:
+        _raise_building(draft, generator, plot=standing, style=style)
+    return True
 
-    Its x axis, at `heading_rad`, runs along the street; the street is on its -y side. Where the full depth does not
-    fit, shallower ones are tried.
-    """
-    site = draft.site
-    inward = np.array([-np.sin(heading_rad), np.cos(heading_rad)])
-    for shrink in (1.0, 0.75, 0.55):
-        depth = depth_m * shrink
-        if depth < 6.0:
-            return False
-        centre = front_world_m + inward * depth / 2
-        pose = planar_pose(centre[0], centre[1], heading_rad)
-        needed = cells_of_rectangle(
-            site.column_frame, world_from_thing=pose, size_m=(width_m - 0.8, depth), margin_m=CLEARANCE_M
-        )
-        if draft.is_free(needed, blocked=site.keep_out | site.is_paved):
-            _raise_building(draft, generator, pose=pose, width_m=width_m, depth_m=depth, style=style)
-            return True
-    return False
+
+def _is_large(plot: Plot) -> bool:
+    return min(plot.width_m, plot.depth_m) >= SHORTEST_SIDE_M
+
+
+def _has_ground(draft: WorldDraft, plot: Plot) -> bool:
+    return draft.is_free(_needed_cells(draft, plot), blocked=draft.site.is_paved)
+
+
+def _meets_traffic(draft: WorldDraft, plot: Plot) -> bool:
+    return draft.is_swept(_needed_cells(draft, plot))
+
+
+def _needed_cells(draft: WorldDraft, plot: Plot) -> Cells:
+    """Return the columns that must be free; neighbours in a row may touch."""
+    return _cells_of(draft, replace(plot, width_m=plot.width_m - 0.8), margin_m=CLEARANCE_M)
+
+
+def _cells_of(draft: WorldDraft, plot: Plot, *, margin_m: float) -> Cells:
+    size_m = (plot.width_m, plot.depth_m)
+    return cells_of_rectangle(
+        draft.site.column_frame, world_from_thing=plot.world_from_middle, size_m=size_m, margin_m=margin_m
+    )
 
 
 def _raise_building(
     draft: WorldDraft,
     generator: np.random.Generator,
     *,
-    pose: Float64[np.ndarray, "4 4"],
-    width_m: float,
-    depth_m: float,
+    plot: Plot,
     style: BuildingStyle,
 ) -> None:
-    """Fill the voxels of one building, add its roof, claim its ground."""
+    """Fill the voxels of one building and add its roof."""
     site = draft.site
+    pose, width_m, depth_m = plot.world_from_middle, plot.width_m, plot.depth_m
     height_m = _on_voxels(min(generator.uniform(*style.height_m), TALLEST_M))
     look = draw_building_look(generator)
     row = draft.add_thing(Material.FACADE, world_from_thing=pose, size_lwh_m=(width_m, depth_m, height_m), look=look)
@@ -154,10 +211,6 @@ def _raise_building(
             site.column_frame, world_from_thing=pose, size_m=(width_m * 0.35, depth_m * 0.35)
         )  # stair house or plant room
         draft.fill_columns(row, block, low_m=body_m, high_m=body_m + 2.4, semantic=Semantic.MANMADE)
-    claimed = cells_of_rectangle(
-        site.column_frame, world_from_thing=pose, size_m=(width_m, depth_m), margin_m=VOXEL_M / 2
-    )
-    draft.claim(claimed)
     if style.paved_front:
         _pave_around(draft, pose=pose, width_m=width_m, depth_m=depth_m)
 

@@ -1,4 +1,9 @@
-"""A world under construction: rules add to it, `finish` freezes it."""
+"""A world under construction: rules add to it, `finish` freezes it.
+
+Ground is allotted by where streets and other things are, never by where agents pass: a thing whose ground is swept
+gives way on its own plot, which nothing else takes, and keeps its row. So a moved agent changes neither the place
+nor the number of any other thing.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +59,7 @@ class WorldDraft:
     """Arrays that the rules fill in, and the free ground that is left.
 
     Attributes:
-        claimed: columns that a thing stands on or needs for itself.
+        claimed: columns allotted to a thing, whether it stands or gives way to an agent.
     """
 
     site: Site
@@ -98,6 +103,16 @@ class WorldDraft:
         self._looks.append(look)
         return row
 
+    def leave_row(self) -> int:
+        """Append the row of a thing that gives way: it numbers nothing that can be seen."""
+        black = np.zeros(3, np.float32)
+        return self.add_thing(
+            Material.GRASS,
+            world_from_thing=np.eye(4),
+            size_lwh_m=(0.0, 0.0, 0.0),
+            look=Look(primary_rgb=black, secondary_rgb=black, pattern=np.zeros(4, np.float32)),
+        )
+
     def add_solids(self, row: int, solids: list[Solid]) -> None:
         """Append solids of thing `row`, given in its own frame."""
         self._solids.extend((row, solid) for solid in solids)
@@ -118,8 +133,12 @@ class WorldDraft:
             return False
         return not bool((self.claimed[cells.i, cells.j] | blocked[cells.i, cells.j]).any())
 
+    def is_swept(self, cells: Cells, *, above_m: float = 0.0) -> bool:
+        """Return whether an agent or the ego ever passes one of the cells and reaches higher than `above_m`."""
+        return bool((self.site.swept_top_m[cells.i, cells.j] > above_m).any())
+
     def claim(self, cells: Cells) -> None:
-        """Reserve columns."""
+        """Allot columns."""
         self.claimed[cells.i, cells.j] = True
 
     def finish(self) -> World:

@@ -35,6 +35,11 @@ class Frontage:
     def __len__(self) -> int:
         return len(self.point_world_m)
 
+    @property
+    def key(self) -> str:
+        """Where it begins and ends, in decimetres: what tells it from other edges of the same region."""
+        return ",".join(f"{round(10 * x)}" for x in (*self.point_world_m[0], *self.point_world_m[-1]))
+
     def heading_rad(self, index: int) -> float:
         """Return the yaw of a thing at sample `index` whose x axis follows the street and whose -y faces it."""
         outward = self.outward[index]

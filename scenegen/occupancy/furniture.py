@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float32, Float64
 
@@ -13,6 +15,7 @@ from scenegen.occupancy.greenery import draw_foliage_look, plant_tree
 from scenegen.occupancy.raster import cells_of_disc, cells_of_rectangle
 from scenegen.types import Material, Prop, Semantic
 
+PLOT_RADIUS_M = 0.4
 CELL_REACH_M = 0.29
 """Half the diagonal of a column, rounded up."""
 
@@ -45,11 +48,20 @@ def add_prop(draft: WorldDraft, prop: Prop, generator: np.random.Generator, *, a
         raise WorldError("a known prop kind", found=repr(prop.kind), where=draft.site.layout.layout_id)
 
 
-def stands_free(draft: WorldDraft, base_world_m: Float64[np.ndarray, "2"], *, radius_m: float) -> bool:
-    """Return whether a thing of some radius may stand here: off the roadway and swept space, on unclaimed ground."""
-    site = draft.site
-    cells = cells_of_disc(site.column_frame, centre_world_m=base_world_m, radius_m=radius_m, margin_m=CELL_REACH_M)
-    return draft.is_free(cells, blocked=site.keep_out)
+def try_at(
+    draft: WorldDraft, base_world_m: Float64[np.ndarray, "2"], *, radius_m: float, add: Callable[[], None]
+) -> bool:
+    """Add a thing of some radius where it is off the roadway and on unclaimed ground; in swept space it gives way."""
+    frame = draft.site.column_frame
+    cells = cells_of_disc(frame, centre_world_m=base_world_m, radius_m=radius_m, margin_m=CELL_REACH_M)
+    if not draft.is_free(cells, blocked=draft.site.is_road):
+        return False
+    if draft.is_swept(cells):
+        draft.leave_row()
+        draft.claim(cells_of_disc(frame, centre_world_m=base_world_m, radius_m=PLOT_RADIUS_M))
+    else:
+        add()
+    return True
 
 
 def add_lamp(
@@ -144,7 +156,7 @@ def _add(
     pose = planar_pose(base_world_m[0], base_world_m[1], heading_rad)
     row = draft.add_thing(Material.METAL, world_from_thing=pose, size_lwh_m=size_lwh_m, look=look)
     draft.add_solids(row, solids)
-    draft.claim(cells_of_disc(draft.site.column_frame, centre_world_m=base_world_m, radius_m=0.4))
+    draft.claim(cells_of_disc(draft.site.column_frame, centre_world_m=base_world_m, radius_m=PLOT_RADIUS_M))
 
 
 def _add_hedge_prop(draft: WorldDraft, prop: Prop, generator: np.random.Generator, *, autumn: float) -> None:
@@ -156,7 +168,6 @@ def _add_hedge_prop(draft: WorldDraft, prop: Prop, generator: np.random.Generato
     look = draw_foliage_look(generator, autumn=autumn)
     row = draft.add_thing(Material.FOLIAGE, world_from_thing=pose, size_lwh_m=size, look=look)
     cells = cells_of_rectangle(site.column_frame, world_from_thing=pose, size_m=size[:2])
-    free = ~site.keep_out[cells.i, cells.j]
-    cells = type(cells)(i=cells.i[free], j=cells.j[free], is_complete=True)
-    draft.fill_columns(row, cells, low_m=0.0, high_m=height_m, semantic=Semantic.VEGETATION)
-    draft.claim(cells)
+    free = cells.without(site.keep_out)
+    draft.fill_columns(row, free, low_m=0.0, high_m=height_m, semantic=Semantic.VEGETATION)
+    draft.claim(cells.without(site.is_road))

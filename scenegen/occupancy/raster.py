@@ -34,6 +34,11 @@ class Cells:
     j: Int64[np.ndarray, " N"]
     is_complete: bool
 
+    def without(self, mask: Bool[np.ndarray, "X Y"]) -> Cells:
+        """Return the cells outside `mask`."""
+        outside = ~mask[self.i, self.j]
+        return Cells(i=self.i[outside], j=self.j[outside], is_complete=self.is_complete)
+
 
 def paint(
     raster: UInt8[np.ndarray, "GX GY"],

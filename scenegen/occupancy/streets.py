@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 
 import numpy as np
 import shapely
 from jaxtyping import Float64
 
 from scenegen.occupancy.appearance import WALL_SRGB, draw_color, draw_detail
-from scenegen.occupancy.buildings import HALLS, HOUSES, ROW, TOWERS, BuildingStyle, try_building
+from scenegen.occupancy.buildings import HALLS, HOUSES, ROW, TOWERS, BuildingStyle, Plot, try_building
 from scenegen.occupancy.draft import Look, WorldDraft
 from scenegen.occupancy.frontage import STEP_M, Frontage, frontages_of
-from scenegen.occupancy.furniture import add_lamp, add_post, add_sign, add_traffic_light, stands_free
+from scenegen.occupancy.furniture import add_lamp, add_post, add_sign, add_traffic_light, try_at
 from scenegen.occupancy.greenery import draw_foliage_look, try_strip, try_tree
 from scenegen.occupancy.markings import stop_lines
-from scenegen.types import Material
+from scenegen.types import Material, RandomKey
 
 BLOCK_M = (35.0, 90.0)
 ZONES: tuple[BuildingStyle | None, ...] = (ROW, HOUSES, TOWERS, HALLS, None)
 """What a block can be; None is a park."""
+LOT_STRETCHES = ((0.5, 1.0), (0.35, 0.7), (0.65, 0.7), (0.25, 0.5), (0.75, 0.5))
+"""Middle and width of what a building may take of its lot's front, as shares of it, in order of preference."""
+LOT_DEPTHS = (1.0, 0.75, 0.55)
 POST_FROM_KERB_M, SIGN_FROM_KERB_M = 0.7, 1.0
 POST_RADIUS_M, SIGNAL_RADIUS_M, SIGN_RADIUS_M = 0.15, 0.3, 0.5
 BACK_ROWS_M = (26.0, 50.0)
@@ -64,76 +70,105 @@ def draw_district(generator: np.random.Generator) -> District:
     )
 
 
-def line_streets(draft: WorldDraft, district: District, generator: np.random.Generator) -> None:
+def line_streets(draft: WorldDraft, district: District, key: RandomKey) -> None:
     """Fill what the layout leaves open: furniture, then buildings and gardens, then trees, then the background."""
     site = draft.site
     kerbs = frontages_of(site.roadway, site)
-    add_signals(draft, generator)
+    add_signals(draft, key.at("signals"))
     for kerb in kerbs:
-        add_kerb_furniture(draft, kerb, district, generator)
+        add_lamps(draft, kerb, district, key.at("lamps", kerb.key))
+        add_signs(draft, kerb, key.at("signs", kerb.key))
 
     street = shapely.union_all([site.roadway, site.sidewalk])
     for frontage in frontages_of(street, site):
-        build_frontage(draft, frontage, district, generator, offset_m=0.0)
+        build_frontage(draft, frontage, district, key.at("front", frontage.key), is_behind=False)
     for kerb in kerbs:
-        plant_street_trees(draft, kerb, district, generator)
+        plant_street_trees(draft, kerb, district, key.at("trees", kerb.key))
     for offset_m in BACK_ROWS_M:
         for frontage in frontages_of(street.buffer(offset_m, quad_segs=4), site):
-            build_frontage(draft, frontage, district, generator, offset_m=offset_m)
-    scatter_trees(draft, district, generator)
+            build_frontage(draft, frontage, district, key.at("back", offset_m, frontage.key), is_behind=True)
+    scatter_trees(draft, district, key.at("scattered"))
 
 
 def build_frontage(
-    draft: WorldDraft, frontage: Frontage, district: District, generator: np.random.Generator, *, offset_m: float
+    draft: WorldDraft, frontage: Frontage, district: District, key: RandomKey, *, is_behind: bool
 ) -> None:
-    """Walk along an edge block by block and build each in the style of its zone."""
-    start = 0
+    """Divide an edge into blocks, and build each in the style of its zone; a block ends with its last lot."""
+    start, index = 0, 0
     while start < len(frontage):
-        length = int(generator.uniform(*BLOCK_M) / STEP_M)
-        stop = min(start + length, len(frontage))
+        place = key.at("block", index)
+        generator = place.generator()
+        stop = min(start + int(generator.uniform(*BLOCK_M) / STEP_M), len(frontage))
         style = ZONES[int(generator.choice(len(ZONES), p=district.zone_weights))]
-        if style is not None and offset_m > 0.0:
-            style = replace(style, paved_front=False)
         if style is None:
-            plant_park(draft, frontage, start, stop, district, generator)
+            plant_park(draft, frontage, start, stop, district, place)
         else:
-            build_block(draft, frontage, start, stop, style, generator)
-            if offset_m == 0.0 and not style.paved_front:
-                fence_gardens(draft, frontage, start, stop, district, generator)
-        start = stop
+            if is_behind:
+                style = replace(style, paved_front=False)
+            lots = divide_block(start * STEP_M, stop * STEP_M, style, generator)
+            build_block(draft, frontage, lots, style, place)
+            stop = min(max(stop, round(lots[-1].end_m / STEP_M)), len(frontage))
+            if not is_behind and not style.paved_front:
+                fence_gardens(draft, frontage, start, stop, district, place.at("fence"))
+        start, index = stop, index + 1
 
 
-def build_block(
-    draft: WorldDraft,
-    frontage: Frontage,
-    start: int,
-    stop: int,
-    style: BuildingStyle,
-    generator: np.random.Generator,
-) -> None:
-    """Set buildings side by side along samples `start` to `stop`; where one does not fit, move on a little."""
+@dataclass(frozen=True, kw_only=True)
+class Lot:
+    """A stretch of a frontage for one building, in metres along it; `setback_m` from its edge."""
+
+    start_m: float
+    width_m: float
+    depth_m: float
+    setback_m: float
+
+    @property
+    def end_m(self) -> float:
+        """Where it ends along the frontage."""
+        return self.start_m + self.width_m
+
+
+def divide_block(start_m: float, stop_m: float, style: BuildingStyle, generator: np.random.Generator) -> list[Lot]:
+    """Divide a block into lots, whatever stands there; the last one begins before `stop_m`."""
     setback_m = generator.uniform(*style.setback_m)
-    at_m = start * STEP_M
-    while at_m < stop * STEP_M:
-        width_m = generator.uniform(*style.width_m)
-        depth_m = generator.uniform(*style.depth_m)
-        middle = int((at_m + width_m / 2) / STEP_M)
-        if middle >= len(frontage):
-            return
-        front = frontage.point_world_m[middle] + frontage.outward[middle] * setback_m
-        if try_building(
-            draft, generator, front_world_m=front, heading_rad=frontage.heading_rad(middle), width_m=width_m,
-            depth_m=depth_m, style=style,
-        ):  # fmt: skip
-            at_m += width_m + generator.uniform(*style.gap_m)
-        else:
-            at_m += 2.0
+    lots: list[Lot] = []
+    while start_m < stop_m:
+        lot = Lot(
+            start_m=start_m,
+            width_m=generator.uniform(*style.width_m),
+            depth_m=generator.uniform(*style.depth_m),
+            setback_m=setback_m,
+        )
+        lots.append(lot)
+        start_m = lot.end_m + generator.uniform(*style.gap_m)
+    return lots
+
+
+def build_block(draft: WorldDraft, frontage: Frontage, lots: list[Lot], style: BuildingStyle, key: RandomKey) -> None:
+    """Set one building on each lot that has room for one."""
+    for index, lot in enumerate(lots):
+        generator = key.at("lot", index).generator()
+        try_building(draft, generator, _plots_of(lot, frontage), style=style)
+
+
+def _plots_of(lot: Lot, frontage: Frontage) -> Iterator[Plot]:
+    """Yield what a building on the lot could take, from all of it to half its width and depth."""
+    for (middle_share, width_share), depth_share in product(LOT_STRETCHES, LOT_DEPTHS):
+        middle = int((lot.start_m + middle_share * lot.width_m) / STEP_M)
+        if middle < len(frontage):
+            yield Plot(
+                front_world_m=frontage.point_world_m[middle] + frontage.outward[middle] * lot.setback_m,
+                heading_rad=frontage.heading_rad(middle),
+                width_m=width_share * lot.width_m,
+                depth_m=depth_share * lot.depth_m,
+            )
 
 
 def fence_gardens(
-    draft: WorldDraft, frontage: Frontage, start: int, stop: int, district: District, generator: np.random.Generator
+    draft: WorldDraft, frontage: Frontage, start: int, stop: int, district: District, key: RandomKey
 ) -> None:
     """Put hedges or low walls along the property line, in pieces with openings."""
+    generator = key.generator()
     kind = generator.random()
     if kind > 0.85:
         return
@@ -151,7 +186,6 @@ def fence_gardens(
         middle = min(at + length // 2, len(frontage) - 1)
         try_strip(
             draft,
-            generator,
             middle_world_m=frontage.point_world_m[middle] + frontage.outward[middle] * 0.9,
             heading_rad=frontage.heading_rad(middle),
             length_m=float(length),
@@ -163,75 +197,84 @@ def fence_gardens(
 
 
 def plant_park(
-    draft: WorldDraft, frontage: Frontage, start: int, stop: int, district: District, generator: np.random.Generator
+    draft: WorldDraft, frontage: Frontage, start: int, stop: int, district: District, key: RandomKey
 ) -> None:
     """Scatter trees over the land behind an edge, and sometimes a hedge in front."""
+    generator = key.at("park").generator()
     if generator.random() < 0.4:
-        fence_gardens(draft, frontage, start, stop, district, generator)
-    for _ in range(int((stop - start) * STEP_M * generator.uniform(0.15, 0.4))):
+        fence_gardens(draft, frontage, start, stop, district, key.at("fence"))
+    for index in range(int((stop - start) * STEP_M * generator.uniform(0.15, 0.4))):
+        generator = key.at("tree", index).generator()
         sample = int(generator.integers(start, stop))
         away_m = generator.uniform(2.0, 24.0)
         try_tree(
             draft,
             generator,
-            base_world_m=frontage.point_world_m[sample] + frontage.outward[sample] * away_m,
+            places_world_m=[frontage.point_world_m[sample] + frontage.outward[sample] * away_m],
             height_m=float(generator.uniform(5.0, 14.0)),
             autumn=district.autumn,
         )
 
 
-def plant_street_trees(draft: WorldDraft, kerb: Frontage, district: District, generator: np.random.Generator) -> None:
+def plant_street_trees(draft: WorldDraft, kerb: Frontage, district: District, key: RandomKey) -> None:
     """Plant rows of equal trees beside the road, on the far side of the sidewalk or, failing that, nearer."""
-    at = float(generator.uniform(0.0, district.tree_spacing_m))
+    plan = key.generator()
+    at = float(plan.uniform(0.0, district.tree_spacing_m))
     block_end, planting, height_m = 0.0, False, 7.0
+    aways_m = (district.sidewalk_width_m + 1.6, district.sidewalk_width_m - 0.6, 1.7)
+    index = 0
     while at < len(kerb):
         if at >= block_end:
-            block_end = at + generator.uniform(*BLOCK_M)
-            planting = generator.random() < district.street_tree_chance
-            height_m = float(generator.uniform(5.0, 10.0))
-        sample = int(at)
+            block_end = at + plan.uniform(*BLOCK_M)
+            planting = plan.random() < district.street_tree_chance
+            height_m = float(plan.uniform(5.0, 10.0))
         if planting:
-            tall_m = height_m * float(generator.uniform(0.88, 1.1))
-            for away_m in (district.sidewalk_width_m + 1.6, district.sidewalk_width_m - 0.6, 1.7):
-                base = kerb.point_world_m[sample] + kerb.outward[sample] * away_m
-                if try_tree(draft, generator, base_world_m=base, height_m=tall_m, autumn=district.autumn):
-                    break
-        at += district.tree_spacing_m * float(generator.uniform(0.9, 1.15))
+            generator = key.at(index).generator()
+            try_tree(
+                draft,
+                generator,
+                places_world_m=[_beside(kerb, int(at), away_m=away_m)[0] for away_m in aways_m],
+                height_m=height_m * float(generator.uniform(0.88, 1.1)),
+                autumn=district.autumn,
+            )
+        at += district.tree_spacing_m * float(plan.uniform(0.9, 1.15))
+        index += 1
 
 
-def add_kerb_furniture(draft: WorldDraft, kerb: Frontage, district: District, generator: np.random.Generator) -> None:
-    """Set street lamps at equal distances and, at random, signs, utility poles and rows of bollards."""
-    for sample in np.arange(generator.uniform(2.0, district.lamp_spacing_m), len(kerb), district.lamp_spacing_m):
-        base, towards = _beside(kerb, int(sample), away_m=POST_FROM_KERB_M)
-        if stands_free(draft, base, radius_m=POST_RADIUS_M):
-            add_lamp(draft, generator, base_world_m=base, heading_rad=towards, height_m=district.lamp_height_m)
-    at = float(generator.uniform(5.0, 60.0))
+def add_lamps(draft: WorldDraft, kerb: Frontage, district: District, key: RandomKey) -> None:
+    """Set street lamps at equal distances."""
+    first_m = key.generator().uniform(2.0, district.lamp_spacing_m)
+    for index, at in enumerate(np.arange(first_m, len(kerb), district.lamp_spacing_m)):
+        base, towards = _beside(kerb, int(at), away_m=POST_FROM_KERB_M)
+        lamp = partial(
+            add_lamp, draft, key.at(index).generator(), base_world_m=base, heading_rad=towards,
+            height_m=district.lamp_height_m,
+        )  # fmt: skip
+        try_at(draft, base, radius_m=POST_RADIUS_M, add=lamp)
+
+
+def add_signs(draft: WorldDraft, kerb: Frontage, key: RandomKey) -> None:
+    """Set, at random, signs, utility poles and rows of bollards."""
+    plan = key.generator()
+    at = float(plan.uniform(5.0, 60.0))
+    index = 0
     while at < len(kerb):
-        choice = generator.random()
-        is_sign = choice < 0.6
-        base, towards = _beside(kerb, int(at), away_m=SIGN_FROM_KERB_M if is_sign else POST_FROM_KERB_M)
-        if stands_free(draft, base, radius_m=SIGN_RADIUS_M if is_sign else POST_RADIUS_M):
-            if is_sign:
-                oncoming = towards + np.pi / 2 * (1 if generator.random() < 0.8 else -1)
-                add_sign(
-                    draft,
-                    generator,
-                    base_world_m=base,
-                    heading_rad=oncoming,
-                    height_m=float(generator.uniform(2.2, 3.0)),
-                )
-            elif choice < 0.8:
-                add_post(
-                    draft, generator, base_world_m=base, height_m=float(generator.uniform(6.0, 9.0)), radius_m=0.13
-                )
-            else:
-                _add_bollards(draft, kerb, int(at), generator)
-        at += float(generator.uniform(18.0, 60.0))
+        choice, generator = plan.random(), key.at(index).generator()
+        if choice < 0.6:
+            _try_sign(draft, kerb, int(at), generator)
+        elif choice < 0.8:
+            _try_post(draft, kerb, int(at), generator, height_m=float(generator.uniform(6.0, 9.0)), radius_m=0.13)
+        else:
+            for step in range(int(generator.integers(3, 7))):
+                bollard = key.at(index, step).generator()
+                _try_post(draft, kerb, int(at) + 2 * step, bollard, height_m=0.9, radius_m=0.09)
+        at += float(plan.uniform(18.0, 60.0))
+        index += 1
 
 
-def add_signals(draft: WorldDraft, generator: np.random.Generator) -> None:
+def add_signals(draft: WorldDraft, key: RandomKey) -> None:
     """Put a signal beside each stop line at some crossings, on the right-hand side of the lane's road."""
-    has_signals = generator.random() < 0.6
+    has_signals = key.generator().random() < 0.6
     if not has_signals:
         return
     boundary = draft.site.roadway.boundary
@@ -243,26 +286,28 @@ def add_signals(draft: WorldDraft, generator: np.random.Generator) -> None:
             continue
         edge = min(shapely.get_coordinates(reach), key=lambda point: float(np.linalg.norm(point - right_end)))
         base = edge + rightwards * POST_FROM_KERB_M
-        if stands_free(draft, base, radius_m=SIGNAL_RADIUS_M):
-            facing = float(np.arctan2(-rightwards[0], rightwards[1])) + np.pi  # back along the lane
-            add_traffic_light(
-                draft, generator, base_world_m=base, heading_rad=facing, height_m=float(generator.uniform(3.2, 4.4))
-            )
+        generator = key.at(*(round(10 * x) for x in base)).generator()
+        facing = float(np.arctan2(-rightwards[0], rightwards[1])) + np.pi  # back along the lane
+        signal = partial(
+            add_traffic_light, draft, generator, base_world_m=base, heading_rad=facing,
+            height_m=float(generator.uniform(3.2, 4.4)),
+        )  # fmt: skip
+        try_at(draft, base, radius_m=SIGNAL_RADIUS_M, add=signal)
 
 
-def scatter_trees(draft: WorldDraft, district: District, generator: np.random.Generator) -> None:
+def scatter_trees(draft: WorldDraft, district: District, key: RandomKey) -> None:
     """Strew single trees over the open land that is left, clustered by chance."""
     site = draft.site
     x_min, y_min, x_max, y_max = site.bounds_world_m
     area_m2 = (x_max - x_min) * (y_max - y_min)
-    for _ in range(int(area_m2 / 10000.0 * generator.uniform(10.0, 60.0))):
+    for index in range(int(area_m2 / 10000.0 * key.generator().uniform(10.0, 60.0))):
+        generator = key.at(index).generator()
         base = generator.uniform((x_min, y_min), (x_max, y_max))
         i, j = (int(cell) for cell in site.column_frame.to_cells(base))
         if site.is_paved[min(i, site.grid.shape[0] - 1), min(j, site.grid.shape[1] - 1)]:
             continue
-        try_tree(
-            draft, generator, base_world_m=base, height_m=float(generator.uniform(5.0, 13.0)), autumn=district.autumn
-        )
+        height_m = float(generator.uniform(5.0, 13.0))
+        try_tree(draft, generator, places_world_m=[base], height_m=height_m, autumn=district.autumn)
 
 
 def _beside(kerb: Frontage, sample: int, *, away_m: float) -> tuple[Float64[np.ndarray, "2"], float]:
@@ -272,11 +317,25 @@ def _beside(kerb: Frontage, sample: int, *, away_m: float) -> tuple[Float64[np.n
     return base, float(np.arctan2(-outward[1], -outward[0]))
 
 
-def _add_bollards(draft: WorldDraft, kerb: Frontage, sample: int, generator: np.random.Generator) -> None:
-    for step in range(int(generator.integers(3, 7))):
-        index = sample + 2 * step
-        if index >= len(kerb):
-            return
-        base, _ = _beside(kerb, index, away_m=POST_FROM_KERB_M)
-        if stands_free(draft, base, radius_m=POST_RADIUS_M):
-            add_post(draft, generator, base_world_m=base, height_m=0.9, radius_m=0.09)
+def _try_sign(draft: WorldDraft, kerb: Frontage, sample: int, generator: np.random.Generator) -> None:
+    base, towards = _beside(kerb, sample, away_m=SIGN_FROM_KERB_M)
+    oncoming = towards + np.pi / 2 * (1 if generator.random() < 0.8 else -1)
+    height_m = float(generator.uniform(2.2, 3.0))
+    sign = partial(add_sign, draft, generator, base_world_m=base, heading_rad=oncoming, height_m=height_m)
+    try_at(draft, base, radius_m=SIGN_RADIUS_M, add=sign)
+
+
+def _try_post(
+    draft: WorldDraft,
+    kerb: Frontage,
+    sample: int,
+    generator: np.random.Generator,
+    *,
+    height_m: float,
+    radius_m: float,
+) -> None:
+    if sample >= len(kerb):
+        return
+    base, _ = _beside(kerb, sample, away_m=POST_FROM_KERB_M)
+    post = partial(add_post, draft, generator, base_world_m=base, height_m=height_m, radius_m=radius_m)
+    try_at(draft, base, radius_m=POST_RADIUS_M, add=post)

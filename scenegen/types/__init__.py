@@ -15,7 +15,7 @@ from scenegen.types.layout import (
 )
 from scenegen.types.lens import PINHOLE, Lens
 from scenegen.types.record import Provenance, SceneChunk, SceneRecord
-from scenegen.types.seeding import random_generator, random_key
+from scenegen.types.seeding import RandomKey, random_generator, random_key
 from scenegen.types.taxonomy import (
     SEMANTIC_OF_CATEGORY,
     SEMANTIC_OF_GROUND,
@@ -67,6 +67,7 @@ __all__ = [
     "OccupancyView",
     "Prop",
     "Provenance",
+    "RandomKey",
     "RoadMap",
     "SceneChunk",
     "SceneRecord",

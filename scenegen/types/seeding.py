@@ -6,6 +6,7 @@ Same key, same numbers, whatever ran before, elsewhere or never. Nothing in scen
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +20,28 @@ def random_generator(seed: int, scene_id: str, *, stage: str, chunk: int = 0, vi
     True
     """
     return np.random.Generator(np.random.Philox(key=random_key(seed, scene_id, stage, chunk, view)))
+
+
+@dataclass(frozen=True)
+class RandomKey:
+    """A place in a tree of generators: what is drawn at one place is the same whatever is drawn at any other.
+
+    >>> street = RandomKey(7, "crossing", "world")
+    >>> street.at("lot", 3).generator().random() == random_generator(7, "crossing", stage="world/lot/3").random()
+    True
+    """
+
+    seed: int
+    scene_id: str
+    stage: str
+
+    def at(self, *parts: object) -> RandomKey:
+        """Return the place that any printable parts lead to from here."""
+        return RandomKey(self.seed, self.scene_id, "/".join((self.stage, *map(str, parts))))
+
+    def generator(self) -> np.random.Generator:
+        """Return the generator of this place, at its start."""
+        return random_generator(self.seed, self.scene_id, stage=self.stage)
 
 
 def random_key(*parts: object) -> int:
