@@ -6,16 +6,31 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from scenegen.errors import WorldError
 from scenegen.occupancy.build import build_world
 from scenegen.occupancy.site import survey_site
-from scenegen.types import STATIC_INSTANCE_OFFSET, Layout, Material, RoadMap, Semantic, ShapeKind, World
+from scenegen.types import (
+    STATIC_INSTANCE_OFFSET,
+    AgentCategory,
+    Area,
+    Layout,
+    Material,
+    RoadMap,
+    Semantic,
+    ShapeKind,
+    StaticTable,
+    World,
+)
+from tests.unit.occupancy.conftest import rectangle, track
 
 ROADWAY = (
     Material.ASPHALT, Material.MARKING_WHITE, Material.MARKING_YELLOW, Material.CROSSING, Material.PARKING,
 )  # fmt: skip
 CLEARANCE_M = 4.5
+PAVED_WITHIN_M = 9.0
+"""Of a town building: the land in front of it that is paved with it."""
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +79,70 @@ def test_another_seed_gives_another_world_on_the_same_road(crossroads: Layout, w
     other = build_world(crossroads, seed=2)
     assert (other.semantics != world.semantics).any()
     assert (np.isin(other.ground, ROADWAY) == np.isin(world.ground, ROADWAY)).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_agent_on_open_ground_changes_only_what_it_passes(crossroads: Layout, seed: int) -> None:
+    """It walks 17 m through the land behind the sidewalk, where things give way to it or get smaller."""
+    walker = track("stroller", AgentCategory.PEDESTRIAN, (0.7, 0.7, 1.75), (-40.0, 20.0), (1.2, 1.2))
+    with_walker = dataclasses.replace(crossroads, agents=(*crossroads.agents, walker))
+    before, after = (build_world(layout, seed=seed) for layout in (crossroads, with_walker))
+    path = walker.center_world_m[:, :2]
+
+    assert len(before.statics.material) == len(after.statics.material)
+    is_passed = reaches(before.statics, path) | reaches(after.statics, path)
+    is_smaller = (after.statics.size_lwh_m[:, :2] < before.statics.size_lwh_m[:, :2]).any(axis=1)
+    assert is_smaller.any()
+    assert not (is_smaller & ~is_passed).any()
+    assert is_passed.mean() < 0.05
+    for name, array in world_arrays(before).items():
+        if name.startswith(("statics.", "look.")):
+            np.testing.assert_array_equal(array[~is_passed], world_arrays(after)[name][~is_passed], err_msg=name)
+    owners = before.column_instance, after.column_instance
+    changed = (before.semantics != after.semantics).any(axis=2) | (owners[0] != owners[1])
+    assert (is_passed[owners[0][changed]] | is_passed[owners[1][changed]]).all()
+    plots = is_passed[owners[0]] | is_passed[owners[1]]
+    repaved = (before.ground != after.ground).reshape(plots.shape[0], 4, -1, 4).any(axis=(1, 3))
+    assert not (repaved & (ndimage.distance_transform_edt(~plots) * before.grid.voxel_m > PAVED_WITHIN_M)).any()
+    solids = [solid_bytes(world, ~is_passed) for world in (before, after)]
+    assert solids[0] == solids[1]
+
+
+def test_something_gives_way_to_an_agent_and_its_neighbours_keep_their_rows(crossroads: Layout) -> None:
+    walker = track("stroller", AgentCategory.PEDESTRIAN, (0.7, 0.7, 1.75), (-50.0, 18.0), (8.0, 0.0))
+    before = build_world(crossroads, seed=1).statics
+    after = build_world(dataclasses.replace(crossroads, agents=(*crossroads.agents, walker)), seed=1).statics
+    gave_way = (before.size_lwh_m > 0.0).any(axis=1) & (after.size_lwh_m == 0.0).all(axis=1)
+    assert 1 <= gave_way.sum() < 0.1 * len(gave_way)
+    assert (after.material[gave_way] == Material.GRASS).all()
+
+
+def test_one_more_given_building_changes_nothing_far_away(crossroads: Layout) -> None:
+    hall = Area(kind="building", polygon_world_m=rectangle(-60, 12, -40, 30), height_m=8.0)
+    road_map = dataclasses.replace(crossroads.road_map, areas=(*crossroads.road_map.areas, hall))
+    with_hall = dataclasses.replace(crossroads, road_map=road_map)
+    for seed in range(4):
+        places = [
+            {place.tobytes() for place in world.statics.world_from_thing if abs(place[0, 3] + 50.0) > 60.0}
+            for world in (build_world(crossroads, seed=seed), build_world(with_hall, seed=seed))
+        ]
+        assert len(places[0]) > 50
+        assert places[0] == places[1]
+
+
+def reaches(statics: StaticTable, path: np.ndarray) -> np.ndarray:
+    """Return which things' boxes come within 3 m of a path; a tree's canopy is lifted or narrowed that near."""
+    passed = np.zeros(len(statics.material), np.bool_)
+    for row, (pose, size) in enumerate(zip(statics.world_from_thing, statics.size_lwh_m, strict=True)):
+        local = np.abs((path - pose[:2, 3]) @ pose[:2, :2])
+        passed[row] = size.any() and bool((local <= size[:2] / 2 + 3.0).all(axis=1).any())
+    return passed
+
+
+def solid_bytes(world: World, is_row: np.ndarray) -> bytes:
+    shapes = world.shapes
+    mine = is_row[shapes.instance.astype(int) - STATIC_INSTANCE_OFFSET]
+    return shapes.instance[mine].tobytes() + shapes.world_from_shape[mine].tobytes() + shapes.kind[mine].tobytes()
 
 
 @pytest.mark.parametrize("name", ["crossroads", "bend", "zoo"])
