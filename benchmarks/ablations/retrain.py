@@ -39,7 +39,7 @@ LAYOUTS = [
     "unprotected_left",
     "parked_cars_residential",
     "truck_occlusion",
-    "procedural:1-4",
+    "procedural:1-8",
 ]
 
 

@@ -22,7 +22,7 @@ from scenegen.diffusion.memory import channels_last
 from scenegen.errors import WeightsError
 
 SHIPPED_JUDGE = Path(__file__).parent.parent / "weights" / "judge.safetensors"
-FOUND_SCORE = (0.25, 0.3, 0.35, 0.3)
+FOUND_SCORE = (0.35, 0.35, 0.5, 0.45)
 """An agent counts as found from this score on, per kind of `AGENT_KINDS`; set on training worlds (weights/judge.md)."""
 STRIDE = 2
 """Pixels per cell of the maps of agent centres."""

@@ -38,6 +38,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the worst frames")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables for a document")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="what painted the scenes, where it is not shipped")
     parser.add_argument("--every", type=int, default=6, metavar="N", help="judge every Nth step (default 6)")
     parser.add_argument("--scenes", type=int, metavar="N", help="only the first N scenes")
@@ -48,11 +49,12 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 def run_eval(options: argparse.Namespace) -> None:
     """Look at the data set, print a table, write the report."""
     plan = _plan_of(options)
-    outputs = [path for path in (options.json, options.html) if path is not None]
+    outputs = [path for path in (options.json, options.html, options.markdown) if path is not None]
     for path in outputs:
         _check_writable(path)
     from scenegen.evaluation.evaluate import evaluate_dataset
     from scenegen.evaluation.judging import LearnedJudge
+    from scenegen.evaluation.markdown import write_tables
     from scenegen.evaluation.page import write_page
     from scenegen.evaluation.report import build_report
     from scenegen.evaluation.targets import describe_rows, table_rows
@@ -68,6 +70,8 @@ def run_eval(options: argparse.Namespace) -> None:
         options.json.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if options.html is not None:
         options.html.write_text(write_page(report, evaluation.worst), encoding="utf-8")
+    if options.markdown is not None:
+        options.markdown.write_text(write_tables(report), encoding="utf-8")
     sys.stdout.write(describe_rows(table_rows(report)))
     for text in report["warnings"]:
         sys.stdout.write(f"warning: {text}\n")

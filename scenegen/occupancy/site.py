@@ -113,7 +113,7 @@ def survey_site(layout: Layout, *, sidewalk_width_m: float) -> Site:
         is_road=is_road,
         is_paved=is_road | is_walk,
         swept_top_m=_sweep(layout, columns),
-        ego_path=shapely.LineString(_at_least_two(layout.ego.position_world_m[:, :2])),
+        ego_path=_path_of(layout.ego.position_world_m[:, :2]),
     )
 
 
@@ -130,6 +130,13 @@ def _grid_around(path_world_m: Float64[np.ndarray, "T 2"]) -> GridSpec:
 def _at_least_two(points_world_m: Float64[np.ndarray, "T 2"]) -> Float64[np.ndarray, "N 2"]:
     """Repeat a lone point: a line needs two."""
     return points_world_m if len(points_world_m) > 1 else np.repeat(points_world_m, 2, axis=0)
+
+
+def _path_of(points_world_m: Float64[np.ndarray, "T 2"]) -> BaseGeometry:
+    """Return the line through the points, or the point where all are one."""
+    moves = np.concatenate([[True], (np.diff(points_world_m, axis=0) != 0.0).any(axis=1)])
+    distinct = points_world_m[moves]
+    return shapely.LineString(distinct) if len(distinct) > 1 else shapely.Point(distinct[0])
 
 
 def region_of(area: Area) -> BaseGeometry:

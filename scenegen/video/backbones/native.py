@@ -167,20 +167,29 @@ def load_network(path: Path) -> tuple[VideoNetwork, str]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise WeightsError("a weight file", found="nothing", where=path.name, fix="train one or reinstall scenegen")
+        raise WeightsError("a weight file", found="nothing", where=str(path), fix="train one or reinstall scenegen")
     try:
         with safe_open(str(path), framework="pt") as file:
-            size = NetworkSize(**json.loads((file.metadata() or {})["size"]))
+            notes = file.metadata() or {}
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        network = VideoNetwork(size)
+        network = VideoNetwork(NetworkSize(**json.loads(notes.get("size", "null"))))
         network.load_state_dict(state)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError("weights of the native network", found=str(error)[:200], where=str(path)) from error
+    except SafetensorError as error:
+        raise _no_weights(path, f"a damaged file ({error})") from error
+    except (TypeError, ValueError) as error:
+        raise _no_weights(path, "a file that does not name its size of network") from error
+    except RuntimeError as error:
+        raise _no_weights(path, f"weights of another network: {' '.join(str(error).split())[:160]}") from error
     for name, value in state.items():
         if not bool(value.isfinite().all()):
             raise WeightsError("finite weights", found=f"NaN or infinity in {name}", where=str(path))
     network.eval().requires_grad_(False)
     return channels_last(network), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _no_weights(path: Path, found: str) -> WeightsError:
+    fix = "train them with `scenegen train recipe=video`, with this version of scenegen"
+    return WeightsError("weights of the native network", found=found, where=str(path), fix=fix)
 
 
 def load_native(*, weights: Path, steps: int, use_history: bool = True) -> NativeBackbone:

@@ -43,6 +43,7 @@ def evaluated(
 ) -> tuple[str, dict[str, Any], str]:
     monkeypatch.setattr("scenegen.evaluation.judging.LearnedJudge", ThresholdJudge)
     outputs = ["--json", str(tmp_path / "scores.json"), "--html", str(tmp_path / "scores.html")]
+    outputs += ["--markdown", str(tmp_path / "scores.md")]
     code = main(["eval", str(whole_dataset), *outputs, "--plain", "--every", "12"])
     captured = capsys.readouterr()
     assert code == 0, captured.err
@@ -50,8 +51,11 @@ def evaluated(
     return captured.out, json.loads((tmp_path / "scores.json").read_text()), (tmp_path / "scores.html").read_text()
 
 
-def test_eval_writes_a_table_json_and_a_page(evaluated: tuple[str, dict[str, Any], str]) -> None:
+def test_eval_writes_a_table_json_and_a_page(evaluated: tuple[str, dict[str, Any], str], tmp_path: Path) -> None:
     out, report, page = evaluated
+    tables = (tmp_path / "scores.md").read_text()
+    assert "| `control.miou_ratio` | 1 |" in tables and ">= 0.95: met |" in tables
+    assert tables.count("| from (s) |") == 1 and "\n| 0 | 1 |" in tables
     assert "control.miou_ratio" in out and "warning: weak judge" in out
     assert len(report["scenes"]) == 2 and report["num_moments"] == 4
     # Painted by the preview and stored as JPEG: so is the truth, and nothing is left to tell them apart.

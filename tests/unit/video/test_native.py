@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 import torch
 
 from scenegen.conditions.build import ConditionRenderer
+from scenegen.diffusion.tensor_file import write_tensors
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.geometry.rigid import planar_pose
 from scenegen.types import AppearanceTable, ConditionMaps
 from scenegen.video.backbones.native import NativeBackbone, load_network, save_network
+from scenegen.video.build import load_backbone
 from scenegen.video.history import carry_forward
 from scenegen.video.interface import SceneContext
 from scenegen.video.network import SIZES, VideoNetwork
@@ -138,11 +141,36 @@ def test_weights_round_trip_and_damage_is_named(tmp_path: Path) -> None:
     loaded, sha256 = load_network(path)
     assert loaded.size == SIZES["nano"]
     assert len(sha256) == 64
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(WeightsError):
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "nano.safetensors"
+    network = VideoNetwork(SIZES["nano"])
+    save_network(network, path, notes={})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.raises(WeightsError, match=r"nano\.safetensors: .*damaged"):
         load_network(path)
-    with pytest.raises(WeightsError):
+    with pytest.raises(WeightsError, match=r"missing\.safetensors: expected a weight file"):
         load_network(tmp_path / "missing.safetensors")
+    path.write_bytes(whole.replace(b'\\"middle\\": 16', b'\\"middle\\": 32'))
+    with pytest.raises(WeightsError, match="another network"):
+        load_network(path)
+    write_tensors(path, {"a": torch.zeros(2)}, metadata={})
+    with pytest.raises(WeightsError, match="does not name its size"):
+        load_network(path)
+
+
+def test_weights_are_those_that_the_job_names(tmp_path: Path) -> None:
+    path = tmp_path / "nano.safetensors"
+    save_network(VideoNetwork(SIZES["nano"]), path, notes={})
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    backbone = load_backbone("native", steps=2, weights=str(path), weights_sha256=sha256)
+    assert backbone.weights_sha256 == sha256
+    with pytest.raises(WeightsError, match=f"expected weights with sha256 {'0' * 64}, found {sha256}"):
+        load_backbone("native", steps=2, weights=str(path), weights_sha256="0" * 64)
+    with pytest.raises(WeightsError, match=r"video\.weights: expected a \.safetensors file, found nano\.pt"):
+        load_backbone("native", steps=2, weights=str(tmp_path / "nano.pt"))
 
 
 def test_impossible_step_counts_are_refused() -> None:
