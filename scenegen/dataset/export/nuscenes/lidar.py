@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from scenegen.dataset.read import LidarSweep
+from scenegen.dataset.labels import LidarSweep
 
 CHANNEL = "LIDAR_TOP"
 LIDAR_FROM_NUSCENES: Float64[np.ndarray, "4 4"] = np.array(
