@@ -22,7 +22,11 @@ from scenegen.dataset.read import Dataset, Scene, open_dataset
 from scenegen.errors import ConfigError, DatasetError, OutputError
 
 FORMATS: dict[str, str] = {
+    "coco": "coco",
+    "kitti": "kitti",
+    "mp4": "mp4",
     "nuscenes": "nuscenes",
+    "occ3d": "occ3d",
 }
 """Module under this package that holds each format's `write`."""
 SUMMARY_NAME = "scenegen_export.json"

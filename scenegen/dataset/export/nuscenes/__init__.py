@@ -10,11 +10,11 @@ import json
 from typing import Any
 
 from scenegen.dataset.export import ExportJob
-from scenegen.dataset.export.keys import absolute_stamps_us, scene_name, token_of
+from scenegen.dataset.export.keys import token_of
 from scenegen.dataset.export.nuscenes.can_bus import write_can_bus
 from scenegen.dataset.export.nuscenes.lidar import CHANNEL
 from scenegen.dataset.export.nuscenes.map_mask import write_map_mask
-from scenegen.dataset.export.nuscenes.scene_tables import LOCATION, ScenePlace, SceneTables
+from scenegen.dataset.export.nuscenes.scene_tables import LOCATION, ScenePlace, SceneTables, place_scene
 from scenegen.dataset.export.nuscenes.sheet import Sheet, build_sheet
 from scenegen.dataset.export.nuscenes.tables import Tables, open_tables
 from scenegen.dataset.export.nuscenes.vector_map import write_vector_map
@@ -36,12 +36,7 @@ def write(job: ExportJob) -> None:
     about: dict[str, dict[str, Any]] = {}
     with open_tables(job.folder / VERSION) as tables:
         for scene in job.scenes():
-            place = ScenePlace(
-                name=scene_name(job.dataset, scene.scene_id),
-                shift_m=sheet.shift_m(scene.scene_id),
-                stamps_us=absolute_stamps_us(job.dataset, scene),
-                root=job.folder,
-            )
+            place = place_scene(job, sheet, scene)
             writer = SceneTables(scene, place, tables)
             writer.write(job.step_done)
             write_can_bus(
@@ -80,9 +75,7 @@ def _write_map(job: ExportJob, sheet: Sheet, tables: Tables, log_tokens: list[st
     filename = f"maps/{token}.png"
     write_vector_map(job.folder / "maps" / "expansion" / f"{LOCATION}.json", sheet, note=MAP_NOTE)
     write_map_mask(job.folder / filename, sheet)
-    tables.add(
-        "map", {"category": "semantic_prior", "token": token, "filename": filename, "log_tokens": log_tokens}
-    )
+    tables.add("map", {"category": "semantic_prior", "token": token, "filename": filename, "log_tokens": log_tokens})
 
 
 def _write_splits(job: ExportJob, about: dict[str, dict[str, Any]]) -> None:

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from scenegen.dataset.export.keys import sample_token, token_of
+from scenegen.dataset.export import ExportJob
+from scenegen.dataset.export.keys import absolute_stamps_us, sample_token, scene_name, token_of
 from scenegen.dataset.export.nuscenes.lidar import CHANNEL, ego_from_lidar, sweep_columns
+from scenegen.dataset.export.nuscenes.sheet import Sheet
 from scenegen.dataset.export.nuscenes.tables import Tables
 from scenegen.dataset.export.nuscenes.taxonomy import attribute_name, category_name
 from scenegen.dataset.export.poses import rotation_wxyz, shifted
@@ -45,6 +47,22 @@ class ScenePlace:
     shift_m: Float64[np.ndarray, "2"]
     stamps_us: Int64[np.ndarray, " T"]
     root: Path
+
+
+def place_scene(job: ExportJob, sheet: Sheet, scene: Scene) -> ScenePlace:
+    """Return where and when a scene of a job is."""
+    return ScenePlace(
+        name=scene_name(job.dataset, scene.scene_id),
+        shift_m=sheet.shift_m(scene.scene_id),
+        stamps_us=absolute_stamps_us(job.dataset, scene),
+        root=job.folder,
+    )
+
+
+def picture_name(scene: Scene, place: ScenePlace, channel: str, step: int, suffix: str) -> str:
+    """Return the path of a sensor's file inside the export."""
+    folder = "samples" if scene.is_key_frame[step] else "sweeps"
+    return f"{folder}/{channel}/{scene.scene_id}__{channel}__{int(place.stamps_us[step])}{suffix}"
 
 
 class SceneTables:
@@ -215,8 +233,7 @@ class SceneTables:
         return following[0] if following else self._steps[-1]
 
     def _file_name(self, channel: str, step: int, suffix: str) -> str:
-        folder = "samples" if step in self._samples else "sweeps"
-        return f"{folder}/{channel}/{self._scene.scene_id}__{channel}__{int(self._place.stamps_us[step])}{suffix}"
+        return picture_name(self._scene, self._place, channel, step, suffix)
 
 
 def check_pinholes(scene: Scene, *, format: str) -> None:

@@ -121,5 +121,5 @@ def _rows_of(extents: list[_Extent]) -> tuple[tuple[Tile, ...], ...]:
                 size_m=size_m,
             )
         )
-        corner_m = corner_m + [size_m[0], 0.0]
+        corner_m = corner_m + np.array([size_m[0], 0.0])
     return tuple(tuple(row) for row in rows)

@@ -5,6 +5,7 @@ Layouts know no stop lines, and lights only as props: `stop_line` and `traffic_l
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -190,7 +191,7 @@ def write_vector_map(path: Path, sheet: Sheet, *, note: Mapping[str, str]) -> No
 def _straight_pieces(path_m: Float64[np.ndarray, "N 2"]) -> list[dict[str, Any]]:
     """Return a polyline as arc-line paths: turn left, go straight, turn left, where both turns have no length."""
     pieces = []
-    for start, end in zip(path_m[:-1], path_m[1:], strict=True):
+    for start, end in itertools.pairwise(path_m):
         along = end - start
         heading = float(np.arctan2(along[1], along[0]))
         pieces.append(
