@@ -6,6 +6,7 @@ knows: sidewalks and buildings that the world adds where the layout leaves the g
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -87,7 +88,7 @@ def mark_line(mask: Bool[np.ndarray, "X Y"], points_m: Float64[np.ndarray, "_ 2"
     """Set, in place, the cells whose middle is at most half a width from a polyline."""
     radius = 0.5 * width_m / CELL_M
     cells = (points_m - ORIGIN_M) / CELL_M - 0.5
-    for start, end in zip(cells[:-1], cells[1:], strict=True):
+    for start, end in itertools.pairwise(cells):
         low = np.maximum(np.floor(np.minimum(start, end) - radius), 0).astype(np.int64)
         high = np.minimum(np.ceil(np.maximum(start, end) + radius) + 1, SHAPE).astype(np.int64)
         if (low >= high).any():
