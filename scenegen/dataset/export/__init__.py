@@ -22,11 +22,14 @@ from scenegen.dataset.read import Dataset, Scene, open_dataset
 from scenegen.errors import ConfigError, DatasetError, OutputError
 
 FORMATS: dict[str, str] = {
+    "argoverse2": "argoverse2",
     "coco": "coco",
     "kitti": "kitti",
+    "lerobot": "lerobot",
     "mp4": "mp4",
     "nuscenes": "nuscenes",
     "occ3d": "occ3d",
+    "rds_hq": "rds_hq",
 }
 """Module under this package that holds each format's `write`."""
 SUMMARY_NAME = "scenegen_export.json"
