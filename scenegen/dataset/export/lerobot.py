@@ -7,8 +7,8 @@
 | `observation.pose` | x, y, z (m) and quaternion w, x, y, z of the ego in the scene's world frame |
 | `action` | acceleration along the path (m/s2) and yaw rate (rad/s) from this step to the next; zero at the last |
 
-The task of an episode is its prompt. Episodes are ordered by split, and `meta/info.json` has the ranges. Acceleration in
-`observation.state` is of motion alone: what an accelerometer adds for gravity is not in it.
+The task of an episode is its prompt. Episodes are ordered by split, and `meta/info.json` has the ranges. The
+acceleration in `observation.state` is of motion alone: what an accelerometer adds for gravity is not in it.
 """
 
 from __future__ import annotations
