@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
+import importlib
 import io
 import json
 import multiprocessing
@@ -18,14 +20,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scenegen.dataset import export, fold_receipts
+from scenegen.dataset import export, fold_receipts, open_scene_writer
 from scenegen.dataset.export import FORMATS, SUMMARY_NAME, ExportJob, export_dataset, staged
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import open_dataset
-from scenegen.errors import ConfigError, DatasetError, OutputError
+from scenegen.errors import ConfigError, DatasetError, DependencyError, OutputError
 from scenegen.types import Lens
 from tests.unit.dataset.export.conftest import write_labelled
-from tests.unit.dataset.export.export_scene import export_record
+from tests.unit.dataset.export.export_scene import export_chunks, export_record
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -195,3 +197,40 @@ def test_rds_hq_writes_f_theta_lenses(tmp_path: Path) -> None:
         assert file is not None
         values = np.load(io.BytesIO(file.read()))
     assert values.tolist() == [20.0, 12.0, 40.0, 24.0, 0.0, slope_px, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+
+
+def test_scenes_without_labels_are_refused_and_say_what_to_do(tmp_path: Path) -> None:
+    record = export_record()
+    with open_scene_writer(tmp_path / "ds", record, num_steps_per_shard=8) as writer:
+        for chunk in export_chunks(record):
+            writer.append(dataclasses.replace(chunk, agent_pixels=None, lidar=None, occupancy_instance=None))
+        writer.commit(scores={}, cost={})
+    fold_receipts(tmp_path / "ds")
+    for format, label in (
+        ("nuscenes", "lidar2ego"),
+        ("occ3d", "mask_lidar"),
+        ("coco", "objects2d"),
+        ("kitti", "lidar2ego"),
+    ):
+        with pytest.raises(DatasetError, match=rf"{label}.*Generate the data set again"):
+            export_dataset(tmp_path / "ds", format=format, out=tmp_path / format)
+        assert not (tmp_path / format).exists()
+
+
+@pytest.mark.parametrize(("format", "package"), [("mp4", "av"), ("argoverse2", "pyarrow"), ("lerobot", "pyarrow")])
+def test_a_missing_package_is_named(
+    labelled_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DependencyError, match=r"pip install 'scenegen\[generate\]'"):
+        export_dataset(labelled_dataset, format=format, out=tmp_path / "out")
+    assert leftovers(tmp_path) == []
+
+
+DOCTESTS = ("keys", "poses", "lanes", "kitti", "nuscenes.taxonomy", "nuscenes.scene_tables")
+
+
+@pytest.mark.parametrize("name", DOCTESTS)
+def test_examples_in_docstrings_hold(name: str) -> None:
+    results = doctest.testmod(importlib.import_module(f"{export.__name__}.{name}"))
+    assert results.attempted > 0 and results.failed == 0
