@@ -29,6 +29,7 @@ FORMATS: dict[str, str] = {
     "mp4": "mp4",
     "nuscenes": "nuscenes",
     "occ3d": "occ3d",
+    "ply": "pointcloud",
     "rds_hq": "rds_hq",
 }
 """Module under this package that holds each format's `write`."""
