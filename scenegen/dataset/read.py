@@ -82,11 +82,21 @@ class StoredArray:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.asarray(self[...], dtype=dtype)
 
-    def as_stored(self, pictures: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "T H W 3"]:
-        """Return other pictures as they would come back from this array, with the losses of its codec."""
+    @property
+    def zarr_array(self) -> zarr.Array[Any]:
+        """The array underneath, for what slicing does not offer."""
+        return self._array
+
+    @property
+    def image_codec(self) -> ImageCodec | None:
+        """The codec that makes a picture of every step; None where pixels are stored raw, or are no pixels."""
         outermost = getattr(self._array.metadata, "codecs", ())
         pipeline = [codec for outer in outermost for codec in getattr(outer, "codecs", (outer,))]
-        codec = next((codec for codec in pipeline if isinstance(codec, ImageCodec)), None)
+        return next((codec for codec in pipeline if isinstance(codec, ImageCodec)), None)
+
+    def as_stored(self, pictures: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "T H W 3"]:
+        """Return other pictures as they would come back from this array, with the losses of its codec."""
+        codec = self.image_codec
         if codec is None:
             return pictures.copy()
         decoded = [
@@ -144,6 +154,11 @@ class Scene:
             self.attrs: dict[str, Any] = dict(self._group.attrs)
         except Exception as error:
             raise self.damage_error("", str(error)) from error
+
+    @property
+    def folder(self) -> Path:
+        """Root of the scene's store."""
+        return self._folder
 
     @property
     def cameras(self) -> tuple[str, ...]:

@@ -21,7 +21,17 @@ from scenegen.dataset.durable import fsync_tree, output_errors
 from scenegen.dataset.read import Dataset, Scene, open_dataset
 from scenegen.errors import ConfigError, DatasetError, OutputError
 
-FORMATS: dict[str, str] = {"ply": "pointcloud"}
+FORMATS: dict[str, str] = {
+    "argoverse2": "argoverse2",
+    "coco": "coco",
+    "kitti": "kitti",
+    "lerobot": "lerobot",
+    "mp4": "mp4",
+    "nuscenes": "nuscenes",
+    "occ3d": "occ3d",
+    "ply": "pointcloud",
+    "rds_hq": "rds_hq",
+}
 """Module under this package that holds each format's `write`."""
 SUMMARY_NAME = "scenegen_export.json"
 """File in an export that says what it was made from."""
