@@ -89,6 +89,11 @@ class StoredArray:
         """Unit, frame and what else belongs to the array."""
         return dict(self._array.attrs)
 
+    @property
+    def metadata(self) -> Any:
+        """Zarr's own description: codecs, chunk grid, chunk names."""
+        return self._array.metadata
+
     def __len__(self) -> int:
         return int(self._array.shape[0])
 
@@ -166,6 +171,11 @@ class Scene:
             raise self.damage_error("", str(error)) from error
 
     @property
+    def folder(self) -> Path:
+        """The scene's Zarr store."""
+        return self._folder
+
+    @property
     def cameras(self) -> tuple[str, ...]:
         """Names of the cameras, in the order of the rig."""
         return tuple(camera["name"] for camera in self.attrs["rig"]["cameras"])
@@ -227,7 +237,7 @@ class Scene:
         columns = self._object_columns
         start, stop = self._frame_ptr[self._known_step(step)], self._frame_ptr[step + 1]
         row = {name: values[start:stop] for name, values in columns.items()}
-        labels = self.array("objects/attribute").attrs["labels"]
+        labels = self._attribute_labels
         return Boxes(
             center_world_m=row["center"],
             size_lwh_m=row["size_lwh"],
@@ -287,6 +297,10 @@ class Scene:
                     fix="run the generating command again after deleting the scene's receipt",
                 )
         return DatasetError("a readable array", found=cause, where=f"scene {self.scene_id}, array {path or 'root'}")
+
+    @cached_property
+    def _attribute_labels(self) -> tuple[str, ...]:
+        return tuple(self.array("objects/attribute").attrs["labels"])
 
     @cached_property
     def _frame_ptr(self) -> Int64[np.ndarray, " T1"]:
