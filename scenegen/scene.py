@@ -7,12 +7,29 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, UInt8, UInt16
 
-from scenegen.types import CameraRig, ConditionMaps, Layout, SceneChunk, SceneRecord
+from scenegen.geometry.rigid import transform_points
+from scenegen.types import (
+    OCC3D_GRID,
+    AgentPixels,
+    CameraRig,
+    ConditionMaps,
+    DenseLabels,
+    Layout,
+    LidarLabels,
+    OccupancyView,
+    SceneChunk,
+    SceneRecord,
+    Sweep,
+)
 from scenegen.video.interface import SceneContext
+
+if TYPE_CHECKING:
+    from scenegen.conditions.lidar import CountedSweep
 
 
 class StageClock:
@@ -45,6 +62,9 @@ class ChunkLabels:
     mask_camera: UInt8[np.ndarray, "T X Y Z"]
     visible_fraction: Float32[np.ndarray, "T A"]
     visible_height_px: Float32[np.ndarray, "T A"]
+    occupancy_instance: UInt16[np.ndarray, "T X Y Z"] | None = None
+    agent_pixels: AgentPixels | None = None
+    lidar: LidarLabels | None = None
 
     def with_frames(self, rgb: UInt8[np.ndarray, "V T H W 3"]) -> SceneChunk:
         """Join labels and pixels into what is written; black where a view shows nothing, whoever painted it."""
@@ -56,7 +76,16 @@ class ChunkLabels:
             mask_camera=self.mask_camera,
             visible_fraction=self.visible_fraction,
             visible_height_px=self.visible_height_px,
+            occupancy_instance=self.occupancy_instance,
+            agent_pixels=self.agent_pixels,
+            lidar=self.lidar,
         )
+
+    def dense(self) -> DenseLabels:
+        """Return the labels of every pixel as data sets store them."""
+        from scenegen.conditions.dense import dense_labels
+
+        return dense_labels(self.conditions)
 
 
 class SceneStage:
@@ -71,6 +100,7 @@ class SceneStage:
 
     def __init__(self, layout: Layout, *, rig: CameraRig, seed: int) -> None:
         from scenegen.conditions.build import ConditionRenderer
+        from scenegen.conditions.lidar import LidarModel, LidarScanner
         from scenegen.conditions.lighting import build_lighting
         from scenegen.occupancy.agents import build_agent_appearance
         from scenegen.occupancy.build import build_world
@@ -87,6 +117,7 @@ class SceneStage:
             lighting=lighting,
         )
         self._renderer = ConditionRenderer(self.world, rig=rig, lighting=lighting, num_agents=len(layout.agents))
+        self._scanner = LidarScanner(self.world, model=LidarModel(), seed=seed, scene_id=layout.layout_id)
 
     def render_conditions(self, start_step: int, stop_step: int) -> ConditionMaps:
         """Cast the rays of steps `start_step` to `stop_step - 1`."""
@@ -105,26 +136,19 @@ class SceneStage:
 
     def label_chunk(self, start_step: int, stop_step: int, *, clock: StageClock) -> ChunkLabels:
         """Render the conditions of a chunk and take its labels from the world."""
-        from scenegen.conditions.visibility import agent_visibility
-        from scenegen.occupancy.agents import build_agent_shapes
-        from scenegen.occupancy.views import build_occupancy_view
+        from scenegen.conditions.visibility import agent_visibility, measure_agent_pixels
 
         with clock.stage("conditions"):
             conditions = self.render_conditions(start_step, stop_step)
-            visibility = agent_visibility(conditions)
+            pixels = measure_agent_pixels(conditions)
+            visibility = agent_visibility(pixels)
         with clock.stage("occupancy"):
             views = [
-                build_occupancy_view(
-                    self.world,
-                    build_agent_shapes(self.layout, step=step),
-                    world_from_ego=self.layout.ego.world_from_ego[step],
-                    depth_m=conditions.depth_m[:, step - start_step],
-                    world_from_cam=conditions.world_from_cam[:, step - start_step],
-                    ray_cam=conditions.ray_cam,
-                    focal_px=conditions.focal_px,
-                )
+                self._cut_occupancy(conditions.cut_steps(step - start_step, step - start_step + 1), step=step)
                 for step in range(start_step, stop_step)
             ]
+        with clock.stage("lidar"):
+            lidar = self._sweep_chunk(conditions, start_step=start_step)
         return ChunkLabels(
             start_step=start_step,
             conditions=conditions,
@@ -132,6 +156,59 @@ class SceneStage:
             mask_camera=np.stack([view.mask_camera for view in views]).astype(np.uint8),
             visible_fraction=visibility.visible_fraction,
             visible_height_px=visibility.visible_height_px,
+            occupancy_instance=np.stack([view.instance for view in views]).astype(np.uint16),
+            agent_pixels=pixels,
+            lidar=lidar,
+        )
+
+    def sweep(self, step: int, *, conditions: ConditionMaps) -> Sweep:
+        """Return the LiDAR sweep of one step; `conditions` are those of the step (T = 1)."""
+        return self._count_sweep(step, conditions).sweep
+
+    def _cut_occupancy(self, conditions: ConditionMaps, *, step: int) -> OccupancyView:
+        from scenegen.occupancy.agents import build_agent_shapes
+        from scenegen.occupancy.views import build_occupancy_view
+
+        return build_occupancy_view(
+            self.world,
+            build_agent_shapes(self.layout, step=step),
+            world_from_ego=self.layout.ego.world_from_ego[step],
+            depth_m=conditions.depth_m[:, 0],
+            world_from_cam=conditions.world_from_cam[:, 0],
+            ray_cam=conditions.ray_cam,
+            focal_px=conditions.focal_px,
+        )
+
+    def _sweep_chunk(self, conditions: ConditionMaps, *, start_step: int) -> LidarLabels:
+        """Sweep every step, for its counts and its mask; only the sweeps of key frames are kept."""
+        from scenegen.conditions.lidar import points_of_beams
+        from scenegen.occupancy.traverse import mark_returns
+
+        num_steps = conditions.instance.shape[1]
+        is_key_frame = self.layout.timeline.is_key_frame()
+        lidar2ego = self._scanner.model.lidar2ego
+        sweeps: list[Sweep | None] = []
+        counts = np.zeros((num_steps, len(self.layout.agents)), np.int32)
+        mask = np.zeros((num_steps, *OCC3D_GRID.shape), np.bool_)
+        origin_m = np.array(OCC3D_GRID.origin_m)
+        for idx in range(num_steps):
+            counted = self._count_sweep(start_step + idx, conditions.cut_steps(idx, idx + 1))
+            counts[idx] = counted.num_points
+            points_ego_m = transform_points(lidar2ego, points_of_beams(counted.sweep).astype(np.float64))
+            mark_returns(mask[idx], origin_m, OCC3D_GRID.voxel_m, lidar2ego[:3, 3].copy(), points_ego_m)
+            sweeps.append(counted.sweep if is_key_frame[start_step + idx] else None)
+        return LidarLabels(lidar2ego=lidar2ego, sweeps=tuple(sweeps), num_points=counts, mask=mask.view(np.uint8))
+
+    def _count_sweep(self, step: int, conditions: ConditionMaps) -> CountedSweep:
+        from scenegen.conditions.lidar import agent_boxes
+        from scenegen.occupancy.agents import build_agent_shapes
+
+        return self._scanner.scan(
+            build_agent_shapes(self.layout, step=step),
+            boxes=agent_boxes(self.layout, step=step),
+            world_from_ego=self.layout.ego.world_from_ego[step],
+            conditions=conditions,
+            step=step,
         )
 
     def label_ahead(self, *, num_steps_per_chunk: int, clock: StageClock) -> Generator[ChunkLabels, None, None]:

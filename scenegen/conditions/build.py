@@ -60,28 +60,8 @@ class ConditionRenderer:
         self._static_shapes = world.shapes
         self._use_sun = lighting.sun > 0.02 and lighting.sun_direction_world[2] > MIN_SUN_HEIGHT
         self._sun = np.ascontiguousarray(lighting.sun_direction_world, np.float64)
-        raised = np.zeros(32, np.bool_)
-        raised[[int(material) for material in RAISED_MATERIALS]] = True
-        grid = world.grid
-        self._world = (
-            pack_columns(world.semantics != Semantic.FREE),
-            np.array(grid.origin_m, np.float64),
-            float(grid.voxel_m),
-            grid.shape[2],
-            world.ground,
-            raised,
-            np.array(world.ground_origin_m, np.float64),
-            float(world.ground_cell_m),
-            float(world.kerb_height_m),
-        )
-        statics = world.statics
-        self._voxel_tables = (
-            world.semantics,
-            world.column_instance,
-            statics.material,
-            np.ascontiguousarray(invert_rigid(statics.world_from_thing)),
-            statics.size_lwh_m,
-        )
+        self._world = pack_world(world)
+        self._voxel_tables = pack_tables(world)
 
     def render(
         self,
@@ -199,6 +179,36 @@ def empty_maps(num_views: int, num_steps: int, *, height: int, width: int) -> di
         "motion_px": np.full((*shape, 2), np.nan, np.float32),
         "sun_visible": np.ones(shape, np.bool_),
     }
+
+
+def pack_world(world: World) -> tuple[Any, ...]:
+    """Return voxels and ground as the kernels want them, columns packed to words."""
+    raised = np.zeros(32, np.bool_)
+    raised[[int(material) for material in RAISED_MATERIALS]] = True
+    grid = world.grid
+    return (
+        pack_columns(world.semantics != Semantic.FREE),
+        np.array(grid.origin_m, np.float64),
+        float(grid.voxel_m),
+        grid.shape[2],
+        world.ground,
+        raised,
+        np.array(world.ground_origin_m, np.float64),
+        float(world.ground_cell_m),
+        float(world.kerb_height_m),
+    )
+
+
+def pack_tables(world: World) -> tuple[Any, ...]:
+    """Return what a voxel belongs to, as the kernels want it."""
+    statics = world.statics
+    return (
+        world.semantics,
+        world.column_instance,
+        statics.material,
+        np.ascontiguousarray(invert_rigid(statics.world_from_thing)),
+        statics.size_lwh_m,
+    )
 
 
 def pack_columns(occupied: Bool[np.ndarray, "X Y Z"]) -> UInt64[np.ndarray, "X Y"]:

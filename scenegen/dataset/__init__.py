@@ -1,18 +1,21 @@
 """Data sets: write scenes, read them back, verify them. Importing this makes the image codecs known to zarr."""
 
 from scenegen.dataset.jpeg_codec import JpegCodec, PngCodec
+from scenegen.dataset.labels import Boxes, Boxes2d, LidarSweep, Occupancy
 from scenegen.dataset.manifest import Manifest, committed_scene_ids, fold_receipts, read_manifest
 from scenegen.dataset.paths import DatasetPaths
-from scenegen.dataset.read import Boxes, Dataset, Occupancy, Scene, open_dataset
+from scenegen.dataset.read import Dataset, Scene, open_dataset
 from scenegen.dataset.receipt import Receipt
 from scenegen.dataset.write import ChunkError, SceneWriter, open_scene_writer
 
 __all__ = [
     "Boxes",
+    "Boxes2d",
     "ChunkError",
     "Dataset",
     "DatasetPaths",
     "JpegCodec",
+    "LidarSweep",
     "Manifest",
     "Occupancy",
     "PngCodec",

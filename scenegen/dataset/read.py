@@ -9,61 +9,34 @@ boxes = scene.boxes(0)                        # world frame
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import zarr
-from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 from zarr.core.sync import sync
 
 from scenegen.dataset.durable import sha256_of_file
 from scenegen.dataset.jpeg_codec import ImageCodec, register_image_codecs
+from scenegen.dataset.labels import Boxes, Boxes2d, LidarSweep, Occupancy, missing_label_error
 from scenegen.dataset.manifest import Manifest, SceneEntry, read_manifest
 from scenegen.dataset.paths import DatasetPaths
 from scenegen.dataset.receipt import Receipt, damaged_files, read_receipt, size_of
+from scenegen.dataset.rendered import LabelRenderer, RenderedArray
+from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, SPEC_OF_PATH
 from scenegen.dataset.strict_store import StrictStore
 from scenegen.errors import DatasetError
-from scenegen.types import PINHOLE, Camera, CameraRig, Layout, Lens
+from scenegen.types import PINHOLE, Camera, CameraRig, DenseLabels, Layout, Lens
 from scenegen.types.layout_json import layout_from_dict
 
 register_image_codecs()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Boxes:
-    """The agents of one step, world frame. `category_names[category[n]]` names the category of box n.
-
-    `found_share` is the share of the judged views of box n's agent, over the whole scene, in which the judge found
-    it; NaN where none was judged.
-    """
-
-    center_world_m: Float64[np.ndarray, "N 3"]
-    size_lwh_m: Float64[np.ndarray, "N 3"]
-    rotation_wxyz: Float64[np.ndarray, "N 4"]
-    velocity_world_mps: Float64[np.ndarray, "N 2"]
-    track_id: Int32[np.ndarray, " N"]
-    category: UInt8[np.ndarray, " N"]
-    category_names: tuple[str, ...]
-    attribute: tuple[str, ...]
-    visibility: UInt8[np.ndarray, " N"]
-    visible_fraction: Float32[np.ndarray, " N"]
-    visible_height_px: Float32[np.ndarray, " N"]
-    found_share: Float32[np.ndarray, " N"]
-
-    def __len__(self) -> int:
-        return len(self.track_id)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Occupancy:
-    """Ego-frame occupancy of one step, Occ3D meaning: 0 others .. 16 vegetation, 17 free."""
-
-    semantics: UInt8[np.ndarray, "X Y Z"]
-    mask_camera: UInt8[np.ndarray, "X Y Z"]
+LabelArray: TypeAlias = "StoredArray | RenderedArray"
+"""A lazy array over time, stored or rendered on read; both are sliced alike and hold the same bytes."""
 
 
 class StoredArray:
@@ -130,8 +103,9 @@ class StoredArray:
 class Dataset:
     """A data set as its manifest describes it. Made by `open_dataset`."""
 
-    def __init__(self, root: Path, manifest: Manifest) -> None:
+    def __init__(self, root: Path, manifest: Manifest, *, open_renderer: OpenRenderer | None = None) -> None:
         self.paths = DatasetPaths(root)
+        self._open_renderer = open_renderer
         self.manifest = manifest
         self._entries = {entry.scene_id: entry for entry in manifest.scenes}
 
@@ -154,14 +128,20 @@ class Dataset:
         """
         if scene_id not in self._entries:
             raise DatasetError(f"one of {len(self)} scenes", found=repr(scene_id), where=str(self.paths.manifest))
-        return _open_scene(self.paths, self._entries[scene_id])
+        return _open_scene(self.paths, self._entries[scene_id], open_renderer=self._open_renderer)
 
 
 class Scene:
-    """One scene. Arrays of the calibration and the tracks are read on first use; pictures and voxels when sliced."""
+    """One scene. Arrays of the calibration and the tracks are read on first use; pictures and voxels when sliced.
 
-    def __init__(self, scene_id: str, folder: Path, receipt: Receipt) -> None:
+    Labels that a scene was written without raise `DatasetError`, except where a renderer makes them anew.
+    """
+
+    def __init__(
+        self, scene_id: str, folder: Path, receipt: Receipt, *, open_renderer: OpenRenderer | None = None
+    ) -> None:
         self.scene_id = scene_id
+        self._open_renderer = open_renderer
         self.receipt = receipt
         self._folder = folder
         try:
@@ -224,6 +204,29 @@ class Scene:
         """Pictures of a camera: lazy, T H W 3, uint8 sRGB."""
         return self.array(f"cameras/{self._known_camera(camera)}/rgb")
 
+    def depth(self, camera: str) -> LabelArray:
+        """Z-depth of a camera's pixels: lazy, T H W, uint16 millimetres; 0 where nothing is hit or beyond 65.535 m.
+
+        Raises:
+            DatasetError: the scene stores no pixel maps, and no renderer was handed in.
+        """
+        return self._dense(camera, "depth", lambda labels: labels.depth_mm)
+
+    def semantic(self, camera: str) -> LabelArray:
+        """Occ3D classes of a camera's pixels: lazy, T H W, uint8; 17 is sky. Raises as `depth`."""
+        return self._dense(camera, "semantic", lambda labels: labels.semantic)
+
+    def instance(self, camera: str) -> LabelArray:
+        """Instances of a camera's pixels: lazy, T H W, uint16; 0 none, 1 + track_id an agent. Raises as `depth`."""
+        return self._dense(camera, "instance", lambda labels: labels.instance)
+
+    def optical_flow(self, camera: str) -> LabelArray:
+        """Where each surface point was one step earlier, minus where it is now: lazy, T H W 2 (x, y), float16 pixels.
+
+        NaN for sky, at step 0, and where the point was outside the field of view. Raises as `depth`.
+        """
+        return self._dense(camera, "optical_flow", lambda labels: labels.optical_flow_px)
+
     def cam2img(self, camera: str) -> Float64[np.ndarray, "3 3"]:
         """Intrinsics of the stored pixels."""
         return self.array(f"cameras/{self._known_camera(camera)}/cam2img")[:]
@@ -239,6 +242,7 @@ class Scene:
         row = {name: values[start:stop] for name, values in columns.items()}
         labels = self._attribute_labels
         return Boxes(
+            scene_id=self.scene_id,
             center_world_m=row["center"],
             size_lwh_m=row["size_lwh"],
             rotation_wxyz=row["rotation_wxyz"],
@@ -251,13 +255,94 @@ class Scene:
             visible_fraction=row["visible_fraction"],
             visible_height_px=row["visible_height"],
             found_share=row["found_share"],
+            stored_lidar_pts=row.get("num_lidar_pts"),
         )
+
+    def boxes2d(self, step: int, camera: str) -> Boxes2d:
+        """Return the agents that a camera sees at one step.
+
+        Raises:
+            DatasetError: the scene was written without them.
+        """
+        view = self.cameras.index(self._known_camera(camera))
+        columns = self._object2d_columns
+        row = self._known_step(step) * len(self.cameras) + view
+        start, stop = columns["ptr"][row], columns["ptr"][row + 1]
+        part = {name: values[start:stop] for name, values in columns.items()}
+        return Boxes2d(
+            box=part["box"],
+            xyxy_px=part["xyxy"],
+            center_px=part["center"],
+            depth_m=part["depth"],
+            visible_fraction=part["visible_fraction"],
+            num_px=part["num_px"],
+        )
+
+    @cached_property
+    def lidar2ego(self) -> Float64[np.ndarray, "4 4"]:
+        """Pose of the simulated LiDAR on the vehicle.
+
+        Raises:
+            DatasetError: the scene stores no sweeps.
+        """
+        return self._added_array("lidar/lidar2ego")[:]
+
+    def lidar(self, step: int) -> LidarSweep:
+        """Return the simulated sweep of one step; stored at key frames, at any step with a renderer.
+
+        Raises:
+            DatasetError: the scene stores no sweep of this step, and no renderer was handed in.
+        """
+        step = self._known_step(step)
+        if self._renderer is not None:
+            sweep = self._renderer.sweep(step)
+            rows = (sweep.points_lidar_m, sweep.intensity, sweep.ring, sweep.instance)
+        else:
+            rows = self._stored_sweep(step)
+        points_lidar_m, intensity, ring, instance = rows
+        box_of_instance = np.full(2**16, -1, np.int32)
+        start, stop = self._frame_ptr[step], self._frame_ptr[step + 1]
+        box_of_instance[1 + self._object_columns["track_id"][start:stop]] = np.arange(stop - start)
+        return LidarSweep(
+            points_lidar_m=points_lidar_m,
+            intensity=intensity,
+            ring=ring,
+            instance=instance,
+            box=box_of_instance[instance],
+        )
+
+    def bev_raster(self, step: int) -> UInt8[np.ndarray, "C X Y"]:
+        """Return the map and the agents from above, ego frame, 0 or 1 per channel of `bev_channels`.
+
+        Cells are those of the occupancy view: [channel, x, y], 0.4 m, from -40 to 40 m.
+        """
+        from scenegen.dataset.bev_raster import build_bev_raster
+
+        boxes = self.boxes(step)
+        return build_bev_raster(self.layout.road_map, boxes, ego2global=self.ego2global[step])
+
+    @property
+    def bev_channels(self) -> tuple[str, ...]:
+        """Names of the channels of `bev_raster`."""
+        from scenegen.dataset.bev_raster import BEV_CHANNELS
+
+        return BEV_CHANNELS
 
     def occupancy(self, step: int) -> Occupancy:
         """Return the voxels of one step."""
         step = self._known_step(step)
+        start, stop = self._frame_ptr[step], self._frame_ptr[step + 1]
+        objects = self._object_columns
+        ego_from_world = self.ego2global[step, :3, :3].T
+        velocity_ego_mps = np.zeros((len(self.attrs["layout"]["agents"]), 2), np.float32)
+        velocity_ego_mps[objects["track_id"][start:stop]] = objects["velocity"][start:stop] @ ego_from_world[:2, :2].T
         return Occupancy(
-            semantics=self.array("occupancy/semantics")[step], mask_camera=self.array("occupancy/mask_camera")[step]
+            scene_id=self.scene_id,
+            semantics=self.array("occupancy/semantics")[step],
+            mask_camera=self.array("occupancy/mask_camera")[step],
+            stored_mask_lidar=self._step_or_none("occupancy/mask_lidar", step),
+            stored_instance=self._step_or_none("occupancy/instance", step),
+            velocity_ego_mps=velocity_ego_mps,
         )
 
     def has_array(self, path: str) -> bool:
@@ -313,7 +398,69 @@ class Scene:
         columns = {name: self.array(f"objects/{name}")[:] for name in names + measured}
         is_judged = self.has_array("objects/found_share")
         unknown = np.full(len(columns["track_id"]), np.nan, np.float32)
-        return {**columns, "found_share": self.array("objects/found_share")[:] if is_judged else unknown}
+        columns["found_share"] = self.array("objects/found_share")[:] if is_judged else unknown
+        if self.has_array("objects/num_lidar_pts"):
+            columns["num_lidar_pts"] = self.array("objects/num_lidar_pts")[:]
+        return columns
+
+    @cached_property
+    def _object2d_columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        names = ("ptr", "box", "xyxy", "center", "depth", "visible_fraction", "num_px")
+        return {name: self._added_array(f"objects2d/{name}")[:] for name in names}
+
+    @cached_property
+    def _sweep_ptr(self) -> Int64[np.ndarray, " T1"]:
+        return self._added_array("lidar/ptr")[:]
+
+    @cached_property
+    def _renderer(self) -> LabelRenderer | None:
+        return None if self._open_renderer is None else self._open_renderer(self)
+
+    def _stored_sweep(self, step: int) -> tuple[np.ndarray[Any, Any], ...]:
+        start, stop = self._sweep_ptr[step], self._sweep_ptr[step + 1]
+        if not self.is_key_frame[step]:
+            keys = np.flatnonzero(self.is_key_frame)
+            raise DatasetError(
+                f"a key frame, {', '.join(map(str, keys[:4]))}{', ...' if len(keys) > 4 else ''}",
+                found=f"step {step}",
+                where=f"scene {self.scene_id}, sweeps",
+                fix="scenegen.rerender.open_rendered makes the sweep of any step",
+            )
+        names = ("points", "intensity", "ring", "instance")
+        return tuple(self._added_array(f"lidar/{name}")[start:stop] for name in names)
+
+    def _dense(self, camera: str, name: str, pick: Callable[[DenseLabels], np.ndarray[Any, Any]]) -> LabelArray:
+        """Return a pixel map as stored, or else as the renderer makes it."""
+        camera = self._known_camera(camera)
+        path = f"cameras/{camera}/{name}"
+        if self.has_array(path):
+            return self.array(path)
+        renderer = self._renderer
+        if renderer is None:
+            raise missing_label_error(path, scene_id=self.scene_id)
+        view = self.cameras.index(camera)
+        width, height = self.rig.cameras[view].size_px
+        spec = SPEC_OF_PATH[f"cameras/{CAMERA_FIELD}/{name}"]
+
+        def render_step(step: int) -> np.ndarray[Any, Any]:
+            return pick(renderer.dense_labels(step))[view, 0, :height, :width]
+
+        return RenderedArray(
+            render_step,
+            shape=(self.num_steps, height, width, *((2,) if len(spec.dims) == 4 else ())),
+            dtype=np.dtype(spec.dtype),
+            attrs={"unit": spec.unit, "frame": spec.frame, "note": spec.note},
+        )
+
+    def _added_array(self, path: str) -> StoredArray:
+        """Return an array of `ADDED_ARRAYS`, or say how to get it."""
+        if not self.has_array(path):
+            assert path in ADDED_ARRAYS
+            raise missing_label_error(path, scene_id=self.scene_id)
+        return self.array(path)
+
+    def _step_or_none(self, path: str, step: int) -> np.ndarray[Any, Any] | None:
+        return self.array(path)[step] if self.has_array(path) else None
 
     def _known_camera(self, camera: str) -> str:
         if camera not in self.cameras:
@@ -326,14 +473,23 @@ class Scene:
         return step
 
 
-def open_dataset(path: Path | str) -> Dataset:
+OpenRenderer: TypeAlias = Callable[[Scene], LabelRenderer]
+"""Opens the renderer of one scene."""
+
+
+def open_dataset(path: Path | str, *, open_renderer: OpenRenderer | None = None) -> Dataset:
     """Open a data set by its manifest; no folder is listed and no scene opened.
+
+    Args:
+        path: root of the data set.
+        open_renderer: makes pixel maps that a scene does not store, and sweeps between key frames;
+            `scenegen.rerender.open_rendered` passes one in.
 
     Raises:
         DatasetError: no data set, or its manifest is damaged or of another schema version.
     """
     root = Path(path)
-    return Dataset(root, read_manifest(root))
+    return Dataset(root, read_manifest(root), open_renderer=open_renderer)
 
 
 def _read_lens(camera: Mapping[str, Any]) -> Lens:
@@ -349,7 +505,7 @@ async def _settle() -> None:
     await asyncio.gather(*running, return_exceptions=True)
 
 
-def _open_scene(paths: DatasetPaths, entry: SceneEntry) -> Scene:
+def _open_scene(paths: DatasetPaths, entry: SceneEntry, *, open_renderer: OpenRenderer | None) -> Scene:
     receipt = read_receipt(paths.receipt(entry.scene_id))
     where = f"scene {entry.scene_id}"
     if receipt.self_sha256() != entry.receipt_sha256:
@@ -369,4 +525,4 @@ def _open_scene(paths: DatasetPaths, entry: SceneEntry) -> Scene:
             where=f"{where}, array {damaged[0].rpartition('/')[0]}",
             fix="run the generating command again, which replaces damaged scenes",
         )
-    return Scene(entry.scene_id, folder, receipt)
+    return Scene(entry.scene_id, folder, receipt, open_renderer=open_renderer)

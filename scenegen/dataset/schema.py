@@ -45,6 +45,39 @@ ARRAYS: tuple[ArraySpec, ...] = (
     ArraySpec(
         "cameras/<CAM>/cam2ego", ("i4", "j4"), "float64", "m", "ego from cam", "OpenCV axes: x right, y down, z forward"
     ),
+    ArraySpec(
+        "cameras/<CAM>/depth",
+        ("time", "y", "x"),
+        "uint16",
+        "mm",
+        "cam",
+        "z-depth, rounded; 0 where nothing is hit or beyond 65.535 m; with dataset.labels=stored",
+    ),
+    ArraySpec(
+        "cameras/<CAM>/semantic",
+        ("time", "y", "x"),
+        "uint8",
+        "1",
+        "pixel",
+        "Occ3D-nuScenes classes; 17 sky and what the lens does not show; with dataset.labels=stored",
+    ),
+    ArraySpec(
+        "cameras/<CAM>/instance",
+        ("time", "y", "x"),
+        "uint16",
+        "1",
+        "pixel",
+        "0 nothing or ground, 1 + track_id an agent, from 0x8000 static things; with dataset.labels=stored",
+    ),
+    ArraySpec(
+        "cameras/<CAM>/optical_flow",
+        ("time", "y", "x", "uv"),
+        "float16",
+        "px",
+        "pixel",
+        "where the surface point was one step earlier, minus where it is now; NaN for sky, at step 0 and where it was "
+        "out of view; with dataset.labels=stored",
+    ),
     ArraySpec("ego/ego2global", ("time", "i4", "j4"), "float64", "m", "world from ego", "rear axle, on the ground"),
     ArraySpec("ego/velocity", ("time", "xy"), "float32", "m/s", "world", ""),
     ArraySpec("ego/can_bus", ("time", "signal"), "float32", "mixed", "mixed", _CAN_BUS_NOTE),
@@ -78,6 +111,44 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "none was judged",
     ),
     ArraySpec(
+        "objects/num_lidar_pts",
+        ("box",),
+        "int32",
+        "1",
+        "all beams",
+        "points of the step's simulated sweep inside the box; never 0 where a camera sees the agent",
+    ),
+    ArraySpec(
+        "objects2d/ptr",
+        ("view_boundary",),
+        "int64",
+        "1",
+        "none",
+        "boxes of camera v (of V, in the rig's order) at step t are [ptr[t * V + v], ptr[t * V + v + 1])",
+    ),
+    ArraySpec("objects2d/box", ("box2d",), "int64", "1", "none", "index among the boxes of the step in objects"),
+    ArraySpec(
+        "objects2d/xyxy", ("box2d", "xyxy"), "float32", "px", "pixel", "tight around the visible pixels, pixel edges"
+    ),
+    ArraySpec(
+        "objects2d/center",
+        ("box2d", "uv"),
+        "float32",
+        "px",
+        "pixel",
+        "where the box centre projects, also outside the image; NaN outside the field of view of the lens",
+    ),
+    ArraySpec("objects2d/depth", ("box2d",), "float32", "m", "cam", "z-depth of the box centre"),
+    ArraySpec(
+        "objects2d/visible_fraction",
+        ("box2d",),
+        "float32",
+        "1",
+        "one camera",
+        "share of its pixels in this camera that nothing hides",
+    ),
+    ArraySpec("objects2d/num_px", ("box2d",), "int32", "px", "one camera", "visible pixels, at least 1"),
+    ArraySpec(
         "occupancy/semantics",
         ("time", "x", "y", "z"),
         "uint8",
@@ -88,6 +159,35 @@ ARRAYS: tuple[ArraySpec, ...] = (
     ArraySpec(
         "occupancy/mask_camera", ("time", "x", "y", "z"), "uint8", "1", "ego", "1 where a camera observes the voxel"
     ),
+    ArraySpec(
+        "occupancy/mask_lidar",
+        ("time", "x", "y", "z"),
+        "uint8",
+        "1",
+        "ego",
+        "1 where a beam of the simulated sweep that returned crosses or hits the voxel",
+    ),
+    ArraySpec(
+        "occupancy/instance",
+        ("time", "x", "y", "z"),
+        "uint16",
+        "1",
+        "ego",
+        "ids as in cameras/<CAM>/instance; with objects/velocity it gives the flow of a voxel",
+    ),
+    ArraySpec("lidar/lidar2ego", ("i4", "j4"), "float64", "m", "ego from lidar", "x forward, y left, z up"),
+    ArraySpec(
+        "lidar/ptr",
+        ("step_boundary",),
+        "int64",
+        "1",
+        "none",
+        "points of step t are [ptr[t], ptr[t+1]); sweeps are stored at key frames, other steps have none",
+    ),
+    ArraySpec("lidar/points", ("point", "xyz"), "float32", "m", "lidar", "in firing order, extra returns last"),
+    ArraySpec("lidar/intensity", ("point",), "float32", "1", "none", "0..1"),
+    ArraySpec("lidar/ring", ("point",), "uint8", "1", "none", "beam, 0 the lowest; 255 an extra return"),
+    ArraySpec("lidar/instance", ("point",), "uint16", "1", "none", "ids as in cameras/<CAM>/instance"),
     ArraySpec("map/lanes/ptr", ("lane_boundary",), "int64", "1", "none", "points of lane n are [ptr[n], ptr[n+1])"),
     ArraySpec("map/lanes/points", ("lane_point", "xyz"), "float64", "m", "world", "centre lines, driving direction"),
     ArraySpec("map/lanes/width", ("lane",), "float64", "m", "world", ""),
@@ -113,8 +213,23 @@ ARRAYS: tuple[ArraySpec, ...] = (
 )
 
 SPEC_OF_PATH = {spec.path: spec for spec in ARRAYS}
-ADDED_ARRAYS = ("objects/found_share",)
-"""Arrays that scenes of schema 1.0 lack when they were written before the array was added."""
+DENSE_ARRAYS = tuple(f"cameras/<CAM>/{name}" for name in ("depth", "semantic", "instance", "optical_flow"))
+"""Maps per pixel, stored with `dataset.labels=stored`; else they are rendered again on read."""
+LIDAR_ARRAYS = tuple(f"lidar/{name}" for name in ("lidar2ego", "ptr", "points", "intensity", "ring", "instance"))
+"""The simulated sweeps, stored with `dataset.lidar=key_frames`."""
+OBJECTS2D_ARRAYS = tuple(
+    f"objects2d/{name}" for name in ("ptr", "box", "xyxy", "center", "depth", "visible_fraction", "num_px")
+)
+ADDED_ARRAYS = (
+    "objects/found_share",
+    "objects/num_lidar_pts",
+    "occupancy/mask_lidar",
+    "occupancy/instance",
+    *OBJECTS2D_ARRAYS,
+    *LIDAR_ARRAYS,
+    *DENSE_ARRAYS,
+)
+"""Arrays that a scene of schema 1.0 may lack: written before the array was added, or left out by the configuration."""
 
 _SHA256 = {"type": "string", "pattern": "^([0-9a-f]{64})?$"}
 _TEXT = {"type": "string"}

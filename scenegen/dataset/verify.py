@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.dataset.durable import sha256_of_file
+from scenegen.dataset.labels import Boxes
 from scenegen.dataset.manifest import SceneEntry
 from scenegen.dataset.paths import DatasetPaths
-from scenegen.dataset.read import Boxes, Dataset, Scene, StoredArray, open_dataset
+from scenegen.dataset.read import Dataset, Scene, StoredArray, open_dataset
 from scenegen.dataset.receipt import Receipt, content_sha256, read_receipt, size_of
 from scenegen.dataset.schema import ADDED_ARRAYS, ARRAYS, CAMERA_FIELD
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges

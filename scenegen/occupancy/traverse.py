@@ -46,6 +46,26 @@ def mark_rays(
 
 
 @compiled
+def mark_returns(
+    mask: Bool[np.ndarray, "X Y Z"],
+    origin_m: Float64[np.ndarray, "3"],
+    voxel_m: float,
+    sensor_ego_m: Float64[np.ndarray, "3"],
+    points_ego_m: Float64[np.ndarray, "P 3"],
+) -> None:
+    """Mark, in place, the voxels crossed by rays from a range sensor to its points, ends included."""
+    start_x = (sensor_ego_m[0] - origin_m[0]) / voxel_m
+    start_y = (sensor_ego_m[1] - origin_m[1]) / voxel_m
+    start_z = (sensor_ego_m[2] - origin_m[2]) / voxel_m
+    for p in range(len(points_ego_m)):
+        x = points_ego_m[p, 0] - sensor_ego_m[0]
+        y = points_ego_m[p, 1] - sensor_ego_m[1]
+        z = points_ego_m[p, 2] - sensor_ego_m[2]
+        reach = 1.0 + INTO_SURFACE_M / np.sqrt(x * x + y * y + z * z)
+        _mark_ray(mask, start_x, start_y, start_z, x / voxel_m, y / voxel_m, z / voxel_m, reach)
+
+
+@compiled
 def _mark_ray(
     mask: Bool[np.ndarray, "X Y Z"],
     start_x: float,

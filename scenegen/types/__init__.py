@@ -14,7 +14,16 @@ from scenegen.types.layout import (
     RoadMap,
 )
 from scenegen.types.lens import PINHOLE, Lens
-from scenegen.types.record import Provenance, SceneChunk, SceneRecord
+from scenegen.types.record import (
+    EXTRA_RING,
+    AgentPixels,
+    DenseLabels,
+    LidarLabels,
+    Provenance,
+    SceneChunk,
+    SceneRecord,
+    Sweep,
+)
 from scenegen.types.seeding import RandomKey, random_generator, random_key
 from scenegen.types.taxonomy import (
     SEMANTIC_OF_CATEGORY,
@@ -41,6 +50,7 @@ from scenegen.types.world import (
 )
 
 __all__ = [
+    "EXTRA_RING",
     "OCC3D_GRID",
     "PINHOLE",
     "RAISED_MATERIALS",
@@ -49,12 +59,14 @@ __all__ = [
     "STATIC_INSTANCE_OFFSET",
     "VEHICLE_CATEGORIES",
     "AgentCategory",
+    "AgentPixels",
     "AgentTrack",
     "AppearanceTable",
     "Area",
     "Camera",
     "CameraRig",
     "ConditionMaps",
+    "DenseLabels",
     "EgoTrack",
     "Environment",
     "GridSpec",
@@ -62,6 +74,7 @@ __all__ = [
     "LaneLine",
     "Layout",
     "Lens",
+    "LidarLabels",
     "Lighting",
     "Material",
     "OccupancyView",
@@ -75,6 +88,7 @@ __all__ = [
     "ShapeKind",
     "ShapeSet",
     "StaticTable",
+    "Sweep",
     "Timeline",
     "World",
     "parse_category",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float16, Float32, Float64, Int32, UInt8, UInt16
 
 from scenegen.types.camera import CameraRig
 from scenegen.types.layout import Layout
@@ -54,6 +54,75 @@ class SceneRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgentPixels:
+    """What each of V cameras sees of A agents at T steps.
+
+    Attributes:
+        num_px: visible pixels.
+        unoccluded_px: pixels the agent would cover with nothing before it.
+        xyxy_px: tight box around the visible pixels in pixel edges (x1, y1, x2, y2); zero where `num_px` is zero.
+    """
+
+    num_px: Int32[np.ndarray, "V T A"]
+    unoccluded_px: Int32[np.ndarray, "V T A"]
+    xyxy_px: Int32[np.ndarray, "V T A 4"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """One turn of the simulated LiDAR, frame `lidar`; see `scenegen.conditions.lidar`.
+
+    Attributes:
+        points_lidar_m: in firing order, extra returns last.
+        intensity: 0..1.
+        ring: beam, 0 the lowest; `EXTRA_RING` for an extra return.
+        instance: image instance id of what was hit.
+    """
+
+    points_lidar_m: Float32[np.ndarray, "P 3"]
+    intensity: Float32[np.ndarray, " P"]
+    ring: UInt8[np.ndarray, " P"]
+    instance: UInt16[np.ndarray, " P"]
+
+
+EXTRA_RING = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class LidarLabels:
+    """What the simulated LiDAR saw at T steps.
+
+    Attributes:
+        lidar2ego: pose of the sensor on the vehicle.
+        sweeps: per step; None where the sweep is not kept.
+        num_points: points inside the box of each of the A agents.
+        mask: 1 where a beam that returned crosses or hits a voxel of the ego frame's grid.
+    """
+
+    lidar2ego: Float64[np.ndarray, "4 4"]
+    sweeps: tuple[Sweep | None, ...]
+    num_points: Int32[np.ndarray, "T A"]
+    mask: UInt8[np.ndarray, "T X Y Z"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseLabels:
+    """Labels of every pixel of V views at T steps, in the numbers they are stored in.
+
+    Attributes:
+        depth_mm: z-depth, rounded; 0 where nothing is hit or beyond 65.535 m.
+        semantic: Occ3D class; 17 is sky.
+        instance: image instance id.
+        optical_flow_px: where the surface point was one step earlier, minus where it is now; NaN where unknown.
+    """
+
+    depth_mm: UInt16[np.ndarray, "V T H W"]
+    semantic: UInt8[np.ndarray, "V T H W"]
+    instance: UInt16[np.ndarray, "V T H W"]
+    optical_flow_px: Float16[np.ndarray, "V T H W 2"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SceneChunk:
     """T consecutive steps of a scene, ready to be written. A is the number of agents of the layout.
 
@@ -64,6 +133,8 @@ class SceneChunk:
         mask_camera: 1 where a voxel is seen by, or lies in front of a surface seen by, a camera.
         visible_fraction: share of each agent's own pixels that no other thing hides, over all views; 0 if in no view.
         visible_height_px: tallest visible extent of each agent over the views, in pixels.
+        occupancy_instance: image instance id of what fills a voxel; 0 for nothing and ground.
+        agent_pixels, lidar, dense: labels that a scene may do without; all its chunks have them or none.
     """
 
     start_step: int
@@ -72,3 +143,7 @@ class SceneChunk:
     mask_camera: UInt8[np.ndarray, "T X Y Z"]
     visible_fraction: Float32[np.ndarray, "T A"]
     visible_height_px: Float32[np.ndarray, "T A"]
+    occupancy_instance: UInt16[np.ndarray, "T X Y Z"] | None = None
+    agent_pixels: AgentPixels | None = None
+    lidar: LidarLabels | None = None
+    dense: DenseLabels | None = None

@@ -1,0 +1,306 @@
+"""A simulated spinning LiDAR on the roof of the ego vehicle: `LidarScanner`.
+
+What it is: one exact ray per beam and azimuth into the same world that the cameras see (voxels, two-level ground,
+solids), with no noise on the range. All beams of a sweep fire at the instant of its step: there is no rolling time,
+and neither rain nor fog act on it. The ego vehicle itself is not seen.
+
+What comes back, from a surface at range d, of reflectivity p (`REFLECTIVITY`, round figures of ours for 905 nm) that
+the beam meets at an angle with cosine c (foliage: c = 1):
+
+- intensity: `min(p (0.2 + 0.8 c) exp(-d / 100 m) (0.9 + 0.2 u), 1)`;
+- lost: with probability `0.02 + 0.6 (d / range limit)^2 (1 - p (0.2 + 0.8 c))`, and 0.6 more on glass.
+
+u and whether a beam is lost are hashes of seed, scene, step and beam: the same whatever else is drawn.
+
+Boxes and points agree by construction: what an agent returns is moved to at least `INNER_M` inside its own box, and
+returns of ground and static things inside an agent's box grown by `OUTER_M` (the road under a car) are left out. So
+counting points in a box has one answer, whatever the rounding.
+
+Never zero for what a camera sees: an agent with visible pixels and no return gets up to `EXTRA_POINTS` extra ones, on
+the surface points that the cameras see, evenly among its pixels. They are never lost, know no range limit, need no free
+line to the LiDAR, and carry ring `EXTRA_RING`; whoever wants nothing but beams drops that ring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt16
+
+from scenegen.conditions.build import pack_tables, pack_world
+from scenegen.errors import ConfigError
+from scenegen.geometry.rigid import invert_rigid, planar_poses
+from scenegen.types import EXTRA_RING, ConditionMaps, Layout, Material, ShapeSet, Sweep, World
+from scenegen.types.seeding import random_key
+
+INNER_M, OUTER_M = 0.002, 0.005
+EXTRA_POINTS = 5
+MAX_BEAMS = EXTRA_RING
+REFLECTIVITY: dict[Material, float] = {
+    Material.SKY: 0.0,
+    Material.ASPHALT: 0.15,
+    Material.MARKING_WHITE: 0.8,
+    Material.MARKING_YELLOW: 0.6,
+    Material.CROSSING: 0.8,
+    Material.PARKING: 0.17,
+    Material.SIDEWALK: 0.3,
+    Material.KERB: 0.35,
+    Material.GRASS: 0.4,
+    Material.FACADE: 0.4,
+    Material.ROOF: 0.3,
+    Material.WALL: 0.4,
+    Material.FOLIAGE: 0.5,
+    Material.BARK: 0.3,
+    Material.METAL: 0.4,
+    Material.SIGN: 0.95,
+    Material.BODY: 0.5,
+    Material.GLASS: 0.1,
+    Material.TYRE: 0.05,
+    Material.HEADLIGHT: 0.6,
+    Material.TAILLIGHT: 0.7,
+    Material.SKIN: 0.5,
+    Material.CLOTH_UPPER: 0.5,
+    Material.CLOTH_LOWER: 0.35,
+    Material.HAIR: 0.2,
+    Material.CONE: 0.8,
+    Material.BARRIER: 0.5,
+    Material.CARGO: 0.4,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LidarModel:
+    """A spinning LiDAR. The defaults are those of the HDL-32E of nuScenes, mounted about where theirs is.
+
+    Attributes:
+        num_beams: evenly spaced in elevation; beam 0 is the lowest.
+        min_elevation_deg, max_elevation_deg: of the lowest and the highest beam.
+        num_azimuths: firings per turn, counter-clockwise, the first half a step beyond straight back.
+        min_range_m, max_range_m: nothing closer or farther is returned.
+        position_ego_m: of the sensor; its axes are those of the ego frame.
+    """
+
+    num_beams: int = 32
+    min_elevation_deg: float = -30.67
+    max_elevation_deg: float = 10.67
+    num_azimuths: int = 1080
+    min_range_m: float = 1.0
+    max_range_m: float = 70.0
+    position_ego_m: tuple[float, float, float] = (0.94, 0.0, 1.84)
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.num_beams <= MAX_BEAMS:
+            raise ConfigError(f"2 to {MAX_BEAMS} beams", found=str(self.num_beams), where="lidar")
+        if self.num_azimuths < 1:
+            raise ConfigError("at least one azimuth", found=str(self.num_azimuths), where="lidar")
+        if not -90.0 < self.min_elevation_deg < self.max_elevation_deg < 90.0:
+            elevations = f"{self.min_elevation_deg} to {self.max_elevation_deg}"
+            raise ConfigError("rising elevations within 90 degrees", found=elevations, where="lidar")
+        if not 0.0 < self.min_range_m < self.max_range_m:
+            raise ConfigError("rising ranges above zero", found=f"{self.min_range_m} to {self.max_range_m}")
+
+    @property
+    def lidar2ego(self) -> Float64[np.ndarray, "4 4"]:
+        """Pose of the sensor on the vehicle."""
+        pose = np.eye(4)
+        pose[:3, 3] = self.position_ego_m
+        return pose
+
+    def packed(self) -> tuple[float, float, int, float, float, int]:
+        """Return the scan as `lidar_kernel` wants it."""
+        azimuth_step = 2.0 * np.pi / self.num_azimuths
+        low, high = np.radians(self.min_elevation_deg), np.radians(self.max_elevation_deg)
+        elevation_step = (high - low) / (self.num_beams - 1)
+        return (
+            -np.pi + 0.5 * azimuth_step, azimuth_step, self.num_azimuths, float(low), elevation_step, self.num_beams
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentBoxes:
+    """The boxes of all A agents at one step; those of absent agents are never looked at."""
+
+    world_from_box: Float64[np.ndarray, "A 4 4"]
+    half_m: Float64[np.ndarray, "A 3"]
+    is_present: Bool[np.ndarray, " A"]
+
+
+def agent_boxes(layout: Layout, *, step: int) -> AgentBoxes:
+    """Take the boxes of one step from a layout."""
+    agents = layout.agents
+    return AgentBoxes(
+        world_from_box=planar_poses(
+            np.array([agent.center_world_m[step] for agent in agents]).reshape(-1, 3),
+            np.array([agent.heading_rad[step] for agent in agents], np.float64),
+        ),
+        half_m=0.5 * np.array([agent.size_lwh_m for agent in agents], np.float64).reshape(-1, 3),
+        is_present=np.array([agent.valid[step] for agent in agents], np.bool_),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedSweep:
+    """A sweep, and how many of its points lie in the box of each agent."""
+
+    sweep: Sweep
+    num_points: Int32[np.ndarray, " A"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SeenPoints:
+    """Surface points that cameras see, world frame."""
+
+    point_world_m: Float64[np.ndarray, "P 3"]
+    normal_world: Float64[np.ndarray, "P 3"]
+    material: UInt8[np.ndarray, " P"]
+    instance: UInt16[np.ndarray, " P"]
+
+
+class LidarScanner:
+    """Sweeps one world, step after step; a step's sweep depends on nothing but the step.
+
+    Args:
+        world: static world.
+        model: the sensor.
+        seed, scene_id: with the step, the key of all that is drawn.
+    """
+
+    def __init__(self, world: World, *, model: LidarModel, seed: int, scene_id: str) -> None:
+        self.model = model
+        self._seed, self._scene_id = seed, scene_id
+        self._static_shapes = world.shapes
+        self._world = pack_world(world)
+        _, column_instance, static_material, _, _ = pack_tables(world)
+        self._tables = (column_instance, static_material)
+        self._reflectivity = np.zeros(256)
+        self._reflectivity[[int(material) for material in REFLECTIVITY]] = list(REFLECTIVITY.values())
+        self._transparent = np.arange(256) == int(Material.GLASS)
+        num_azimuths, num_beams = model.num_azimuths, model.num_beams
+        self._hits = (
+            np.empty((num_azimuths, num_beams)),
+            np.empty((num_azimuths, num_beams), np.uint8),
+            np.zeros((num_azimuths, num_beams, 2), np.int64),
+            np.empty((num_azimuths, num_beams)),
+        )
+
+    def scan(
+        self,
+        agent_shapes: ShapeSet,
+        *,
+        boxes: AgentBoxes,
+        world_from_ego: Float64[np.ndarray, "4 4"],
+        conditions: ConditionMaps,
+        step: int,
+    ) -> CountedSweep:
+        """Make the sweep of one step and count the points in the agents' boxes.
+
+        Args:
+            agent_shapes: agents' solids at the step.
+            boxes: agents' boxes at the step.
+            world_from_ego: ego pose at the step.
+            conditions: what the cameras see at the step (T = 1), for the extra returns.
+            step: index in the scene, part of the key.
+        """
+        from scenegen.conditions.lidar_kernel import count_inside
+
+        world_from_lidar = np.ascontiguousarray(world_from_ego @ self.model.lidar2ego)
+        box_from_lidar = np.ascontiguousarray(invert_rigid(boxes.world_from_box) @ world_from_lidar)
+        beams = self._cast(agent_shapes, boxes, world_from_lidar, box_from_lidar, step)
+        counts = np.zeros(len(boxes.half_m), np.int64)
+        count_inside(beams.points_lidar_m, box_from_lidar, boxes.half_m, boxes.is_present, counts)
+        seen = _unmet_points(conditions, counts)
+        if len(seen.instance):
+            extra = self._extra_returns(seen, boxes, world_from_lidar, box_from_lidar)
+            count_inside(extra.points_lidar_m, box_from_lidar, boxes.half_m, boxes.is_present, counts)
+            beams = _join(beams, extra)
+        return CountedSweep(sweep=beams, num_points=counts.astype(np.int32))
+
+    def _cast(
+        self,
+        agent_shapes: ShapeSet,
+        boxes: AgentBoxes,
+        world_from_lidar: Float64[np.ndarray, "4 4"],
+        box_from_lidar: Float64[np.ndarray, "A 4 4"],
+        step: int,
+    ) -> Sweep:
+        """Fire all beams; returns what comes back, in firing order."""
+        from scenegen.conditions.lidar_kernel import cast_sweep, describe_returns
+
+        model = self.model
+        joined = ShapeSet.concatenate([self._static_shapes, agent_shapes])
+        solids = (joined.kind, joined.half_extent_m, joined.taper, joined.world_from_shape)
+        lidar = (world_from_lidar, np.ascontiguousarray(invert_rigid(world_from_lidar)), model.packed())
+        cast_sweep(self._world, solids, lidar, model.max_range_m, *self._hits)
+        key = random_key(self._seed, self._scene_id, "lidar", step) & (2**64 - 1)
+        size = model.num_azimuths * model.num_beams
+        out = (np.empty((size, 3), np.float32), np.empty(size, np.float32), np.empty(size, np.uint8),
+               np.empty(size, np.uint16))  # fmt: skip
+        count = describe_returns(
+            self._tables,
+            (joined.instance, joined.material),
+            (self._reflectivity, self._transparent),
+            (box_from_lidar, np.ascontiguousarray(invert_rigid(box_from_lidar)), boxes.half_m, boxes.is_present),
+            lidar,
+            np.uint64(key),
+            (model.min_range_m, model.max_range_m, INNER_M, OUTER_M),
+            self._hits,
+            out,
+        )
+        points, intensity, ring, instance = (array[:count].copy() for array in out)
+        return Sweep(points_lidar_m=points, intensity=intensity, ring=ring, instance=instance)
+
+    def _extra_returns(
+        self,
+        seen: _SeenPoints,
+        boxes: AgentBoxes,
+        world_from_lidar: Float64[np.ndarray, "4 4"],
+        box_from_lidar: Float64[np.ndarray, "A 4 4"],
+    ) -> Sweep:
+        """Make returns of surface points that cameras see."""
+        from scenegen.conditions.lidar_kernel import intensity_of, into_box
+
+        lidar_from_world = invert_rigid(world_from_lidar)
+        points = seen.point_world_m @ lidar_from_world[:3, :3].T + lidar_from_world[:3, 3]
+        range_m = np.linalg.norm(points, axis=1)
+        away = seen.point_world_m - world_from_lidar[:3, 3]
+        facing = np.abs((away * seen.normal_world).sum(axis=1)) / range_m
+        intensity = np.empty(len(points), np.float32)
+        for i, instance in enumerate(seen.instance.tolist()):
+            into_box(box_from_lidar[instance - 1], boxes.half_m[instance - 1], INNER_M, points[i])
+            intensity[i] = intensity_of(self._reflectivity[seen.material[i]], facing[i], range_m[i], 0.5)
+        return Sweep(
+            points_lidar_m=points.astype(np.float32),
+            intensity=intensity,
+            ring=np.full(len(points), EXTRA_RING, np.uint8),
+            instance=seen.instance,
+        )
+
+
+def points_of_beams(sweep: Sweep) -> Float32[np.ndarray, "P 3"]:
+    """Return the points of a sweep without its extra returns, frame `lidar`."""
+    points: Float32[np.ndarray, "P 3"] = sweep.points_lidar_m[sweep.ring != EXTRA_RING]
+    return points
+
+
+def _unmet_points(conditions: ConditionMaps, counts: np.ndarray) -> _SeenPoints:
+    """Pick up to `EXTRA_POINTS` pixels of every agent that cameras see and no beam met, all views as one image."""
+    image = conditions.instance[:, 0].reshape(-1)
+    visible = np.bincount(image[image <= len(counts)], minlength=len(counts) + 1)[1:]
+    picked = [np.zeros(0, np.int64)]
+    for agent in np.flatnonzero((visible > 0) & (counts == 0)).tolist():
+        pixels = np.flatnonzero(image == agent + 1)
+        number = min(EXTRA_POINTS, len(pixels))
+        picked.append(pixels[(np.arange(number) * len(pixels)) // number])
+    chosen = np.concatenate(picked)
+    return _SeenPoints(
+        point_world_m=conditions.point_world_m[:, 0].reshape(-1, 3)[chosen].astype(np.float64),
+        normal_world=conditions.normal_world[:, 0].reshape(-1, 3)[chosen].astype(np.float64),
+        material=conditions.material[:, 0].reshape(-1)[chosen],
+        instance=image[chosen],
+    )
+
+
+def _join(first: Sweep, second: Sweep) -> Sweep:
+    parts = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in Sweep.__dataclass_fields__}
+    return Sweep(**parts)

@@ -1,0 +1,253 @@
+"""One sweep of a spinning LiDAR by exact ray casting: what each beam hits, and what comes back. Compiled with numba.
+
+A packed scan is (first_azimuth_rad, azimuth_step_rad, num_azimuths, first_elevation_rad, elevation_step_rad,
+num_beams): beam r at azimuth k looks along elevation first + r * step, azimuth first + k * step of frame `lidar`.
+Directions have length one, so a ray's parameter is its range in metres.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from scenegen.conditions.raycast import NO_HIT, cast_ground, cast_voxels, enter_shape
+from scenegen.conditions.view_kernel import (
+    FOLIAGE,
+    GRASS,
+    KERB,
+    STATIC,
+    SURFACE_GROUND,
+    SURFACE_NONE,
+    SURFACE_SHAPE,
+    SURFACE_VOXEL,
+)
+
+ANGLE_MARGIN_RAD = 1e-9
+
+
+@njit(cache=True, nogil=True)
+def scan_window(half, lidar_from_solid, scan):  # type: ignore[no-untyped-def]
+    """Return (first azimuth, one past the last, first beam, one past the last) that a solid's box may meet.
+
+    Azimuths may lie outside 0..num_azimuths and are meant modulo it. Conservative: the box's upright cylinder.
+    """
+    first_azimuth, azimuth_step, num_azimuths, first_elevation, elevation_step, num_beams = scan
+    m = lidar_from_solid
+    radius, low_z, high_z = 0.0, NO_HIT, -NO_HIT
+    for corner in range(8):
+        x = half[0] if corner & 1 else -half[0]
+        y = half[1] if corner & 2 else -half[1]
+        z = half[2] if corner & 4 else -half[2]
+        radius = max(
+            radius,
+            math.hypot(m[0, 0] * x + m[0, 1] * y + m[0, 2] * z, m[1, 0] * x + m[1, 1] * y + m[1, 2] * z),
+        )
+        height = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
+        low_z, high_z = min(low_z, height), max(high_z, height)
+    distance = math.hypot(m[0, 3], m[1, 3])
+    if distance <= radius + 1e-6:
+        return 0, num_azimuths, 0, num_beams
+    middle = math.atan2(m[1, 3], m[0, 3])
+    reach = math.asin(radius / distance) + ANGLE_MARGIN_RAD
+    k0 = int(math.ceil((middle - reach - first_azimuth) / azimuth_step))
+    k1 = int(math.floor((middle + reach - first_azimuth) / azimuth_step)) + 1
+    low = math.atan2(low_z, distance - radius if low_z < 0.0 else distance + radius) - ANGLE_MARGIN_RAD
+    high = math.atan2(high_z, distance - radius if high_z > 0.0 else distance + radius) + ANGLE_MARGIN_RAD
+    r0 = max(int(math.ceil((low - first_elevation) / elevation_step)), 0)
+    r1 = min(int(math.floor((high - first_elevation) / elevation_step)) + 1, num_beams)
+    return k0, min(k1, k0 + num_azimuths), r0, r1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def aim(world_from_lidar, scan, k, r, d):  # type: ignore[no-untyped-def]
+    """Set `d` to the direction of beam r at azimuth k in the world."""
+    first_azimuth, azimuth_step, _, first_elevation, elevation_step, _ = scan
+    azimuth, elevation = first_azimuth + k * azimuth_step, first_elevation + r * elevation_step
+    flat = math.cos(elevation)
+    x, y, z = flat * math.cos(azimuth), flat * math.sin(azimuth), math.sin(elevation)
+    for a in range(3):
+        d[a] = world_from_lidar[a, 0] * x + world_from_lidar[a, 1] * y + world_from_lidar[a, 2] * z
+
+
+@njit(cache=True, nogil=True)
+def cast_sweep(world, solids, lidar, reach_m, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
+    """Fill range, kind and detail (as `view_kernel.find_surfaces`) and the cosine of incidence of every beam.
+
+    Arrays are indexed [azimuth, beam]. `lidar` is (world_from_lidar, lidar_from_world, packed scan).
+    """
+    masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
+    kind, half, taper, world_from_shape = solids
+    world_from_lidar, lidar_from_world, scan = lidar
+    num_azimuths, num_beams = range_m.shape
+    o = world_from_lidar[:3, 3].copy()
+    d = np.empty(3)
+    for k in range(num_azimuths):
+        for r in range(num_beams):
+            aim(world_from_lidar, scan, k, r, d)
+            range_m[k, r], surface[k, r], facing[k, r] = reach_m, SURFACE_NONE, 0.0
+            if d[2] < 0.0 and o[2] + reach_m * d[2] < kerb_m:
+                t, material, axis = cast_ground(ground, raised, corner_m, cell_m, kerb_m, o, d, GRASS)
+                if t < range_m[k, r]:
+                    range_m[k, r], surface[k, r], facing[k, r] = t, SURFACE_GROUND, abs(d[axis])
+                    detail[k, r, 0] = material if axis == 2 else KERB
+            t, ix, iy, iz, axis = cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, range_m[k, r])
+            if t < range_m[k, r]:
+                range_m[k, r], surface[k, r] = t, SURFACE_VOXEL
+                facing[k, r] = abs(d[axis]) if axis < 3 else 1.0
+                detail[k, r, 0], detail[k, r, 1] = ix, iy
+    for s in range(len(kind)):
+        k0, k1, r0, r1 = scan_window(half[s], lidar_from_world @ world_from_shape[s], scan)
+        for k in range(k0, k1):
+            column = k % num_azimuths
+            for r in range(r0, r1):
+                aim(world_from_lidar, scan, column, r, d)
+                t, nx, ny, nz = enter_shape(kind[s], half[s], taper[s], world_from_shape[s], o, d)
+                if t < range_m[column, r]:
+                    range_m[column, r], surface[column, r], detail[column, r, 0] = t, SURFACE_SHAPE, s
+                    facing[column, r] = abs(d[0] * nx + d[1] * ny + d[2] * nz)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def scrambled(key, number):  # type: ignore[no-untyped-def]
+    """Return a 64-bit hash of a number under a key. Source: Steele et al., SplitMix64, 2014."""
+    z = key + np.uint64(number) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def intensity_of(reflectivity, facing, range_m, share):  # type: ignore[no-untyped-def]
+    """Return the intensity of a return; the model is in `scenegen.conditions.lidar`."""
+    return min(reflectivity * (0.2 + 0.8 * facing) * math.exp(-range_m / 100.0) * (0.9 + 0.2 * share), 1.0)
+
+
+@njit(cache=True, nogil=True)
+def into_box(box_from_lidar, half, margin_m, p):  # type: ignore[no-untyped-def]
+    """Move a point of frame `lidar`, in place, to at least `margin_m` inside a box."""
+    b = box_from_lidar
+    q = np.empty(3)
+    for a in range(3):
+        inner = max(half[a] - margin_m, 0.0)
+        q[a] = b[a, 0] * p[0] + b[a, 1] * p[1] + b[a, 2] * p[2] + b[a, 3]
+        q[a] = min(max(q[a], -inner), inner)
+    for a in range(3):
+        p[a] = b[0, a] * (q[0] - b[0, 3]) + b[1, a] * (q[1] - b[1, 3]) + b[2, a] * (q[2] - b[2, 3])
+
+
+@njit(cache=True, nogil=True)
+def is_inside(box_from_lidar, half, margin_m, x, y, z):  # type: ignore[no-untyped-def]
+    """Return whether a point of frame `lidar` lies in a box grown by `margin_m`."""
+    b = box_from_lidar
+    if abs(b[0, 0] * x + b[0, 1] * y + b[0, 2] * z + b[0, 3]) > half[0] + margin_m:
+        return False
+    if abs(b[1, 0] * x + b[1, 1] * y + b[1, 2] * z + b[1, 3]) > half[1] + margin_m:
+        return False
+    return abs(b[2, 0] * x + b[2, 1] * y + b[2, 2] * z + b[2, 3]) <= half[2] + margin_m
+
+
+@njit(cache=True, nogil=True)
+def describe_returns(tables, solid_tables, materials, boxes, lidar, keys, limits, hits, out):  # type: ignore[no-untyped-def]
+    """Turn hits into returns, in firing order; returns how many there are. See `scenegen.conditions.lidar`."""
+    column_instance, static_material = tables
+    shape_instance, shape_material = solid_tables
+    reflectivity, transparent = materials
+    box_from_lidar, lidar_from_box, half, is_present = boxes
+    key = keys
+    min_range_m, reach_m, inner_m, outer_m = limits
+    _, _, scan = lidar
+    range_m, surface, detail, facing = hits
+    points, intensity, ring, instance_out = out
+    num_azimuths, num_beams = range_m.shape
+    first_azimuth, azimuth_step, _, first_elevation, elevation_step, _ = scan
+    near = boxes_per_azimuth(lidar_from_box, half, is_present, outer_m, scan)
+    p = np.empty(3)
+    count = 0
+    for k in range(num_azimuths):
+        azimuth = first_azimuth + k * azimuth_step
+        for r in range(num_beams):
+            distance = range_m[k, r]
+            if surface[k, r] == SURFACE_NONE or distance < min_range_m:
+                continue
+            instance = 0
+            if surface[k, r] == SURFACE_GROUND:
+                material = detail[k, r, 0]
+            elif surface[k, r] == SURFACE_VOXEL:
+                row = column_instance[detail[k, r, 0], detail[k, r, 1]]
+                instance, material = STATIC + row, static_material[row]
+            else:
+                instance, material = shape_instance[detail[k, r, 0]], shape_material[detail[k, r, 0]]
+            towards = 1.0 if material == FOLIAGE else facing[k, r]
+            bits = scrambled(key, k * num_beams + r)
+            lost = 0.02 + 0.6 * (distance / reach_m) ** 2 * (1.0 - reflectivity[material] * (0.2 + 0.8 * towards))
+            if transparent[material]:
+                lost += 0.6
+            if (bits >> np.uint64(32)) * 2.0**-32 < lost:
+                continue
+            elevation = first_elevation + r * elevation_step
+            flat = distance * math.cos(elevation)
+            p[0], p[1], p[2] = flat * math.cos(azimuth), flat * math.sin(azimuth), distance * math.sin(elevation)
+            if 0 < instance < STATIC:
+                into_box(box_from_lidar[instance - 1], half[instance - 1], inner_m, p)
+            elif is_in_any(near, k, box_from_lidar, half, outer_m, p):
+                continue
+            points[count, 0], points[count, 1], points[count, 2] = p[0], p[1], p[2]
+            share = (bits & np.uint64(0xFFFFFFFF)) * 2.0**-32
+            intensity[count] = intensity_of(reflectivity[material], towards, distance, share)
+            ring[count], instance_out[count] = r, instance
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def boxes_per_azimuth(lidar_from_box, half, is_present, outer_m, scan):  # type: ignore[no-untyped-def]
+    """List the boxes that each azimuth may meet: returns (start per azimuth, box indices), a compressed table."""
+    num_azimuths = scan[2]
+    windows = np.zeros((len(half), 2), np.int64)
+    start = np.zeros(num_azimuths + 1, np.int64)
+    for b in range(len(half)):
+        if not is_present[b]:
+            continue
+        windows[b, 0], windows[b, 1], _, _ = scan_window(half[b] + outer_m, lidar_from_box[b], scan)
+        for k in range(windows[b, 0], windows[b, 1]):
+            start[k % num_azimuths + 1] += 1
+    start = np.cumsum(start)
+    fill = start.copy()
+    members = np.zeros(start[-1], np.int32)
+    for b in range(len(half)):
+        for k in range(windows[b, 0], windows[b, 1]):
+            members[fill[k % num_azimuths]] = b
+            fill[k % num_azimuths] += 1
+    return start, members
+
+
+@njit(cache=True, nogil=True)
+def is_in_any(near, k, box_from_lidar, half, margin_m, p):  # type: ignore[no-untyped-def]
+    """Return whether a point at azimuth k lies in a box grown by `margin_m`."""
+    start, members = near
+    for i in range(start[k], start[k + 1]):
+        b = members[i]
+        if is_inside(box_from_lidar[b], half[b], margin_m, p[0], p[1], p[2]):
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def count_inside(points, box_from_lidar, half, is_present, counts):  # type: ignore[no-untyped-def]
+    """Count, into `counts`, the points of frame `lidar` that lie in each box, faces included."""
+    for b in range(len(half)):
+        if not is_present[b]:
+            continue
+        m = box_from_lidar[b]
+        # the box's middle in frame lidar, and the sphere around the box
+        cx = -(m[0, 0] * m[0, 3] + m[1, 0] * m[1, 3] + m[2, 0] * m[2, 3])
+        cy = -(m[0, 1] * m[0, 3] + m[1, 1] * m[1, 3] + m[2, 1] * m[2, 3])
+        squared = half[b, 0] ** 2 + half[b, 1] ** 2 + half[b, 2] ** 2 + 1e-6
+        for i in range(len(points)):
+            x, y = np.float64(points[i, 0]), np.float64(points[i, 1])
+            if (x - cx) ** 2 + (y - cy) ** 2 > squared:
+                continue
+            if is_inside(m, half[b], 0.0, x, y, np.float64(points[i, 2])):
+                counts[b] += 1
