@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 
-from scenegen.dataset.read import Boxes
+from scenegen.dataset.labels import Boxes
+from scenegen.dataset.read import Scene
 from scenegen.geometry.rigid import invert_rigid, transform_points
 
 CONFIG_CLASSES = (
@@ -58,6 +59,9 @@ FORWARD_LIDAR_FROM_DETECTION = np.array(
 )
 """From nuScenes' axes (x right, y forward) to those of `scene.lidar2ego` (x forward, y left)."""
 
+USUAL_LIDAR2EGO = np.array([[1.0, 0.0, 0.0, 0.94], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.84], [0.0, 0.0, 0.0, 1.0]])
+"""Where the LiDAR frame is in scenes that store no sweeps: where nuScenes has it, on the roof."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrameBoxes:
@@ -69,13 +73,29 @@ class FrameBoxes:
     velocity_mps: Float64[np.ndarray, "N 2"]
 
 
-def detection_lidar2ego(lidar2ego: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
-    """Return the pose of the LiDAR with nuScenes' axes.
+def detection_lidar2ego(scene: Scene) -> Float64[np.ndarray, "4 4"]:
+    """Return the pose of a scene's LiDAR with nuScenes' axes."""
+    has_sweeps = scene.has_array("lidar/lidar2ego")
+    return turned_lidar2ego(scene.lidar2ego if has_sweeps else USUAL_LIDAR2EGO)
 
-    >>> detection_lidar2ego(np.eye(4))[:3, 1].tolist()  # its y axis points along the ego's x
+
+def turned_lidar2ego(lidar2ego: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
+    """Turn the axes of a LiDAR from x forward to nuScenes'.
+
+    >>> turned_lidar2ego(np.eye(4))[:3, 1].tolist()  # its y axis points along the ego's x
     [1.0, 0.0, 0.0]
     """
     return lidar2ego @ FORWARD_LIDAR_FROM_DETECTION
+
+
+def detection_points(points_lidar_m: Float32[np.ndarray, "P 3"]) -> Float32[np.ndarray, "P 3"]:
+    """Turn the points of a stored sweep to nuScenes' axes.
+
+    >>> detection_points(np.array([[10.0, 2.0, 0.0]], np.float32)).tolist()  # 10 m ahead, 2 m to the left
+    [[-2.0, 10.0, 0.0]]
+    """
+    x, y, z = points_lidar_m.T
+    return np.stack([-y, x, z], axis=1)
 
 
 def boxes_in_frame(boxes: Boxes, frame_from_world: Float64[np.ndarray, "4 4"]) -> FrameBoxes:

@@ -73,14 +73,10 @@ PRESETS: dict[str, Preset] = {
         wants_past_only=False,
         label_names=tuple(raw.LABELS),
     ),
-    "bevformer": Preset(
-        build=bevformer.build_sample, window_key_frames=(-3, -2, -1, 0), normalization=CAFFE_BGR
-    ),
+    "bevformer": Preset(build=bevformer.build_sample, window_key_frames=(-3, -2, -1, 0), normalization=CAFFE_BGR),
     "streampetr": Preset(build=streampetr.build_sample, window_key_frames=tuple(range(-7, 1))),
     "bevdet": Preset(build=bevdet.build_sample, edges="repeat_anchor", camera_order=BEVDET_CAMERAS),
-    "flashocc": Preset(
-        build=bevdet.build_occupancy_sample, edges="repeat_anchor", camera_order=BEVDET_CAMERAS
-    ),
+    "flashocc": Preset(build=bevdet.build_occupancy_sample, edges="repeat_anchor", camera_order=BEVDET_CAMERAS),
 }
 
 

@@ -55,7 +55,7 @@ def _picture(view: SceneView, camera: int, step: int, options: SampleOptions) ->
 
 
 def _boxes(view: SceneView, moments: Moments, options: SampleOptions) -> dict[str, Any]:
-    """`boxes`: one dict per step of the window."""
+    """`boxes`: one dict per step of the window; `num_lidar_pts` only where stored."""
     rows = []
     for step in moments.steps:
         boxes = view.scene.boxes(step)
@@ -69,20 +69,23 @@ def _boxes(view: SceneView, moments: Moments, options: SampleOptions) -> dict[st
                 "label": torch.tensor(class_labels(boxes, options.classes)),
                 "visibility": torch.tensor(boxes.visibility),
                 "visible_fraction": torch.tensor(boxes.visible_fraction),
-                "num_lidar_pts": torch.tensor(boxes.num_lidar_pts),
             }
         )
+        if boxes.stored_lidar_pts is not None:
+            rows[-1]["num_lidar_pts"] = torch.tensor(boxes.stored_lidar_pts)
     return {"boxes": rows}
 
 
 def _occupancy(view: SceneView, moments: Moments, options: SampleOptions) -> dict[str, Any]:
-    """`voxel_semantics`, `mask_camera`, `mask_lidar` of the anchor: X Y Z, uint8, ego frame, 17 free."""
+    """`voxel_semantics`, `mask_camera` and, where stored, `mask_lidar` of the anchor: X Y Z, uint8, ego frame."""
     occupancy = view.scene.occupancy(moments.anchor)
-    return {
+    voxels = {
         "voxel_semantics": torch.from_numpy(occupancy.semantics),
         "mask_camera": torch.from_numpy(occupancy.mask_camera),
-        "mask_lidar": torch.from_numpy(occupancy.mask_lidar),
     }
+    if occupancy.stored_mask_lidar is not None:
+        voxels["mask_lidar"] = torch.from_numpy(occupancy.stored_mask_lidar)
+    return voxels
 
 
 LABELS: dict[str, Callable[[SceneView, Moments, SampleOptions], dict[str, Any]]] = {

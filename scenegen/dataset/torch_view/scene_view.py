@@ -60,7 +60,7 @@ class SceneView:
     @cached_property
     def lidar2ego(self) -> Float64[np.ndarray, "4 4"]:
         """Pose of the LiDAR with nuScenes' axes: x right, y forward."""
-        return detection_lidar2ego(self.scene.lidar2ego)
+        return detection_lidar2ego(self.scene)
 
     @cached_property
     def lidar2cam(self) -> Float64[np.ndarray, "V 4 4"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool
@@ -71,7 +72,7 @@ def check_window(offsets: Sequence[int], *, edges: str) -> Window:
         ConfigError: the offsets do not rise, zero is missing, or `edges` is unknown.
     """
     window = tuple(int(offset) for offset in offsets)
-    if 0 not in window or any(later <= earlier for earlier, later in zip(window, window[1:], strict=False)):
+    if 0 not in window or any(later <= earlier for earlier, later in pairwise(window)):
         raise ConfigError("rising step offsets with 0 among them", found=f"{list(offsets)}", where="window")
     if edges not in EDGES:
         raise ConfigError(f"one of {', '.join(EDGES)}", found=repr(edges), where="edges")
