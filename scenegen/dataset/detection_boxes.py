@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.read import Scene
@@ -54,10 +54,10 @@ CONVERTER_ATTRIBUTES = (
     "vehicle.stopped",
     "None",
 )
-FORWARD_LIDAR_FROM_DETECTION = np.array(
+LIDAR_FROM_NUSCENES = np.array(
     [[0.0, 1.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 )
-"""From nuScenes' axes (x right, y forward) to those of `scene.lidar2ego` (x forward, y left)."""
+"""To the axes of `scene.lidar2ego` (x forward, y left) from nuScenes' (x right, y forward)."""
 
 USUAL_LIDAR2EGO = np.array([[1.0, 0.0, 0.0, 0.94], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.84], [0.0, 0.0, 0.0, 1.0]])
 """Where the LiDAR frame is in scenes that store no sweeps: where nuScenes has it, on the roof."""
@@ -85,17 +85,7 @@ def turned_lidar2ego(lidar2ego: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarra
     >>> turned_lidar2ego(np.eye(4))[:3, 1].tolist()  # its y axis points along the ego's x
     [1.0, 0.0, 0.0]
     """
-    return lidar2ego @ FORWARD_LIDAR_FROM_DETECTION
-
-
-def detection_points(points_lidar_m: Float32[np.ndarray, "P 3"]) -> Float32[np.ndarray, "P 3"]:
-    """Turn the points of a stored sweep to nuScenes' axes.
-
-    >>> detection_points(np.array([[10.0, 2.0, 0.0]], np.float32)).tolist()  # 10 m ahead, 2 m to the left
-    [[-2.0, 10.0, 0.0]]
-    """
-    x, y, z = points_lidar_m.T
-    return np.stack([-y, x, z], axis=1)
+    return lidar2ego @ LIDAR_FROM_NUSCENES
 
 
 def boxes_in_frame(boxes: Boxes, frame_from_world: Float64[np.ndarray, "4 4"]) -> FrameBoxes:

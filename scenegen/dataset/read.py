@@ -62,11 +62,6 @@ class StoredArray:
         """Unit, frame and what else belongs to the array."""
         return dict(self._array.attrs)
 
-    @property
-    def metadata(self) -> Any:
-        """Zarr's own description: codecs, chunk grid, chunk names."""
-        return self._array.metadata
-
     def __len__(self) -> int:
         return int(self._array.shape[0])
 
@@ -87,11 +82,21 @@ class StoredArray:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.asarray(self[...], dtype=dtype)
 
-    def as_stored(self, pictures: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "T H W 3"]:
-        """Return other pictures as they would come back from this array, with the losses of its codec."""
+    @property
+    def zarr_array(self) -> zarr.Array[Any]:
+        """The array underneath, for what slicing does not offer."""
+        return self._array
+
+    @property
+    def image_codec(self) -> ImageCodec | None:
+        """The codec that makes a picture of every step; None where pixels are stored raw, or are no pixels."""
         outermost = getattr(self._array.metadata, "codecs", ())
         pipeline = [codec for outer in outermost for codec in getattr(outer, "codecs", (outer,))]
-        codec = next((codec for codec in pipeline if isinstance(codec, ImageCodec)), None)
+        return next((codec for codec in pipeline if isinstance(codec, ImageCodec)), None)
+
+    def as_stored(self, pictures: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "T H W 3"]:
+        """Return other pictures as they would come back from this array, with the losses of its codec."""
+        codec = self.image_codec
         if codec is None:
             return pictures.copy()
         decoded = [
@@ -152,7 +157,7 @@ class Scene:
 
     @property
     def folder(self) -> Path:
-        """The scene's Zarr store."""
+        """Root of the scene's store."""
         return self._folder
 
     @property

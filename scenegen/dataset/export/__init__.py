@@ -21,7 +21,13 @@ from scenegen.dataset.durable import fsync_tree, output_errors
 from scenegen.dataset.read import Dataset, Scene, open_dataset
 from scenegen.errors import ConfigError, DatasetError, OutputError
 
-FORMATS: dict[str, str] = {}
+FORMATS: dict[str, str] = {
+    "coco": "coco",
+    "kitti": "kitti",
+    "mp4": "mp4",
+    "nuscenes": "nuscenes",
+    "occ3d": "occ3d",
+}
 """Module under this package that holds each format's `write`."""
 SUMMARY_NAME = "scenegen_export.json"
 """File in an export that says what it was made from."""

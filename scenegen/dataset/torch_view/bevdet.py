@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float32, Float64
 
 from scenegen.dataset.detection_boxes import lwh_rows
-from scenegen.dataset.sample_tokens import sample_token, scene_token
+from scenegen.dataset.export.keys import sample_token, token_of
 from scenegen.dataset.torch_view.detection_labels import detection_labels
 from scenegen.dataset.torch_view.options import SampleOptions
 from scenegen.dataset.torch_view.pictures import picture_stack
@@ -115,7 +115,7 @@ def _metas(view: SceneView, moments: Moments) -> dict[str, Any]:
     scene_id = view.scene.scene_id
     return {
         "sample_idx": sample_token(scene_id, moments.anchor),
-        "scene_token": scene_token(scene_id),
+        "scene_token": token_of(scene_id, "scene"),
         "scene_name": scene_id,
         "cam_names": [camera.name for camera in view.cameras],
         "flip_dx": False,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from scenegen.dataset.detection_boxes import wlh_rows
-from scenegen.dataset.sample_tokens import sample_token, scene_token
+from scenegen.dataset.export.keys import sample_token, token_of
 from scenegen.dataset.torch_view.detection_labels import detection_labels
 from scenegen.dataset.torch_view.options import SampleOptions
 from scenegen.dataset.torch_view.pictures import padded_stack
@@ -57,7 +57,7 @@ def step_metas(view: SceneView, step: int, options: SampleOptions) -> dict[str, 
         "sample_idx": sample_token(scene.scene_id, step),
         "prev_idx": sample_token(scene.scene_id, step - every) if step >= every else "",
         "next_idx": sample_token(scene.scene_id, step + every) if step + every < scene.num_steps else "",
-        "scene_token": scene_token(scene.scene_id),
+        "scene_token": token_of(scene.scene_id, "scene"),
         "frame_idx": step // every,
         "timestamp": scene.timestamps_us[step] / 1e6,
         "can_bus": view.can_bus[step].astype(np.float64),

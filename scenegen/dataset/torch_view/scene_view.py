@@ -10,8 +10,8 @@ from jaxtyping import Float32, Float64, UInt8
 
 from scenegen.dataset.detection_boxes import detection_lidar2ego
 from scenegen.dataset.image_fit import fit_image
+from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import Scene
-from scenegen.dataset.stored_pictures import StoredPictures
 from scenegen.errors import ConfigError
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import PINHOLE, Camera
@@ -38,7 +38,7 @@ class SceneView:
             )
         self.scene = scene
         self.cameras: tuple[Camera, ...] = tuple(of_name[name] for name in cameras or of_name)
-        self._pictures = tuple(StoredPictures(scene, camera.name) for camera in self.cameras)
+        self._pictures = tuple(PictureFiles(scene, camera.name) for camera in self.cameras)
         self.fits = tuple(fit_image(pictures.size_hw, size_hw=size_hw) for pictures in self._pictures)
         self.K_stored: Float64[np.ndarray, "V 3 3"] = np.stack([camera.K for camera in self.cameras])
         self.K: Float64[np.ndarray, "V 3 3"] = np.stack(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -133,4 +132,4 @@ def test_a_loader_resumes_after_the_last_batch_it_delivered(mixed: MixedDataset,
 
 def test_the_order_is_pinned() -> None:
     """A change here would break every saved state."""
-    assert EpochSampler([8], seed=0).order(0).tolist() == PINNED
+    assert EpochSampler([8], seed=0).order(0).tolist() == [2, 7, 6, 5, 4, 3, 1, 0]
