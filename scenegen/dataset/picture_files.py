@@ -61,10 +61,7 @@ class PictureFiles:
         Raises:
             DatasetError: a file is missing or damaged.
         """
-        if not 0 <= step < len(self):
-            raise DatasetError(
-                f"a step in 0..{len(self) - 1}", found=f"{step}", where=f"scene {self._scene.scene_id}, {self._path}"
-            )
+        self._check_step(step)
         if self._codec is None:
             return PictureFile(content=PngCodec().encode_picture(self._pixels[step]), suffix=self.suffix)
         try:
@@ -78,6 +75,7 @@ class PictureFiles:
         Raises:
             DatasetError: no such step, or a file is missing or damaged.
         """
+        self._check_step(step)
         if self._codec is None:
             return np.asarray(self._pixels[step])
         content = self[step].content
@@ -90,6 +88,12 @@ class PictureFiles:
     def size_hw(self) -> tuple[int, int]:
         """Rows and columns of the pictures."""
         return self._pixels.shape[1], self._pixels.shape[2]
+
+    def _check_step(self, step: int) -> None:
+        if not 0 <= step < len(self):
+            raise DatasetError(
+                f"a step in 0..{len(self) - 1}", found=f"{step}", where=f"scene {self._scene.scene_id}, {self._path}"
+            )
 
     def _encoded(self, step: int) -> bytes:
         steps_per_shard = int((self._array.shards or (1,))[0])
