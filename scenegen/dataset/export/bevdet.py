@@ -1,7 +1,7 @@
 """BEVDet's info files: `bevdetv2-nuscenes_infos_<split>.pkl`, with the pictures and sweeps they name.
 
-`gt_boxes` are in the LiDAR frame as in mmdet3d 1.0; `ann_infos` is what training reads: (boxes, labels) in the ego frame,
-x, y, z (middle), l, w, h, yaw, vx, vy, boxes without LiDAR points and of other classes left out.
+`gt_boxes` are in the LiDAR frame as in mmdet3d 1.0; `ann_infos` is what training reads: (boxes, labels) in the ego
+frame, x, y, z (middle), l, w, h, yaw, vx, vy, boxes without LiDAR points and of other classes left out.
 """
 
 from __future__ import annotations

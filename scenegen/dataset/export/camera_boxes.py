@@ -55,7 +55,7 @@ def camera_boxes(sample: Sample, camera: Camera) -> CameraBoxes:
     w, x, y, z = boxes.rotation_wxyz[chosen].T
     heading_world = np.stack([1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y)], axis=1)
     heading = heading_world @ cam_from_world[:3, :3].T
-    turn_rad = np.arctan2(-heading[:, 2], heading[:, 0])
+    turn_rad = turn_around_y(heading)
     flat = np.concatenate([boxes.velocity_world_mps[chosen], np.zeros((len(chosen), 1))], axis=1)
     velocity = flat @ cam_from_world[:3, :3].T
     center_cam_m = transform_points(cam_from_world, boxes.center_world_m[chosen])
@@ -72,3 +72,13 @@ def camera_boxes(sample: Sample, camera: Camera) -> CameraBoxes:
         visibility=visibility_level(seen.visible_fraction[kept]).astype(np.int64),
         attribute=np.array([CONVERTER_ATTRIBUTES.index(word) for word in words], np.int64),
     )
+
+
+def turn_around_y(heading_cam: Float64[np.ndarray, "K 3"]) -> Float64[np.ndarray, " K"]:
+    """Return the turn of boxes around the camera's y axis, which points down, from its x axis.
+
+    >>> turn_around_y(np.array([[0.0, 0.0, 1.0]])).round(6).tolist()  # headed away from the camera
+    [-1.570796]
+    """
+    turn_rad: Float64[np.ndarray, " K"] = np.arctan2(-heading_cam[:, 2], heading_cam[:, 0])
+    return turn_rad

@@ -1,7 +1,7 @@
 """What all info files of the mmdet3d family have in common: the key frames, and the files beside the pickle.
 
-Tokens, file names, poses and stamps are those of the `nuscenes` export of the same scenes. Lay both on top of each other
-and the stock evaluation finds its tables. Training code expects the folder, or a link to it, at `data/nuscenes`.
+Tokens, file names, poses and stamps are those of the `nuscenes` export of the same scenes. Lay both on top of each
+other and the stock evaluation finds its tables. Training code expects the folder, or a link to it, at `data/nuscenes`.
 """
 
 from __future__ import annotations

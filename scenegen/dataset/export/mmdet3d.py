@@ -1,7 +1,7 @@
 """Info files of mmdet3d 1.1 and later ("v2"): `nuscenes_infos_<split>.pkl`, with the pictures and sweeps they name.
 
-Paths are bare file names; the folders come from the configuration's `data_prefix`, as for nuScenes. `bbox_3d` is x, y, z
-(middle), l, w, h, yaw in the LiDAR frame; in `cam_instances` it is x, y, z (middle), l, h, w, turn in the camera's.
+Paths are bare file names; the folders come from the configuration's `data_prefix`, as for nuScenes. `bbox_3d` is x, y,
+z (middle), l, w, h, yaw in the LiDAR frame; in `cam_instances` it is x, y, z (middle), l, h, w, turn in the camera's.
 """
 
 from __future__ import annotations
