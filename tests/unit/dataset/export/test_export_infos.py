@@ -248,17 +248,6 @@ def test_streampetr_has_the_visible_boxes_of_every_camera(exports: dict[str, Pat
 def test_bevdet_boxes_are_in_the_ego_frame(exports: dict[str, Path], scene: Scene, name: str) -> None:
     order = ["car", "truck", "construction_vehicle", "bus", "trailer"]
     order += ["barrier", "motorcycle", "bicycle", "pedestrian", "traffic_cone"]
-        "car",
-        "truck",
-        "construction_vehicle",
-        "bus",
-        "trailer",
-        "barrier",
-        "motorcycle",
-        "bicycle",
-        "pedestrian",
-        "traffic_cone",
-    ]
     for info, step in zip(legacy_infos(exports, name), KEY_STEPS, strict=True):
         boxes = scene.boxes(step)
         rows, labels = info["ann_infos"]
