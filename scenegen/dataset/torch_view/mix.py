@@ -25,8 +25,8 @@ class SampleSource(Protocol):
 class MixedDataset(torch.utils.data.Dataset[dict[str, Any]]):
     """One data set after the other. Weights are the sampler's: `EpochSampler(mixed.lengths, weights=...)`.
 
-    Real recordings come in through the reader of their own code base, if its samples have the keys of the preset; it has
-    to number the classes alike and to be free of mmcv's `DataContainer`.
+    Real recordings come in through the reader of their own code base, if its samples have the keys of the preset; it
+    has to number the classes alike and to be free of mmcv's `DataContainer`.
 
     Raises:
         ConfigError: the scenegen data sets differ in preset, classes, image size, normalization or labels.
