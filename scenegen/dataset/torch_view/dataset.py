@@ -47,7 +47,7 @@ class SceneDataset(torch.utils.data.Dataset[dict[str, Any]]):
         normalization: of pictures; the preset's own by default.
         labels: which labels, for preset `raw`.
         box_range_m: boxes with a centre further ahead or aside are left out, except in `raw`.
-        open_with: opens the data set; `scenegen.rerender.open_rendered` adds the maps and sweeps that it does not store.
+        open_with: opens the data set; `scenegen.rerender.open_rendered` adds maps and sweeps that it does not store.
 
     Raises:
         ConfigError: an option is unknown or does not fit the data set.

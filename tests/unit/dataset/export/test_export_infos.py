@@ -302,7 +302,7 @@ def test_mmdet3d_sweeps_lead_from_one_lidar_to_the_other(
             np.array(before["ego2global"]) @ before["lidar_points"]["lidar2ego"]
         )
         lidar2sensor = np.array(sweep["lidar_points"]["lidar2sensor"])
-        undone = (points - lidar2sensor[:3, 3]) @ lidar2sensor[:3, :3]  # as LoadPointsFromMultiSweeps does
+        undone = (points - lidar2sensor[:3, 3]) @ lidar2sensor[:3, :3]
         assert np.allclose(undone, transform_points(by_world, points), atol=1e-9)
 
 
