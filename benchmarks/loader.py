@@ -2,9 +2,9 @@ r"""What reading samples costs beside decoding their pictures.
 
     python -m benchmarks.loader [--quick] [--json FILE]
 
-Data sets of six cameras are written to a temporary folder: gradients with noise, JPEG q95, at 448x800 pixels and, under
-names that begin with `small_`, at the demo's 112x200. Then the readers take turns in one process, A B C A B C, each with
-the same random steps:
+Data sets of six cameras are written to a temporary folder: gradients with noise, JPEG q95, at 448x800 pixels, and under
+names that begin with `small_` at 112x200, as in the demo. Then the readers take turns in one process, A B C A B C, each
+with the same random steps:
 
 - `bare`: the same JPEG bytes, already in memory, decoded by the same decoder;
 - `random_vs_decode`: `SceneDataset[...]` of preset raw without labels, six pictures a sample, and its calibration;
@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -168,15 +169,27 @@ def measure(folder: Path, *, num_rounds: int, num_samples: int) -> dict[str, Fig
                 assert file is not None
                 decode(file.read())
 
+    def read_bare(steps: list[int]) -> None:
+        for step in steps:
+            for content in contents[step]:
+                decode(content)
+
+    def read_ours(steps: list[int]) -> None:
+        for step in steps:
+            dataset[step]
+
+    def read_zarr(steps: list[int]) -> None:
+        for step in steps:
+            for camera in scene.cameras:
+                scene.rgb(camera)[step]
+
     ratios: dict[str, list[float]] = {name: [] for name in FLOORS}
     for number in range(num_rounds + 1):
         steps = np.random.default_rng(number).integers(0, len(dataset), num_samples).tolist()
-        bare = cpu_seconds(lambda steps=steps: [[decode(content) for content in contents[step]] for step in steps])
-        ours = cpu_seconds(lambda steps=steps: [dataset[step] for step in steps])
-        plain = cpu_seconds(
-            lambda steps=steps: [[scene.rgb(camera)[step] for camera in scene.cameras] for step in steps]
-        )
-        in_order = cpu_seconds(lambda: [dataset[step] for step in range(len(dataset))])
+        bare = cpu_seconds(partial(read_bare, steps))
+        ours = cpu_seconds(partial(read_ours, steps))
+        plain = cpu_seconds(partial(read_zarr, steps))
+        in_order = cpu_seconds(partial(read_ours, list(range(len(dataset)))))
         of_tar = cpu_seconds(read_tar)
         if number:  # the first round warms up
             ratios["random_vs_decode"].append(ours / bare)

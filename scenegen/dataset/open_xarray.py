@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scenegen.dataset.read import open_dataset
 from scenegen.dataset.strict_store import StrictStore
@@ -27,4 +27,5 @@ def open_xarray(path: Path | str, scene_id: str) -> xarray.DataTree:
         import xarray
     except ImportError as error:
         raise DependencyError("xarray", found="none", where="open_xarray", fix="pip install xarray") from error
-    return xarray.open_datatree(StrictStore(scene.folder), engine="zarr")
+    store: Any = StrictStore(scene.folder)  # xarray's zarr engine takes zarr stores, its annotation does not say so
+    return xarray.open_datatree(store, engine="zarr")

@@ -26,7 +26,8 @@ class Normalization:
     def apply(self, picture: UInt8[np.ndarray, "H W 3"]) -> Float32[torch.Tensor, "3 H W"]:
         """Normalize one sRGB picture."""
         ordered = picture[..., ::-1] if self.channels == "bgr" else picture
-        scaled = (ordered.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        scaled = (ordered.astype(np.float32) - mean) / std
         return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))
 
     def img_norm_cfg(self) -> dict[str, object]:
