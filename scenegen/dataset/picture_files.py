@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -50,10 +49,14 @@ class PictureFiles:
         codec = self._pixels.image_codec
         self._codec: ImageCodec | None = codec
         self.suffix = SUFFIX_OF_FORMAT[(codec or PngCodec()).pillow_format]
+        self._num_steps = len(self._pixels)
+        self._size_hw: tuple[int, int] = (self._pixels.shape[1], self._pixels.shape[2])
+        self._steps_per_shard = int((self._array.shards or (1,))[0])
+        self._folder = str(scene.folder / self._path)
         self._index_of_shard: dict[int, UInt64[np.ndarray, "S 2"]] = {}
 
     def __len__(self) -> int:
-        return len(self._pixels)
+        return self._num_steps
 
     def __getitem__(self, step: int) -> PictureFile:
         """Read the picture of one step.
@@ -87,7 +90,7 @@ class PictureFiles:
     @property
     def size_hw(self) -> tuple[int, int]:
         """Rows and columns of the pictures."""
-        return self._pixels.shape[1], self._pixels.shape[2]
+        return self._size_hw
 
     def _check_step(self, step: int) -> None:
         if not 0 <= step < len(self):
@@ -96,21 +99,19 @@ class PictureFiles:
             )
 
     def _encoded(self, step: int) -> bytes:
-        steps_per_shard = int((self._array.shards or (1,))[0])
-        shard_idx, within = divmod(step, steps_per_shard)
+        shard_idx, within = divmod(step, self._steps_per_shard)
         file = os.open(self._shard_file(shard_idx), os.O_RDONLY)
         try:
             if shard_idx not in self._index_of_shard:
-                self._index_of_shard[shard_idx] = _read_index(file, steps_per_shard)
+                self._index_of_shard[shard_idx] = _read_index(file, self._steps_per_shard)
             offset, num_bytes = (int(value) for value in self._index_of_shard[shard_idx][within])
             content = os.pread(file, num_bytes, offset)
         finally:
             os.close(file)
         return _checked(content, where=f"picture of step {step}")
 
-    def _shard_file(self, shard_idx: int) -> Path:
-        name = CHUNK_SEPARATOR.join(["c", str(shard_idx), "0", "0", "0"])
-        return self._scene.folder / self._path / name
+    def _shard_file(self, shard_idx: int) -> str:
+        return f"{self._folder}/{CHUNK_SEPARATOR.join(['c', str(shard_idx), '0', '0', '0'])}"
 
 
 def _read_index(file: int, steps_per_shard: int) -> UInt64[np.ndarray, "S 2"]:

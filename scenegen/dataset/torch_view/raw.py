@@ -12,6 +12,7 @@ from scenegen.dataset.detection_boxes import class_labels
 from scenegen.dataset.torch_view.options import SampleOptions
 from scenegen.dataset.torch_view.scene_view import SceneView
 from scenegen.dataset.torch_view.window import Moments
+from scenegen.errors import DatasetError
 from scenegen.geometry.rigid import transform_points
 
 
@@ -20,16 +21,14 @@ def build_sample(view: SceneView, moments: Moments, options: SampleOptions) -> d
 
     `rgb` V T 3 H W, uint8 (float32 if normalized); `cam2img` V 3 3, of these pixels; `cam2ego` V 4 4; `ego2global`
     T 4 4, float64; `timestamp_us` T; `can_bus` T 18; `meta`; labels under their names.
+
+    Raises:
+        DatasetError: the cameras have different sizes and none was asked for.
     """
     steps = list(moments.steps)
     scene = view.scene
     sample: dict[str, Any] = {
-        "rgb": torch.stack(
-            [
-                torch.stack([_picture(view, camera, step, options) for step in steps])
-                for camera in range(len(view.cameras))
-            ]
-        ),
+        "rgb": _pictures(view, steps, options),
         "cam2img": torch.from_numpy(view.K.astype(np.float32)),
         "cam2ego": torch.from_numpy(view.cam2ego.astype(np.float32)),
         "ego2global": torch.from_numpy(scene.ego2global[steps]),
@@ -48,11 +47,27 @@ def build_sample(view: SceneView, moments: Moments, options: SampleOptions) -> d
     return sample
 
 
-def _picture(view: SceneView, camera: int, step: int, options: SampleOptions) -> torch.Tensor:
-    pixels = view.picture(camera, step)
-    if options.normalization is not None:
-        return options.normalization.apply(pixels)
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+def _pictures(view: SceneView, steps: list[int], options: SampleOptions) -> torch.Tensor:
+    """Return V T 3 H W, each picture written once to where it belongs."""
+    sizes = {fit.size_hw for fit in view.fits}
+    if len(sizes) > 1:
+        raise DatasetError(
+            "pictures of one size",
+            found=", ".join(map(str, sorted(sizes))),
+            where=f"scene {view.scene.scene_id}",
+            fix="give image_size=, or choose cameras=",
+        )
+    normalization = options.normalization
+    dtype = torch.uint8 if normalization is None else torch.float32
+    stack = torch.empty((len(view.cameras), len(steps), 3, *sizes.pop()), dtype=dtype)
+    for camera in range(len(view.cameras)):
+        for place, step in enumerate(steps):
+            pixels = view.picture(camera, step)
+            if normalization is None:
+                stack[camera, place].numpy()[...] = pixels.transpose(2, 0, 1)
+            else:
+                stack[camera, place] = normalization.apply(pixels)
+    return stack
 
 
 def _boxes(view: SceneView, moments: Moments, options: SampleOptions) -> dict[str, Any]:
