@@ -187,11 +187,11 @@ def test_labels_of_raw_are_chosen_by_name(shared_dataset: Path) -> None:
 
 @pytest.mark.parametrize("image_size", [None, (12, 20), (16, 16), (48, 80)])
 def test_maps_are_those_of_the_pixels_that_new_pixels_fall_into(
-    shared_dataset: Path, image_size: tuple[int, int] | None
+    full_dataset: Path, image_size: tuple[int, int] | None
 ) -> None:
     names = ["depth", "semantic", "instance", "optical_flow"]
-    sample = SceneDataset(shared_dataset, labels=names, window=[-1, 0], image_size=image_size)[2]
-    scene = open_dataset(shared_dataset)["tiny-00c0ffee"]
+    sample = SceneDataset(full_dataset, labels=names, window=[-1, 0], image_size=image_size)[2]
+    scene = open_dataset(full_dataset)["tiny-00c0ffee"]
     height, width = image_size or (24, 40)
     stored_from_fitted = np.linalg.inv(fit_image((24, 40), size_hw=image_size).fitted_from_stored)
     assert sample["semantic"].shape == sample["depth_m"].shape == (6, 2, height, width)
