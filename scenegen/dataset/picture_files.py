@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
 import numpy as np
 import zarr
-from jaxtyping import UInt64
+from jaxtyping import UInt8, UInt64
 
 from scenegen.dataset.jpeg_codec import ImageCodec, PngCodec
 from scenegen.dataset.read import Scene, StoredArray
 from scenegen.dataset.schema import CHUNK_SEPARATOR
+from scenegen.errors import DatasetError
 
 CRC_BYTES = 4
 INDEX_ENTRY_BYTES = 16
@@ -34,6 +35,8 @@ class PictureFiles:
 
     Pictures stored with an image codec come out as stored; raw pixels (codec `zstd`) as PNG, which loses nothing.
 
+    No file is kept open, so that the pictures may cross a fork.
+
     Raises:
         DatasetError: no such camera.
     """
@@ -46,11 +49,14 @@ class PictureFiles:
         codec = self._pixels.image_codec
         self._codec: ImageCodec | None = codec
         self.suffix = SUFFIX_OF_FORMAT[(codec or PngCodec()).pillow_format]
-        self._shard_idx = -1
-        self._index: UInt64[np.ndarray, "S 2"] = np.zeros((0, 2), np.uint64)
+        self._num_steps = len(self._pixels)
+        self._size_hw: tuple[int, int] = (self._pixels.shape[1], self._pixels.shape[2])
+        self._steps_per_shard = int((self._array.shards or (1,))[0])
+        self._folder = str(scene.folder / self._path)
+        self._index_of_shard: dict[int, UInt64[np.ndarray, "S 2"]] = {}
 
     def __len__(self) -> int:
-        return len(self._pixels)
+        return self._num_steps
 
     def __getitem__(self, step: int) -> PictureFile:
         """Read the picture of one step.
@@ -58,6 +64,7 @@ class PictureFiles:
         Raises:
             DatasetError: a file is missing or damaged.
         """
+        self._check_step(step)
         if self._codec is None:
             return PictureFile(content=PngCodec().encode_picture(self._pixels[step]), suffix=self.suffix)
         try:
@@ -65,29 +72,55 @@ class PictureFiles:
         except (OSError, ValueError, struct.error) as error:
             raise self._scene.damage_error(self._path, str(error)) from error
 
+    def pixels(self, step: int) -> UInt8[np.ndarray, "H W 3"]:
+        """Decode the picture of one step, at the cost of decoding it: one read, and nothing of Zarr's machinery.
+
+        Raises:
+            DatasetError: no such step, or a file is missing or damaged.
+        """
+        self._check_step(step)
+        if self._codec is None:
+            return np.asarray(self._pixels[step])
+        content = self[step].content
+        try:
+            return self._codec.decode_picture(content, size_hw=self.size_hw)
+        except DatasetError as error:
+            raise self._scene.damage_error(self._path, str(error)) from error
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Rows and columns of the pictures."""
+        return self._size_hw
+
+    def _check_step(self, step: int) -> None:
+        if not 0 <= step < len(self):
+            raise DatasetError(
+                f"a step in 0..{len(self) - 1}", found=f"{step}", where=f"scene {self._scene.scene_id}, {self._path}"
+            )
+
     def _encoded(self, step: int) -> bytes:
-        steps_per_shard = int((self._array.shards or (1,))[0])
-        shard_idx, within = divmod(step, steps_per_shard)
-        file_path = self._shard_file(shard_idx)
-        if shard_idx != self._shard_idx:
-            self._index, self._shard_idx = _read_index(file_path, steps_per_shard), shard_idx
-        offset, num_bytes = (int(value) for value in self._index[within])
-        with file_path.open("rb") as file:
-            file.seek(offset)
-            content = file.read(num_bytes)
+        shard_idx, within = divmod(step, self._steps_per_shard)
+        file = os.open(self._shard_file(shard_idx), os.O_RDONLY)
+        try:
+            if shard_idx not in self._index_of_shard:
+                self._index_of_shard[shard_idx] = _read_index(file, self._steps_per_shard)
+            offset, num_bytes = (int(value) for value in self._index_of_shard[shard_idx][within])
+            content = os.pread(file, num_bytes, offset)
+        finally:
+            os.close(file)
         return _checked(content, where=f"picture of step {step}")
 
-    def _shard_file(self, shard_idx: int) -> Path:
-        name = CHUNK_SEPARATOR.join(["c", str(shard_idx), "0", "0", "0"])
-        return self._scene.folder / self._path / name
+    def _shard_file(self, shard_idx: int) -> str:
+        return f"{self._folder}/{CHUNK_SEPARATOR.join(['c', str(shard_idx), '0', '0', '0'])}"
 
 
-def _read_index(path: Path, steps_per_shard: int) -> UInt64[np.ndarray, "S 2"]:
+def _read_index(file: int, steps_per_shard: int) -> UInt64[np.ndarray, "S 2"]:
     """Read where each picture lies in a shard (offset, length). Source: Zarr v3, sharding codec, index at the end."""
     num_bytes = steps_per_shard * INDEX_ENTRY_BYTES + CRC_BYTES
-    with path.open("rb") as file:
-        file.seek(-num_bytes, 2)
-        content = _checked(file.read(num_bytes), where="index of the shard")
+    start = os.fstat(file).st_size - num_bytes
+    if start < 0:
+        raise ValueError("the shard is shorter than its index")
+    content = _checked(os.pread(file, num_bytes, start), where="index of the shard")
     return np.frombuffer(content, "<u8").reshape(-1, 2)
 
 

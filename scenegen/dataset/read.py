@@ -245,7 +245,7 @@ class Scene:
         columns = self._object_columns
         start, stop = self._frame_ptr[self._known_step(step)], self._frame_ptr[step + 1]
         row = {name: values[start:stop] for name, values in columns.items()}
-        labels = self.array("objects/attribute").attrs["labels"]
+        labels = self._attribute_labels
         return Boxes(
             scene_id=self.scene_id,
             center_world_m=row["center"],
@@ -385,6 +385,10 @@ class Scene:
                     fix="run the generating command again after deleting the scene's receipt",
                 )
         return DatasetError("a readable array", found=cause, where=f"scene {self.scene_id}, array {path or 'root'}")
+
+    @cached_property
+    def _attribute_labels(self) -> tuple[str, ...]:
+        return tuple(self.array("objects/attribute").attrs["labels"])
 
     @cached_property
     def _frame_ptr(self) -> Int64[np.ndarray, " T1"]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from scenegen.dataset.detection_boxes import LIDAR_FROM_NUSCENES
 from scenegen.dataset.labels import LidarSweep
 
+__all__ = ["CHANNEL", "FULL_INTENSITY", "LIDAR_FROM_NUSCENES", "ego_from_lidar", "sweep_columns"]
+
 CHANNEL = "LIDAR_TOP"
-LIDAR_FROM_NUSCENES: Float64[np.ndarray, "4 4"] = np.array(
-    [[0.0, 1.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
-)
-"""scenegen's LiDAR frame (x forward, y left, z up) from nuScenes'."""
 FULL_INTENSITY = 255.0
 
 
