@@ -23,10 +23,13 @@ from scenegen.errors import ConfigError, DatasetError, OutputError
 
 FORMATS: dict[str, str] = {
     "coco": "coco",
+    "html": "html",
     "kitti": "kitti",
+    "mcap": "mcap_file",
     "mp4": "mp4",
     "nuscenes": "nuscenes",
     "occ3d": "occ3d",
+    "world_scenario": "world_scenario",
 }
 """Module under this package that holds each format's `write`."""
 SUMMARY_NAME = "scenegen_export.json"

@@ -206,9 +206,7 @@ def _map_update(scene: Scene, stamp_ns: int) -> foxglove.Json:
         for area in road_map.areas
         for ring in (area.polygon_world_m, *area.holes_world_m)
     ]
-    lanes = [
-        foxglove.line(lane.centerline_world_m, rgb=LANE_RGB, width_m=LANE_WIDTH_M) for lane in road_map.lanes
-    ]
+    lanes = [foxglove.line(lane.centerline_world_m, rgb=LANE_RGB, width_m=LANE_WIDTH_M) for lane in road_map.lanes]
     painted = [
         foxglove.line(line.points_world_m, rgb=LINE_RGB[line.color], width_m=line.width_m)
         for line in road_map.lane_lines

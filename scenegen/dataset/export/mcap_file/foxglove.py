@@ -184,9 +184,7 @@ IDENTITY_POSE: Json = {
 }
 
 
-def entity(
-    name: str, *, frame_id: str, stamp_ns: int, facts: list[Json], **primitives: list[Json]
-) -> Json:
+def entity(name: str, *, frame_id: str, stamp_ns: int, facts: list[Json], **primitives: list[Json]) -> Json:
     """Return a scene entity with the primitives given; it stays until it is replaced or deleted."""
     return {
         "timestamp": time_of(stamp_ns),
