@@ -167,7 +167,7 @@ def _map_shapes(layout: Layout) -> list[_Shape]:
     for line in road_map.lane_lines:
         shapes.extend(
             _Shape(part, LINE_RGB[line.color], max(line.width_m, 0.2))
-            for part in _dashes(line.points_world_m, line.kind)
+            for part in dashes_of(line.points_world_m, line.kind)
         )
     disc = np.stack([np.cos(np.linspace(0.0, 2.0 * np.pi, 8)), np.sin(np.linspace(0.0, 2.0 * np.pi, 8))], axis=1)
     for prop in road_map.props:
@@ -176,7 +176,7 @@ def _map_shapes(layout: Layout) -> list[_Shape]:
     return shapes
 
 
-def _dashes(points_world_m: Float64[np.ndarray, "N 3"], kind: str) -> list[Float64[np.ndarray, "M 2"]]:
+def dashes_of(points_world_m: Float64[np.ndarray, "N 3"], kind: str) -> list[Float64[np.ndarray, "M 2"]]:
     """Cut a dashed line into its 3 m dashes, 6 m apart; other lines stay whole."""
     points = points_world_m[:, :2]
     if kind != "dashed" or len(points) < 2:
