@@ -22,13 +22,16 @@ from scenegen.dataset.read import Dataset, Scene, open_dataset
 from scenegen.errors import ConfigError, DatasetError, OutputError
 
 FORMATS: dict[str, str] = {
+    "argoverse2": "argoverse2",
     "coco": "coco",
     "html": "html",
     "kitti": "kitti",
+    "lerobot": "lerobot",
     "mcap": "mcap_file",
     "mp4": "mp4",
     "nuscenes": "nuscenes",
     "occ3d": "occ3d",
+    "rds_hq": "rds_hq",
     "world_scenario": "world_scenario",
 }
 """Module under this package that holds each format's `write`."""

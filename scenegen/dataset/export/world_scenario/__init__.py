@@ -33,6 +33,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from scenegen.dataset.export import ExportJob
+from scenegen.dataset.export.arrow import import_pyarrow
 from scenegen.dataset.export.keys import absolute_stamps_us
 from scenegen.dataset.export.world_scenario.controls import depth_picture, edge_picture, segmentation_picture
 from scenegen.dataset.export.world_scenario.painting import WorldScenarioPainter
@@ -46,7 +47,7 @@ from scenegen.dataset.export.world_scenario.views import (
 )
 from scenegen.dataset.read import Scene
 from scenegen.dataset.video_file import VideoFile
-from scenegen.errors import DatasetError, DependencyError
+from scenegen.errors import DatasetError
 from scenegen.types import Camera
 
 CRF = 12
@@ -61,12 +62,7 @@ PICTURES, BOXES, EDGES, DEPTH, SEGMENTATION = (
 
 def write(job: ExportJob) -> None:
     """Write the scenes of a job."""
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError as error:
-        raise DependencyError(
-            "PyArrow, which writes parquet files", found=str(error), fix="pip install 'scenegen[generate]'"
-        ) from error
+    import_pyarrow()
     cameras: dict[str, Any] = {}
     for scene in job.scenes():
         names = name_views(scene.rig)

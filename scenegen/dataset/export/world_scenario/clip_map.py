@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.types import Lane, LaneLine, Prop, RoadMap
+from scenegen.types import LaneLine, Prop, RoadMap
 
 DEFAULT_HEIGHT_M = {
     "tree": 7.0,
@@ -38,20 +38,6 @@ class Plate:
     center_world_m: Float64[np.ndarray, "3"]
     size_lwh_m: Float64[np.ndarray, "3"]
     heading_rad: float
-
-
-def rails_world_m(lane: Lane) -> tuple[Float64[np.ndarray, "N 3"], Float64[np.ndarray, "N 3"]]:
-    """Return the left and right edge of a lane.
-
-    >>> from scenegen.types import Lane
-    >>> line = np.array([[0.0, 0.0, 0.0], [10.0, 0.0, 0.0]])
-    >>> [rail[:, 1].tolist() for rail in rails_world_m(Lane(lane_id="a", centerline_world_m=line, width_m=3.0))]
-    [[1.5, 1.5], [-1.5, -1.5]]
-    """
-    return (
-        moved_left(lane.centerline_world_m, 0.5 * lane.width_m),
-        moved_left(lane.centerline_world_m, -0.5 * lane.width_m),
-    )
 
 
 def moved_left(line_m: Float64[np.ndarray, "N 3"], distance_m: float) -> Float64[np.ndarray, "N 3"]:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from scenegen.dataset.export.arrow import import_pyarrow
+from scenegen.dataset.export.lanes import lane_edges
 from scenegen.dataset.export.poses import rotation_wxyz
 from scenegen.dataset.export.world_scenario import clip_map
 from scenegen.dataset.export.world_scenario.views import rig_json
@@ -113,7 +115,7 @@ class ClipTables:
         return rows
 
     def _lane(self, lane: Lane) -> Row:
-        left, right = clip_map.rails_world_m(lane)
+        left, right = lane_edges(lane)
         limit_mps = lane.speed_limit_mps
         return {
             "left_rail": self._points(left),
@@ -158,11 +160,9 @@ class ClipTables:
             self._write(name, [{"key": key, name: content, "version": TABLE_VERSION} for content in contents])
 
     def _write(self, name: str, rows: list[Row]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        table = pa.Table.from_pylist(rows, schema=table_schema(name))
-        pq.write_table(table, self._folder / f"{self._scene.scene_id}.{name}.parquet")
+        arrow = import_pyarrow()
+        table = arrow.Table.from_pylist(rows, schema=table_schema(name))
+        arrow.parquet.write_table(table, self._folder / f"{self._scene.scene_id}.{name}.parquet")
 
 
 def obstacle_category(category: int, attribute: str) -> str:
@@ -175,7 +175,7 @@ def obstacle_category(category: int, attribute: str) -> str:
 
 def table_schema(name: str) -> Any:
     """Return the Arrow schema of a table."""
-    import pyarrow as pa
+    pa = import_pyarrow()
 
     def struct(**fields: Any) -> Any:
         return pa.struct([pa.field(field, kind) for field, kind in fields.items()])

@@ -276,6 +276,9 @@ def test_map_mask_is_white_on_the_road(devkit: Any, dataset: Dataset) -> None:
             np.array([[5.0, road_y + 1.0], [45.0, road_y + 3.5], [5.0, road_y + 14.0], [5.0, road_y - 9.0]]) + shift
         )
         assert mask.is_on_mask(places[:, 0], places[:, 1]).tolist() == [True, False, True, False]
+        ego_px = np.stack(mask.to_pixel_coords(*(scene.ego2global[:, :2, 3] + shift).T))
+        height, width = mask.mask().shape
+        assert ego_px.min() > 600 and (ego_px.max(axis=1) < [width - 600, height - 600]).all()  # 60 m all around
 
 
 @needs_devkit
