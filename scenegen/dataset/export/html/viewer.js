@@ -2,9 +2,10 @@
 const scene = JSON.parse(document.getElementById("data").textContent);
 const slider = document.getElementById("moment");
 const bev = document.getElementById("bev");
+const NARROWEST_VIEW_PX = 640;
+const RANGE_M = 80, EGO_FROM_BOTTOM = 0.36, EGO_LENGTH_M = 4.6, EGO_WIDTH_M = 1.9, EGO_AHEAD_M = 1.4;
 const views = scene.cameras.map(addView);
 const tracks = collectTracks();
-const RANGE_M = 80, EGO_FROM_BOTTOM = 0.36, EGO_LENGTH_M = 4.6, EGO_WIDTH_M = 1.9, EGO_AHEAD_M = 1.4;
 let newest = 0;
 
 function rgb(color, alpha = 1) { return `rgba(${color.join(",")},${alpha})`; }
@@ -14,10 +15,12 @@ function addView(camera) {
   const figure = document.createElement("figure");
   const canvas = document.createElement("canvas");
   const caption = document.createElement("figcaption");
-  [canvas.width, canvas.height] = camera.size;
+  const zoom = Math.max(1, NARROWEST_VIEW_PX / camera.size[0]);
+  canvas.width = Math.round(zoom * camera.size[0]);
+  canvas.height = Math.round(zoom * camera.size[1]);
   figure.append(canvas, caption);
   document.getElementById("views").append(figure);
-  return { canvas, caption, name: camera.name };
+  return { canvas, caption, zoom, name: camera.name };
 }
 
 function collectTracks() {
@@ -53,20 +56,26 @@ function drawView(view, frame, number, index) {
     if (seen === null || !document.getElementById("show").checked) return;
     const unit = Math.max(1, width / 480);
     context.font = `${Math.round(11 * unit)}px system-ui, sans-serif`;
-    for (const [boxIndex, x1, y1, x2, y2, visible] of seen) {
+    for (const [boxIndex, ...rest] of seen) {
+      const [x1, y1, x2, y2] = rest.slice(0, 4).map((edge) => edge * view.zoom);
       const box = frame.boxes[boxIndex];
       context.strokeStyle = rgb(colorOf(box));
       context.lineWidth = 1.5 * unit;
-      context.setLineDash(visible < 0.4 ? [4 * unit, 3 * unit] : []);
+      context.setLineDash(rest[4] < 0.4 ? [4 * unit, 3 * unit] : []);
       context.strokeRect(x1, y1, x2 - x1, y2 - y1);
-      if (y2 - y1 > 14 * unit) {
-        context.fillStyle = rgb(colorOf(box));
-        context.fillText(`${scene.categories[box.category].name} ${box.track}`, x1, Math.max(11 * unit, y1 - 3 * unit));
-      }
+      if (y2 - y1 > 0.12 * height) label(context, `${scene.categories[box.category].name} ${box.track}`, x1, y1, unit, colorOf(box));
     }
     context.setLineDash([]);
   };
   picture.src = frame.pictures[number];
+}
+
+function label(context, text, x, y, unit, color) {
+  const top = Math.max(0, y - 14 * unit);
+  context.fillStyle = "rgba(16,17,19,0.75)";
+  context.fillRect(x, top, context.measureText(text).width + 6 * unit, 14 * unit);
+  context.fillStyle = rgb(color);
+  context.fillText(text, x + 3 * unit, top + 11 * unit);
 }
 
 function drawBev(frame) {
