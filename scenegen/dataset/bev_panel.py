@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from scenegen.geometry.lens import unproject_pixels
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import AgentCategory, AgentTrack, Camera, Layout, SceneRecord
+from scenegen.types.layout import DASH_M, DASH_PERIOD_M
 
 Rgb = tuple[int, int, int]
 
@@ -177,12 +178,12 @@ def _map_shapes(layout: Layout) -> list[_Shape]:
 
 
 def dashes_of(points_world_m: Float64[np.ndarray, "N 3"], kind: str) -> list[Float64[np.ndarray, "M 2"]]:
-    """Cut a dashed line into its 3 m dashes, 6 m apart; other lines stay whole."""
+    """Cut a dashed line into its dashes as they are painted in the world; other lines stay whole."""
     points = points_world_m[:, :2]
     if kind != "dashed" or len(points) < 2:
         return [points] if len(points) > 1 else []
     along_m = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    starts = np.arange(0.0, along_m[-1], 9.0)
-    ends = np.minimum(starts + 3.0, along_m[-1])
+    starts = np.arange(0.0, along_m[-1], DASH_PERIOD_M)
+    ends = np.minimum(starts + DASH_M, along_m[-1])
     at = np.stack([starts, 0.5 * (starts + ends), ends], axis=1)
     return list(np.stack([np.interp(at, along_m, points[:, axis]) for axis in range(2)], axis=-1))

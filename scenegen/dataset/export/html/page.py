@@ -63,9 +63,12 @@ def fill(template: str, **parts: str) -> str:
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
-    """Return an HTML table; numbers go to the right."""
-    head = "".join(f"<th>{html.escape(title)}</th>" for title in header)
-    body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
+    """Return an HTML table; columns of numbers, as the first row shows them, go to the right."""
+    listed = list(rows)
+    is_number = [_is_number(value) for value in listed[0]] if listed else [False] * len(header)
+    kinds = ["number" if on_right else "text" for on_right in is_number]
+    head = "".join(f'<th class="{kind}">{html.escape(title)}</th>' for title, kind in zip(header, kinds, strict=True))
+    body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in listed)
     head_row = f"<thead><tr>{head}</tr></thead>" if any(header) else ""
     return f"<table>{head_row}<tbody>{body}</tbody></table>"
 
@@ -81,6 +84,10 @@ def json_for_script(data: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         return f"<td>{html.escape(str(value))}</td>"
     return f'<td class="number">{value:,}</td>' if isinstance(value, int) else f'<td class="number">{value:.4g}</td>'
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -112,7 +112,7 @@ function drawMap(context) {
     context.fill("evenodd");
   }
   for (const line of scene.lines) {
-    context.setLineDash(line.dashed ? [3, 6] : []);
+    context.setLineDash(line.dash);
     polyline(context, line.points, rgb(line.rgb), 0.2);
   }
   context.setLineDash([]);
@@ -148,8 +148,10 @@ function drawBox(context, box, line, color = null) {
 function listAgents(frame) {
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
-  for (const title of ["agent", "category", "attribute", "distance", "km/h", "visible", "LiDAR", "found"]) {
+  const texts = ["agent", "category", "attribute"];
+  for (const title of [...texts, "distance", "km/h", "visible", "LiDAR", "found"]) {
     const cell = document.createElement("th");
+    cell.className = texts.includes(title) ? "text" : "number";
     cell.textContent = title;
     head.append(cell);
   }
@@ -158,15 +160,16 @@ function listAgents(frame) {
   for (const box of [...frame.boxes].sort((a, b) => distance(a) - distance(b)).slice(0, 30)) {
     const row = body.insertRow();
     const name = row.insertCell();
+    name.className = "name";
     const swatch = document.createElement("span");
     swatch.className = "swatch";
     swatch.style.background = rgb(colorOf(box));
     name.append(swatch, scene.agents[box.track]);
     row.insertCell().textContent = scene.categories[box.category].name;
     row.insertCell().textContent = box.attribute;
-    const numbers = [`${distance(box).toFixed(1)} m`, (3.6 * box.speed).toFixed(0), `${(100 * box.visible).toFixed(0)} %`,
+    const values = [`${distance(box).toFixed(1)} m`, (3.6 * box.speed).toFixed(0), `${(100 * box.visible).toFixed(0)} %`,
       box.points ?? "", box.found === null ? "" : `${(100 * box.found).toFixed(0)} %`];
-    for (const text of numbers) {
+    for (const text of values) {
       const cell = row.insertCell();
       cell.className = "number";
       cell.textContent = text;

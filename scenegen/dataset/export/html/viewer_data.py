@@ -14,6 +14,7 @@ from scenegen.dataset.bev_panel import AREA_RGB, CATEGORY_RGB, LINE_RGB
 from scenegen.dataset.export.poses import yaw_rad
 from scenegen.dataset.read import Scene
 from scenegen.types import AgentCategory
+from scenegen.types.layout import DASH_M, DASH_PERIOD_M
 
 WIDEST_PICTURE_PX = 480
 JPEG_QUALITY = 82
@@ -46,7 +47,7 @@ def scene_frame(scene: Scene) -> dict[str, Any]:
             {
                 "points": _points(line.points_world_m),
                 "rgb": list(LINE_RGB[line.color]),
-                "dashed": line.kind == "dashed",
+                "dash": [DASH_M, DASH_PERIOD_M - DASH_M] if line.kind == "dashed" else [],
             }
             for line in road_map.lane_lines
         ],

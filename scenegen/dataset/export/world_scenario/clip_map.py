@@ -2,7 +2,7 @@
 
 What is ours: rails are the centre line moved by half the lane's width, and virtual, because paint is in
 `lane_line`; a boundary is the outline of everything drivable (areas and lanes together); heights that the layout
-leaves open are those of `DEFAULT_HEIGHT_M`. Layouts know no stop lines and no road markings beyond lines and crossings.
+leaves open are those of `DEFAULT_HEIGHT_M` (the world draws trees of 5.5 to 10 m), and signs have one size. Layouts know no stop lines and no road markings beyond lines and crossings.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.types import LaneLine, Prop, RoadMap
+from scenegen.types.layout import DOUBLE_GAP_M
 
 DEFAULT_HEIGHT_M = {
     "tree": 7.0,
@@ -23,11 +24,19 @@ DEFAULT_HEIGHT_M = {
     "traffic_light": 3.6,
     "sign": 2.6,
 }
-POLE_CATEGORY = {"tree": "TREE", "pole": "UNKNOWN", "street_lamp": "LIGHT", "bollard": "UNKNOWN"}
-PLATE_SIZE_M = {"traffic_light": (0.3, 0.35, 0.9), "sign": (0.05, 0.7, 0.7)}
+POLE_CATEGORY = {
+    "tree": "TREE",
+    "pole": "UNKNOWN",
+    "street_lamp": "LIGHT",
+    "bollard": "UNKNOWN",
+    "traffic_light": "UNKNOWN",
+    "sign": "SIGN",
+}
+PLATE_SIZE_M = {"traffic_light": (0.24, 0.32, 0.9), "sign": (0.03, 0.65, 0.65)}
 """Length, width and height of the head of a light and of the plate of a sign; their upper edge is the prop's height."""
+PLATE_AHEAD_M = {"traffic_light": 0.16, "sign": 0.07}
+"""How far they stand before their post, in the direction they face."""
 SIMPLIFIED_M = 0.02
-DOUBLE_LINE_APART_M = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +85,7 @@ def painted_lines(line: LaneLine) -> tuple[Float64[np.ndarray, "N 3"], ...]:
     """Return the lines that are painted: two for a double line."""
     if line.kind != "double_solid":
         return (line.points_world_m,)
-    half_m = 0.5 * DOUBLE_LINE_APART_M
+    half_m = 0.5 * (line.width_m + DOUBLE_GAP_M)
     return (moved_left(line.points_world_m, half_m), moved_left(line.points_world_m, -half_m))
 
 
@@ -93,7 +102,8 @@ def plates_of(road_map: RoadMap) -> tuple[Plate, ...]:
         if prop.kind in PLATE_SIZE_M:
             size_m = np.array(PLATE_SIZE_M[prop.kind])
             top_m = pole_world_m(prop)[1]
-            center_m = top_m - [0.0, 0.0, 0.5 * size_m[2]]
+            ahead_m = PLATE_AHEAD_M[prop.kind] * np.array([np.cos(prop.heading_rad), np.sin(prop.heading_rad)])
+            center_m = top_m + [*ahead_m, -0.5 * size_m[2]]
             plates.append(
                 Plate(kind=prop.kind, center_world_m=center_m, size_lwh_m=size_m, heading_rad=prop.heading_rad)
             )

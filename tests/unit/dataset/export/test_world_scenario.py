@@ -220,11 +220,13 @@ def test_props_become_poles_lights_and_signs(tmp_path: Path) -> None:
     folder = tmp_path / "out" / "scene_annotations" / SCENE_ID
     folder.mkdir(parents=True)
     ClipTables(folder, scene, stamps_us=scene.timestamps_us).write(sensor_names=name_views(scene.rig))
-    (pole,) = read_table(tmp_path / "out", "pole")
-    assert pole["pole"]["category"] == "TREE"
-    assert [xyz(point) for point in pole["pole"]["location"]] == [[10.0, 9.0, 0.0], [10.0, 9.0, 7.0]]
+    tree, post, sign_post = (row["pole"] for row in read_table(tmp_path / "out", "pole"))
+    assert (tree["category"], post["category"], sign_post["category"]) == ("TREE", "UNKNOWN", "SIGN")
+    assert [xyz(point) for point in tree["location"]] == [[10.0, 9.0, 0.0], [10.0, 9.0, 7.0]]
+    assert [xyz(point) for point in post["location"]] == [[20.0, -7.0, 0.0], [20.0, -7.0, 5.0]]
     (light,) = read_table(tmp_path / "out", "traffic_light")
-    assert xyz(light["traffic_light"]["center"]) == pytest.approx([20.0, -7.0, 5.0 - 0.45])
+    ahead_m = 0.16 * np.array([np.cos(0.5), np.sin(0.5)])
+    assert xyz(light["traffic_light"]["center"]) == pytest.approx([20.0 + ahead_m[0], -7.0 + ahead_m[1], 5.0 - 0.45])
     assert light["traffic_light"]["orientation"]["z"] == pytest.approx(np.sin(0.25))
     assert len(read_table(tmp_path / "out", "traffic_sign")) == 1
 
