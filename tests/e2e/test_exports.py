@@ -15,9 +15,10 @@ from tests.conftest import run_scenegen
 
 pytestmark = pytest.mark.xdist_group("e2e")
 NUSCENES_VERSION = "v1.0-scenegen"
+INSTALLED = sorted(name for name in FORMATS if name != "ply" or importlib.util.find_spec("open3d") is not None)
 
 
-@pytest.mark.parametrize("format", sorted(FORMATS))
+@pytest.mark.parametrize("format", INSTALLED)
 def test_every_format_exports_by_the_command_line(whole_dataset: Path, tmp_path: Path, format: str) -> None:
     finished = run_scenegen("export", str(whole_dataset), "--format", format, "--out", str(tmp_path / "out"))
     assert finished.returncode == 0, finished.stderr

@@ -31,6 +31,7 @@ FORMATS: dict[str, str] = {
     "mp4": "mp4",
     "nuscenes": "nuscenes",
     "occ3d": "occ3d",
+    "ply": "pointcloud",
     "rds_hq": "rds_hq",
     "world_scenario": "world_scenario",
 }

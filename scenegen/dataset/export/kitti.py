@@ -143,8 +143,8 @@ def rotation_y_rad(cam_from_world: Float64[np.ndarray, "4 4"], heading_rad: floa
     """Return KITTI's angle of a heading: around the camera's y axis (down), 0 along its x axis.
 
     >>> ahead = np.array([[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
-    >>> round(rotation_y_rad(ahead, 0.0), 4), round(rotation_y_rad(ahead, -math.pi / 2), 4)
-    (-1.5708, 0.0)
+    >>> round(rotation_y_rad(ahead, 0.0), 4), round(rotation_y_rad(ahead, -math.pi / 4), 4)
+    (-1.5708, -0.7854)
     """
     forward_cam = cam_from_world[:3, :3] @ planar_pose(0.0, 0.0, heading_rad)[:3, 0]
     return math.atan2(-forward_cam[2], forward_cam[0])

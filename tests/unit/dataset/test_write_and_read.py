@@ -228,17 +228,10 @@ def test_the_caller_may_reuse_its_arrays(shared_dataset: Path, tmp_path: Path) -
 
 def overwrite_labels(chunk: SceneChunk) -> None:
     lidar, pixels = chunk.lidar, chunk.agent_pixels
-    assert (
-        lidar is not None and lidar.sweeps is not None and pixels is not None and chunk.occupancy_instance is not None
-    )
-    arrays = [
-        chunk.occupancy_instance,
-        lidar.mask,
-        lidar.num_points,
-        pixels.num_px,
-        pixels.xyxy_px,
-        pixels.unoccluded_px,
-    ]
+    assert lidar is not None and lidar.sweeps is not None
+    assert pixels is not None and chunk.occupancy_instance is not None
+    arrays = [chunk.occupancy_instance, lidar.mask, lidar.num_points]
+    arrays += [pixels.num_px, pixels.xyxy_px, pixels.unoccluded_px]
     for sweep in lidar.sweeps:
         if sweep is not None:
             arrays += [sweep.points_lidar_m, sweep.intensity, sweep.ring, sweep.instance]

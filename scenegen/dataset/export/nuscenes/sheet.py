@@ -20,7 +20,7 @@ from scenegen.types.layout_json import layout_to_dict
 MARGIN_M = 20.0
 """Around everything of a scene, and so at least twice this between two tiles."""
 EGO_MARGIN_M = 100.0
-"""Around the ego's path: readers cut squares of up to 60 m around the ego out of the mask, and do not look for its end."""
+"""Around the ego's path: readers cut squares of up to 60 m around it out of the mask, and do not look for its end."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -171,6 +171,21 @@ def test_tokens_are_stable_across_runs_and_selections(
     assert names == {"scene-2001"}
 
 
+def test_scenes_of_one_map_share_a_tile_and_tiles_do_not_meet(dataset: Dataset) -> None:
+    first, second = dataset
+    alone = build_sheet([first, first])
+    assert len(list(alone.tiles())) == 1
+    sheet = build_sheet([first, second])
+    one, two = sheet.tiles()
+    assert (sheet.shift_m(first.scene_id) == one.shift_m).all() and (
+        sheet.shift_m(second.scene_id) == two.shift_m
+    ).all()
+    apart = (one.corner_m + one.size_m <= two.corner_m) | (two.corner_m + two.size_m <= one.corner_m)
+    assert apart.any()
+    assert (sheet.size_m == np.maximum(one.corner_m + one.size_m, two.corner_m + two.size_m)).all()
+    assert (np.round(sheet.shift_m(second.scene_id)) == sheet.shift_m(second.scene_id)).all()
+
+
 @needs_devkit
 def test_devkit_boxes_are_ours_on_the_map(devkit: Any, dataset: Dataset) -> None:
     sheet = build_sheet(iter(dataset))
