@@ -2,7 +2,8 @@
 
 What is ours: rails are the centre line moved by half the lane's width, and virtual, because paint is in
 `lane_line`; a boundary is the outline of everything drivable (areas and lanes together); heights that the layout
-leaves open are those of `DEFAULT_HEIGHT_M` (the world draws trees of 5.5 to 10 m), and signs have one size. Layouts know no stop lines and no road markings beyond lines and crossings.
+leaves open are those of `DEFAULT_HEIGHT_M` (the world draws trees of 5.5 to 10 m), and signs have one size. Layouts
+know no stop lines and no road markings beyond lines and crossings.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def plates_of(road_map: RoadMap) -> tuple[Plate, ...]:
             size_m = np.array(PLATE_SIZE_M[prop.kind])
             top_m = pole_world_m(prop)[1]
             ahead_m = PLATE_AHEAD_M[prop.kind] * np.array([np.cos(prop.heading_rad), np.sin(prop.heading_rad)])
-            center_m = top_m + [*ahead_m, -0.5 * size_m[2]]
+            center_m = top_m + np.array([*ahead_m, -0.5 * size_m[2]])
             plates.append(
                 Plate(kind=prop.kind, center_world_m=center_m, size_lwh_m=size_m, heading_rad=prop.heading_rad)
             )
