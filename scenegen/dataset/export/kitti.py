@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,8 @@ def write(job: ExportJob) -> None:
             camera = front_camera(scene)
             for step in np.flatnonzero(scene.is_key_frame).tolist():
                 number = f"{numbers[split]:06d}"
-                _write_step(scene, camera, step, lambda name, s=split, n=number: _path(job.folder / s, name, n))
+                paths = {name: _path(job.folder / split, name, number) for name in FOLDERS}
+                _write_step(scene, camera, step, paths)
                 frames.writerow([split, number, scene.scene_id, camera.name, step, int(scene.timestamps_us[step])])
                 numbers[split] += 1
             for _ in range(scene.num_steps):
@@ -85,13 +86,13 @@ def _path(folder: Path, name: str, number: str) -> Path:
     return folder / name / f"{number}{suffix}"
 
 
-def _write_step(scene: Scene, camera: Camera, step: int, path_of: Callable[[str], Path]) -> None:
-    path_of("image_2").write_bytes(PngCodec().encode_picture(scene.rgb(camera.name)[step]))
-    path_of("calib").write_text(_calibration(scene, camera))
-    path_of("label_2").write_text("".join(_label_lines(scene, camera, step)))
+def _write_step(scene: Scene, camera: Camera, step: int, paths: Mapping[str, Path]) -> None:
+    paths["image_2"].write_bytes(PngCodec().encode_picture(scene.rgb(camera.name)[step]))
+    paths["calib"].write_text(_calibration(scene, camera))
+    paths["label_2"].write_text("".join(_label_lines(scene, camera, step)))
     sweep = scene.lidar(step)
     points = np.concatenate([sweep.points_lidar_m, sweep.intensity[:, None]], axis=1, dtype=np.float32)
-    path_of("velodyne").write_bytes(points.tobytes())
+    paths["velodyne"].write_bytes(points.tobytes())
 
 
 def _calibration(scene: Scene, camera: Camera) -> str:
@@ -135,8 +136,10 @@ def clip_box(points_px: Float64[np.ndarray, "N 2"], size_px: tuple[int, int]) ->
     low, high = points_px.min(axis=0), points_px.max(axis=0)
     clipped_low, clipped_high = np.clip(low, 0.0, size_px), np.clip(high, 0.0, size_px)
     inside, whole = float(np.prod(clipped_high - clipped_low)), float(np.prod(high - low))
-    x1, y1, x2, y2 = (*clipped_low.tolist(), *clipped_high.tolist())
-    return ImageBox(xyxy_px=(x1, y1, x2, y2), truncated=round(1.0 - inside / whole, 4) if whole else 0.0)
+    (x1, y1), (x2, y2) = clipped_low, clipped_high
+    return ImageBox(
+        xyxy_px=(float(x1), float(y1), float(x2), float(y2)), truncated=round(1.0 - inside / whole, 4) if whole else 0.0
+    )
 
 
 def rotation_y_rad(cam_from_world: Float64[np.ndarray, "4 4"], heading_rad: float) -> float:

@@ -219,9 +219,9 @@ def _write_videos(job: ExportJob, scene: Scene, episode: int) -> dict[str, Total
             )
             stack.callback(videos[key].close)
         for step in range(scene.num_steps):
-            for camera in scene.cameras:
-                key = f"observation.images.{camera}"
-                picture: UInt8[np.ndarray, "H W 3"] = scene.rgb(camera)[step]
+            for name in scene.cameras:
+                key = f"observation.images.{name}"
+                picture: UInt8[np.ndarray, "H W 3"] = scene.rgb(name)[step]
                 videos[key].append(picture)
                 totals[key].add(picture.reshape(-1, 3) / 255.0, count=1)
             job.step_done()
