@@ -12,7 +12,7 @@ import pytest
 from numpy.polynomial import polynomial
 from scipy.spatial.transform import Rotation
 
-from scenegen.dataset import fold_receipts, open_dataset
+from scenegen.dataset import fold_receipts, open_dataset, open_scene_writer
 from scenegen.dataset.export import export_dataset
 from scenegen.dataset.export.keys import absolute_stamps_us
 from scenegen.dataset.export.world_scenario.controls import agent_rgb, edge_picture, segmentation_picture
@@ -27,7 +27,7 @@ from scenegen.types import Camera, CameraRig, Lens, Prop, RoadMap
 from tests.unit.dataset.conftest import write_scene
 from tests.unit.dataset.export.conftest import write_labelled
 from tests.unit.dataset.export.export_scene import NUM_STEPS, export_record
-from tests.unit.dataset.tiny_scene import tiny_record, tiny_rig
+from tests.unit.dataset.tiny_scene import full_chunks, tiny_record, tiny_rig
 
 pq = pytest.importorskip("pyarrow.parquet", reason="PyArrow is not installed: scenegen[generate]")
 av = pytest.importorskip("av", reason="PyAV is not installed: scenegen[generate]")
@@ -47,8 +47,11 @@ def exported(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scene with pixel maps."""
-    folder = tmp_path_factory.mktemp("tiny")
-    write_scene(folder, tiny_record())
+    folder, record = tmp_path_factory.mktemp("tiny"), tiny_record()
+    with open_scene_writer(folder, record, num_steps_per_shard=4) as writer:
+        for chunk in full_chunks(record, chunk_steps=4):
+            writer.append(chunk)
+        writer.commit(scores={}, cost={})
     fold_receipts(folder)
     return folder
 
