@@ -129,22 +129,33 @@ def _has_pixel_maps(scene: Scene) -> bool:
 
 
 def _write_videos(job: ExportJob, scene: Scene, names: Mapping[str, str], controls: tuple[str, ...]) -> None:
-    rate_hz = float(scene.attrs["timeline"]["rate_hz"])
+    """Write the videos camera by camera: an encoder holds dozens of pictures, and there are up to sixty videos."""
     painter = WorldScenarioPainter(scene)
-    with ExitStack() as stack:
-        videos: dict[tuple[str, str], VideoFile] = {}
-        for camera in scene.rig.cameras:
-            for kind in (PICTURES, *controls):
-                folder = job.folder / kind / view_folder(names[camera.name])
-                folder.mkdir(parents=True, exist_ok=True)
-                video = VideoFile(folder / f"{scene.scene_id}.mp4", rate_hz=rate_hz, size_px=camera.size_px, crf=CRF)
+    num_pictures = 0
+    for camera in scene.rig.cameras:
+        with ExitStack() as stack:
+            videos = _open_videos(job.folder, scene, camera, view_folder(names[camera.name]), (PICTURES, *controls))
+            for video in videos.values():
                 stack.callback(video.close)
-                videos[camera.name, kind] = video
-        for step in range(scene.num_steps):
-            for camera in scene.rig.cameras:
+            for step in range(scene.num_steps):
                 for kind, picture in _pictures(scene, camera, painter, step, controls).items():
-                    videos[camera.name, kind].append(picture)
-            job.step_done()
+                    videos[kind].append(picture)
+                num_pictures += 1
+                if num_pictures % len(scene.cameras) == 0:
+                    job.step_done()
+
+
+def _open_videos(folder: Path, scene: Scene, camera: Camera, view: str, kinds: tuple[str, ...]) -> dict[str, VideoFile]:
+    videos = {}
+    for kind in kinds:
+        (folder / kind / view).mkdir(parents=True, exist_ok=True)
+        videos[kind] = VideoFile(
+            folder / kind / view / f"{scene.scene_id}.mp4",
+            rate_hz=float(scene.attrs["timeline"]["rate_hz"]),
+            size_px=camera.size_px,
+            crf=CRF,
+        )
+    return videos
 
 
 def _pictures(
