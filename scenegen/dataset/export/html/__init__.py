@@ -22,7 +22,7 @@ from PIL import Image
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.html.facts import count_labels, flatten, provenance_of
 from scenegen.dataset.export.html.page import LabelCounts, fill, json_for_script, resource, table
-from scenegen.dataset.export.html.viewer_data import key_frame, picture_urls, scene_frame
+from scenegen.dataset.export.html.viewer_data import moment_data, picture_urls, static_data
 from scenegen.dataset.export.mp4 import on_canvas, record_of
 from scenegen.dataset.preview import Mosaic
 from scenegen.dataset.read import Scene
@@ -43,17 +43,17 @@ def write(job: ExportJob) -> None:
         counts = count_labels(scene)
         for name, count in counts.items():
             totals[name] = totals[name] + count if name in totals else count
-        frames = []
+        moments = []
         for step in range(scene.num_steps):
             if scene.is_key_frame[step]:
-                frames.append({**key_frame(scene, step), "pictures": picture_urls(scene, step)})
+                moments.append({**moment_data(scene, step), "pictures": picture_urls(scene, step)})
             job.step_done()
-        (folder / "index.html").write_text(_scene_page(scene, frames, counts), encoding="utf-8")
+        (folder / "index.html").write_text(_scene_page(scene, moments, counts), encoding="utf-8")
         cards.append(_card(scene, counts))
     (job.folder / "index.html").write_text(_index_page(job, cards, totals), encoding="utf-8")
 
 
-def _scene_page(scene: Scene, frames: list[dict[str, Any]], counts: Mapping[str, LabelCounts]) -> str:
+def _scene_page(scene: Scene, moments: list[dict[str, Any]], counts: Mapping[str, LabelCounts]) -> str:
     attributes = scene.attrs
     timeline, environment = attributes["timeline"], attributes["environment"]
     summary = (
@@ -69,7 +69,7 @@ def _scene_page(scene: Scene, frames: list[dict[str, Any]], counts: Mapping[str,
         labels=LabelCounts.as_table(counts),
         provenance=table(("", ""), provenance_of(scene)),
         scores=table(("score", "value"), flatten(attributes["scores"])) if attributes["scores"] else "<p>none</p>",
-        data=json_for_script({**scene_frame(scene), "frames": frames}),
+        data=json_for_script({**static_data(scene), "moments": moments}),
         script=resource("viewer.js"),
     )
 

@@ -25,8 +25,8 @@ function addView(camera) {
 
 function collectTracks() {
   const found = new Map();
-  for (const frame of scene.frames)
-    for (const box of frame.boxes) {
+  for (const moment of scene.moments)
+    for (const box of moment.boxes) {
       if (!found.has(box.track)) found.set(box.track, { color: colorOf(box), points: [] });
       found.get(box.track).points.push(box.center);
     }
@@ -34,31 +34,31 @@ function collectTracks() {
 }
 
 function show(index) {
-  const frame = scene.frames[index];
+  const moment = scene.moments[index];
   slider.value = index;
   newest = index;
   document.getElementById("when").textContent =
-    `step ${frame.step}, ${frame.seconds.toFixed(2)} s, ego ${(3.6 * frame.speed).toFixed(0)} km/h`;
-  views.forEach((view, number) => drawView(view, frame, number, index));
-  drawBev(frame);
-  listAgents(frame);
+    `step ${moment.step}, ${moment.seconds.toFixed(2)} s, ego ${(3.6 * moment.speed).toFixed(0)} km/h`;
+  views.forEach((view, number) => drawView(view, moment, number, index));
+  drawBev(moment);
+  listAgents(moment);
 }
 
-function drawView(view, frame, number, index) {
+function drawView(view, moment, number, index) {
   const picture = new Image();
   picture.onload = () => {
     if (index !== newest) return;
     const context = view.canvas.getContext("2d");
     const { width, height } = view.canvas;
     context.drawImage(picture, 0, 0, width, height);
-    const seen = frame.boxes2d[number];
+    const seen = moment.boxes2d[number];
     view.caption.textContent = seen === null ? `${view.name}: no 2-D boxes stored` : `${view.name}: ${seen.length} agents`;
     if (seen === null || !document.getElementById("show").checked) return;
     const unit = Math.max(1, width / 480);
     context.font = `${Math.round(11 * unit)}px system-ui, sans-serif`;
     for (const [boxIndex, ...rest] of seen) {
       const [x1, y1, x2, y2] = rest.slice(0, 4).map((edge) => edge * view.zoom);
-      const box = frame.boxes[boxIndex];
+      const box = moment.boxes[boxIndex];
       context.strokeStyle = rgb(colorOf(box));
       context.lineWidth = 1.5 * unit;
       context.setLineDash(rest[4] < 0.4 ? [4 * unit, 3 * unit] : []);
@@ -67,7 +67,7 @@ function drawView(view, frame, number, index) {
     }
     context.setLineDash([]);
   };
-  picture.src = frame.pictures[number];
+  picture.src = moment.pictures[number];
 }
 
 function label(context, text, x, y, unit, color) {
@@ -78,12 +78,12 @@ function label(context, text, x, y, unit, color) {
   context.fillText(text, x + 3 * unit, top + 11 * unit);
 }
 
-function drawBev(frame) {
+function drawBev(moment) {
   const context = bev.getContext("2d"), size = bev.width, scale = size / RANGE_M;
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.fillStyle = "rgb(33,38,36)";
   context.fillRect(0, 0, size, size);
-  const [egoX, egoY, heading] = frame.ego;
+  const [egoX, egoY, heading] = moment.ego;
   const cos = Math.cos(heading), sin = Math.sin(heading);
   // world to pixels: the ego's x points up, its y to the left
   context.setTransform(
@@ -95,7 +95,7 @@ function drawBev(frame) {
   polyline(context, scene.path, "rgba(80,220,120,0.6)", line);
   for (const track of tracks.values())
     polyline(context, track.points, rgb(track.color, 0.45), line);
-  for (const box of frame.boxes) drawBox(context, box, line);
+  for (const box of moment.boxes) drawBox(context, box, line);
   drawBox(context, { center: [egoX + EGO_AHEAD_M * cos, egoY + EGO_AHEAD_M * sin], yaw: heading,
     size: [EGO_LENGTH_M, EGO_WIDTH_M] }, line, [80, 220, 120]);
 }
@@ -145,7 +145,7 @@ function drawBox(context, box, line, color = null) {
   context.restore();
 }
 
-function listAgents(frame) {
+function listAgents(moment) {
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
   const texts = ["agent", "category", "attribute"];
@@ -156,8 +156,8 @@ function listAgents(frame) {
     head.append(cell);
   }
   const body = table.createTBody();
-  const distance = (box) => Math.hypot(box.center[0] - frame.ego[0], box.center[1] - frame.ego[1]);
-  for (const box of [...frame.boxes].sort((a, b) => distance(a) - distance(b)).slice(0, 30)) {
+  const distance = (box) => Math.hypot(box.center[0] - moment.ego[0], box.center[1] - moment.ego[1]);
+  for (const box of [...moment.boxes].sort((a, b) => distance(a) - distance(b)).slice(0, 30)) {
     const row = body.insertRow();
     const name = row.insertCell();
     name.className = "name";
@@ -175,7 +175,7 @@ function listAgents(frame) {
       cell.textContent = text;
     }
   }
-  const rest = frame.boxes.length - body.rows.length;
+  const rest = moment.boxes.length - body.rows.length;
   const note = document.createElement("p");
   note.className = "dim";
   note.textContent = rest > 0 ? `and ${rest} farther away` : "";
@@ -191,12 +191,17 @@ function togglePlay() {
     button.textContent = "Play";
     return;
   }
-  timer = setInterval(() => show((newest + 1) % scene.frames.length), 500);
+  timer = setInterval(() => show((newest + 1) % scene.moments.length), 500);
   button.textContent = "Stop";
 }
 
-slider.max = scene.frames.length - 1;
+slider.max = scene.moments.length - 1;
 slider.addEventListener("input", () => show(Number(slider.value)));
+document.addEventListener("keydown", (event) => {
+  const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (way === undefined || ["INPUT", "VIDEO"].includes(event.target.tagName)) return;
+  show(Math.min(Math.max(newest + way, 0), scene.moments.length - 1));
+});
 document.getElementById("play").addEventListener("click", togglePlay);
 document.getElementById("show").addEventListener("change", () => show(newest));
 show(0);

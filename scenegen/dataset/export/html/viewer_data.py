@@ -20,7 +20,7 @@ WIDEST_PICTURE_PX = 480
 JPEG_QUALITY = 82
 
 
-def scene_frame(scene: Scene) -> dict[str, Any]:
+def static_data(scene: Scene) -> dict[str, Any]:
     """Return what does not change: cameras, categories, the map, and the path of the ego."""
     road_map = scene.layout.road_map
     return {
@@ -55,8 +55,8 @@ def scene_frame(scene: Scene) -> dict[str, Any]:
     }
 
 
-def key_frame(scene: Scene, step: int) -> dict[str, Any]:
-    """Return the labels of one step."""
+def moment_data(scene: Scene, step: int) -> dict[str, Any]:
+    """Return the labels of one step, a key frame."""
     pose, boxes = scene.ego2global[step], scene.boxes(step)
     yaw = yaw_rad(boxes.rotation_wxyz) if len(boxes) else np.zeros(0)
     speed_mps = np.linalg.norm(boxes.velocity_world_mps, axis=1)

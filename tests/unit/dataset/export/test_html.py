@@ -86,31 +86,31 @@ def test_a_page_loads_nothing_but_its_preview(exported: Path, page: Page) -> Non
 
 def test_key_frames_hold_the_labels_of_the_scene(data: dict[str, Any], labelled_dataset: Path) -> None:
     scene = open_dataset(labelled_dataset)[SCENE_ID]
-    assert [frame["step"] for frame in data["frames"]] == KEY_STEPS
+    assert [moment["step"] for moment in data["moments"]] == KEY_STEPS
     assert [camera["name"] for camera in data["cameras"]] == list(scene.cameras)
-    for frame in data["frames"]:
-        boxes = scene.boxes(frame["step"])
-        assert [box["track"] for box in frame["boxes"]] == boxes.track_id.tolist()
-        centers = np.array([box["center"] for box in frame["boxes"]])
+    for moment in data["moments"]:
+        boxes = scene.boxes(moment["step"])
+        assert [box["track"] for box in moment["boxes"]] == boxes.track_id.tolist()
+        centers = np.array([box["center"] for box in moment["boxes"]])
         assert np.abs(centers - boxes.center_world_m).max() <= 0.005 + 1e-9
-        assert {box["points"] for box in frame["boxes"]} == {8}
-        headings = [scene.layout.agents[box["track"]].heading_rad[frame["step"]] for box in frame["boxes"]]
-        turn = np.array([box["yaw"] for box in frame["boxes"]]) - headings
+        assert {box["points"] for box in moment["boxes"]} == {8}
+        headings = [scene.layout.agents[box["track"]].heading_rad[moment["step"]] for box in moment["boxes"]]
+        turn = np.array([box["yaw"] for box in moment["boxes"]]) - headings
         assert np.abs(np.angle(np.exp(1j * turn))).max() < 1e-4
-        for camera, rows in zip(scene.cameras, frame["boxes2d"], strict=True):
-            seen = scene.boxes2d(frame["step"], camera)
+        for camera, rows in zip(scene.cameras, moment["boxes2d"], strict=True):
+            seen = scene.boxes2d(moment["step"], camera)
             assert [row[0] for row in rows] == seen.box.tolist()
             assert np.array_equal(np.array([row[1:5] for row in rows]).reshape(-1, 4), seen.xyxy_px)
 
 
 def test_pictures_are_those_of_the_cameras(data: dict[str, Any], labelled_dataset: Path) -> None:
     scene = open_dataset(labelled_dataset)[SCENE_ID]
-    for frame in data["frames"][1:3]:
-        for camera, url in zip(scene.cameras, frame["pictures"], strict=True):
+    for moment in data["moments"][1:3]:
+        for camera, url in zip(scene.cameras, moment["pictures"], strict=True):
             kind, content = url.split(",", 1)
             assert kind == "data:image/jpeg;base64"
             shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(content)))).astype(float)
-            assert np.abs(shown - scene.rgb(camera)[frame["step"]]).mean() < 4.0, "up to the losses of JPEG"
+            assert np.abs(shown - scene.rgb(camera)[moment["step"]]).mean() < 4.0, "up to the losses of JPEG"
 
 
 def test_tables_count_the_labels_and_say_where_the_scene_comes_from(page: Page, labelled_dataset: Path) -> None:
@@ -159,9 +159,9 @@ def test_a_scene_without_2d_boxes_and_scores_says_so(tmp_path: Path) -> None:
     write_bare(tmp_path / "ds")
     export_dataset(tmp_path / "ds", format="html", out=tmp_path / "out")
     text = (tmp_path / "out" / "tiny-00c0ffee" / "index.html").read_text(encoding="utf-8")
-    frame = json.loads(Page(text).scripts[0])["frames"][0]
-    assert frame["boxes2d"] == [None] * 6
-    assert {box["points"] for box in frame["boxes"]} == {None}
+    moment = json.loads(Page(text).scripts[0])["moments"][0]
+    assert moment["boxes2d"] == [None] * 6
+    assert {box["points"] for box in moment["boxes"]} == {None}
     assert "<h2>Scores</h2><p>none</p>" in text
 
 
