@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from scenegen.geometry.lens import unproject_pixels
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import AgentCategory, AgentTrack, Camera, Layout, SceneRecord
+from scenegen.types.layout import DASH_M, DASH_PERIOD_M
 
 Rgb = tuple[int, int, int]
 
@@ -167,7 +168,7 @@ def _map_shapes(layout: Layout) -> list[_Shape]:
     for line in road_map.lane_lines:
         shapes.extend(
             _Shape(part, LINE_RGB[line.color], max(line.width_m, 0.2))
-            for part in _dashes(line.points_world_m, line.kind)
+            for part in dashes_of(line.points_world_m, line.kind)
         )
     disc = np.stack([np.cos(np.linspace(0.0, 2.0 * np.pi, 8)), np.sin(np.linspace(0.0, 2.0 * np.pi, 8))], axis=1)
     for prop in road_map.props:
@@ -176,13 +177,13 @@ def _map_shapes(layout: Layout) -> list[_Shape]:
     return shapes
 
 
-def _dashes(points_world_m: Float64[np.ndarray, "N 3"], kind: str) -> list[Float64[np.ndarray, "M 2"]]:
-    """Cut a dashed line into its 3 m dashes, 6 m apart; other lines stay whole."""
+def dashes_of(points_world_m: Float64[np.ndarray, "N 3"], kind: str) -> list[Float64[np.ndarray, "M 2"]]:
+    """Cut a dashed line into its dashes as they are painted in the world; other lines stay whole."""
     points = points_world_m[:, :2]
     if kind != "dashed" or len(points) < 2:
         return [points] if len(points) > 1 else []
     along_m = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    starts = np.arange(0.0, along_m[-1], 9.0)
-    ends = np.minimum(starts + 3.0, along_m[-1])
+    starts = np.arange(0.0, along_m[-1], DASH_PERIOD_M)
+    ends = np.minimum(starts + DASH_M, along_m[-1])
     at = np.stack([starts, 0.5 * (starts + ends), ends], axis=1)
     return list(np.stack([np.interp(at, along_m, points[:, axis]) for axis in range(2)], axis=-1))

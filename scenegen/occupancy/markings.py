@@ -12,9 +12,8 @@ from shapely.geometry.base import BaseGeometry
 
 from scenegen.occupancy.site import region_of
 from scenegen.types import Area, Lane, LaneLine, Layout
+from scenegen.types.layout import DASH_M, DASH_PERIOD_M, DOUBLE_GAP_M
 
-DASH_M, DASH_PERIOD_M = 3.0, 7.5
-DOUBLE_GAP_M = 0.14
 STRIPE_M, STRIPE_PERIOD_M = 0.5, 1.0
 STOP_LINE_WIDTH_M = 0.4
 STOP_LINE_DISTANCE_M = 1.0

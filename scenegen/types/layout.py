@@ -17,6 +17,10 @@ from scenegen.types.timeline import Timeline
 WEATHERS = ("clear", "overcast", "rain", "fog")
 TIMES_OF_DAY = ("day", "dusk", "night")
 LINE_KINDS = ("solid", "dashed", "double_solid")
+DASH_M, DASH_PERIOD_M = 3.0, 7.5
+"""Dashes start at the first point of their line."""
+DOUBLE_GAP_M = 0.14
+"""Between the two strokes of a double line."""
 LINE_COLORS = ("white", "yellow")
 AREA_KINDS = ("drivable", "sidewalk", "crossing", "parking", "grass", "building", "construction")
 LANE_KINDS = ("vehicle", "bike", "bus", "walk")

@@ -16,7 +16,12 @@ from tests.unit.dataset.export.devkit_scores import score_detection
 
 pytestmark = pytest.mark.xdist_group("e2e")
 NUSCENES_VERSION = "v1.0-scenegen"
-INSTALLED = sorted(name for name in FORMATS if name != "ply" or importlib.util.find_spec("open3d") is not None)
+OPTIONAL_PACKAGES = {"ply": "open3d", "mcap": "mcap"}
+INSTALLED = sorted(
+    name
+    for name in FORMATS
+    if name not in OPTIONAL_PACKAGES or importlib.util.find_spec(OPTIONAL_PACKAGES[name]) is not None
+)
 
 
 @pytest.mark.parametrize("format", INSTALLED)

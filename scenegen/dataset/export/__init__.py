@@ -27,8 +27,10 @@ FORMATS: dict[str, str] = {
     "bevformer": "bevformer",
     "coco": "coco",
     "flashocc": "flashocc",
+    "html": "html",
     "kitti": "kitti",
     "lerobot": "lerobot",
+    "mcap": "mcap_file",
     "mmdet3d": "mmdet3d",
     "mp4": "mp4",
     "nuscenes": "nuscenes",
@@ -36,6 +38,7 @@ FORMATS: dict[str, str] = {
     "ply": "pointcloud",
     "rds_hq": "rds_hq",
     "streampetr": "streampetr",
+    "world_scenario": "world_scenario",
 }
 """Module under this package that holds each format's `write`."""
 SUMMARY_NAME = "scenegen_export.json"

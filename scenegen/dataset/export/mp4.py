@@ -46,7 +46,7 @@ def _write_videos(job: ExportJob, scene: Scene, folder: Path) -> None:
             pictures = {camera: scene.rgb(camera)[step] for camera in videos}
             for camera, video in videos.items():
                 video.append(pictures[camera])
-            overview.append(mosaic.draw(_on_canvas(scene, pictures), step=step))
+            overview.append(mosaic.draw(on_canvas(scene, pictures), step=step))
             job.step_done()
 
 
@@ -70,7 +70,8 @@ def record_of(scene: Scene) -> SceneRecord:
     )
 
 
-def _on_canvas(scene: Scene, pictures: dict[str, UInt8[np.ndarray, "_h _w 3"]]) -> UInt8[np.ndarray, "V H W 3"]:
+def on_canvas(scene: Scene, pictures: dict[str, UInt8[np.ndarray, "_h _w 3"]]) -> UInt8[np.ndarray, "V H W 3"]:
+    """Put the pictures of one step on the rig's common canvas."""
     width, height = scene.rig.size_px
     canvas = np.zeros((len(pictures), height, width, 3), np.uint8)
     for view, picture in zip(canvas, pictures.values(), strict=True):

@@ -31,7 +31,12 @@ from scenegen.types import Lens
 from tests.unit.dataset.export.conftest import write_labelled
 from tests.unit.dataset.export.export_scene import export_chunks, export_record
 
-INSTALLED = sorted(name for name in FORMATS if name != "ply" or importlib.util.find_spec("open3d") is not None)
+OPTIONAL_PACKAGES = {"ply": "open3d", "mcap": "mcap"}
+INSTALLED = sorted(
+    name
+    for name in FORMATS
+    if name not in OPTIONAL_PACKAGES or importlib.util.find_spec(OPTIONAL_PACKAGES[name]) is not None
+)
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -1,0 +1,111 @@
+"""The road map as the format has it: rails, painted lines, boundaries, crosswalks, poles, lights and signs.
+
+What is ours: rails are the centre line moved by half the lane's width, and virtual, because paint is in
+`lane_line`; a boundary is the outline of everything drivable (areas and lanes together); heights that the layout
+leaves open are those of `DEFAULT_HEIGHT_M` (the world draws trees of 5.5 to 10 m), and signs have one size. Layouts
+know no stop lines and no road markings beyond lines and crossings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from scenegen.types import LaneLine, Prop, RoadMap
+from scenegen.types.layout import DOUBLE_GAP_M
+
+DEFAULT_HEIGHT_M = {
+    "tree": 7.0,
+    "pole": 6.0,
+    "street_lamp": 7.0,
+    "bollard": 0.9,
+    "traffic_light": 3.6,
+    "sign": 2.6,
+}
+POLE_CATEGORY = {
+    "tree": "TREE",
+    "pole": "UNKNOWN",
+    "street_lamp": "LIGHT",
+    "bollard": "UNKNOWN",
+    "traffic_light": "UNKNOWN",
+    "sign": "SIGN",
+}
+PLATE_SIZE_M = {"traffic_light": (0.24, 0.32, 0.9), "sign": (0.03, 0.65, 0.65)}
+"""Length, width and height of the head of a light and of the plate of a sign; their upper edge is the prop's height."""
+PLATE_AHEAD_M = {"traffic_light": 0.16, "sign": 0.07}
+"""How far they stand before their post, in the direction they face."""
+SIMPLIFIED_M = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plate:
+    """A traffic light's head or a sign's plate: a box, world frame."""
+
+    kind: str
+    center_world_m: Float64[np.ndarray, "3"]
+    size_lwh_m: Float64[np.ndarray, "3"]
+    heading_rad: float
+
+
+def moved_left(line_m: Float64[np.ndarray, "N 3"], distance_m: float) -> Float64[np.ndarray, "N 3"]:
+    """Move every point of a line to its left, level."""
+    along = np.gradient(line_m[:, :2], axis=0)
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    moved = line_m.copy()
+    moved[:, 0] -= distance_m * along[:, 1]
+    moved[:, 1] += distance_m * along[:, 0]
+    return moved
+
+
+def boundaries_world_m(road_map: RoadMap) -> Iterator[Float64[np.ndarray, "N 3"]]:
+    """Give the closed outlines of what is drivable, outer and inner; the last point is the first."""
+    import shapely
+
+    lanes = [
+        shapely.LineString(lane.centerline_world_m[:, :2]).buffer(0.5 * lane.width_m, cap_style="flat")
+        for lane in road_map.lanes
+        if lane.kind != "walk" and len(lane.centerline_world_m) > 1
+    ]
+    areas = [
+        shapely.make_valid(shapely.Polygon(area.polygon_world_m, area.holes_world_m))
+        for area in road_map.areas
+        if area.kind in ("drivable", "parking")
+    ]
+    surface = shapely.union_all([*lanes, *areas]).simplify(SIMPLIFIED_M)
+    for part in getattr(surface, "geoms", [surface]):
+        if part.geom_type == "Polygon" and not part.is_empty:
+            for ring in (part.exterior, *part.interiors):
+                corners = np.array(ring.coords)[:, :2]
+                yield np.concatenate([corners, np.zeros((len(corners), 1))], axis=1)
+
+
+def painted_lines(line: LaneLine) -> tuple[Float64[np.ndarray, "N 3"], ...]:
+    """Return the lines that are painted: two for a double line."""
+    if line.kind != "double_solid":
+        return (line.points_world_m,)
+    half_m = 0.5 * (line.width_m + DOUBLE_GAP_M)
+    return (moved_left(line.points_world_m, half_m), moved_left(line.points_world_m, -half_m))
+
+
+def pole_world_m(prop: Prop) -> Float64[np.ndarray, "2 3"]:
+    """Return the foot and the top of a prop."""
+    x_m, y_m = prop.position_world_m
+    return np.array([[x_m, y_m, 0.0], [x_m, y_m, prop.height_m or DEFAULT_HEIGHT_M[prop.kind]]])
+
+
+def plates_of(road_map: RoadMap) -> tuple[Plate, ...]:
+    """Return the heads of traffic lights and the plates of signs."""
+    plates = []
+    for prop in road_map.props:
+        if prop.kind in PLATE_SIZE_M:
+            size_m = np.array(PLATE_SIZE_M[prop.kind])
+            top_m = pole_world_m(prop)[1]
+            ahead_m = PLATE_AHEAD_M[prop.kind] * np.array([np.cos(prop.heading_rad), np.sin(prop.heading_rad)])
+            center_m = top_m + np.array([*ahead_m, -0.5 * size_m[2]])
+            plates.append(
+                Plate(kind=prop.kind, center_world_m=center_m, size_lwh_m=size_m, heading_rad=prop.heading_rad)
+            )
+    return tuple(plates)
