@@ -6,6 +6,7 @@ import numpy as np
 
 from scenegen.types import (
     OCC3D_GRID,
+    SEMANTIC_OF_CATEGORY,
     AgentCategory,
     AgentTrack,
     Area,
@@ -137,7 +138,8 @@ def tiny_chunk(record: SceneRecord, *, start_step: int, num_steps: int) -> Scene
     rgb = np.broadcast_to(shade + 10.0 * np.arange(3), (views, num_steps, height, width, 3))
     occupancy = np.full((num_steps, *OCC3D_GRID.shape), 17, np.uint8)
     occupancy[:, :, :, 2] = 11
-    occupancy[np.arange(num_steps), steps, 5, 3] = 4
+    occupancy[np.arange(num_steps), steps, 5, 3] = 15
+    paint_agents(occupancy, record.layout, steps=steps)
     valid = np.stack([agent.valid for agent in record.layout.agents], axis=1)[steps]
     return SceneChunk(
         start_step=start_step,
@@ -147,6 +149,16 @@ def tiny_chunk(record: SceneRecord, *, start_step: int, num_steps: int) -> Scene
         visible_fraction=np.where(valid, [1.0, 0.5], 0.0).astype(np.float32),
         visible_height_px=np.where(valid, [9.0, 14.0], 0.0).astype(np.float32),
     )
+
+
+def paint_agents(occupancy: np.ndarray, layout: Layout, *, steps: np.ndarray) -> None:
+    """Set, in place, the voxel in the middle of every agent to the agent's class, at each of the steps."""
+    for agent in layout.agents:
+        for idx, step in enumerate(steps.tolist()):
+            center_ego_m = agent.center_world_m[step] - layout.ego.world_from_ego[step, :3, 3]
+            voxel = np.floor((center_ego_m - OCC3D_GRID.origin_m) / OCC3D_GRID.voxel_m).astype(int)
+            if agent.valid[step] and (voxel >= 0).all() and (voxel < OCC3D_GRID.shape).all():
+                occupancy[idx, *voxel] = SEMANTIC_OF_CATEGORY[agent.category]
 
 
 def tiny_chunks(record: SceneRecord, *, chunk_steps: int = 3) -> list[SceneChunk]:
