@@ -25,6 +25,8 @@ RUN_NAMES = ("serial", "ray")
 SPLITS = ("train", "val", "test")
 PROGRESS_NAMES = ("auto", "rich", "plain")
 IMAGE_CODECS = ("jpeg", "png", "zstd")
+LABEL_STORES = ("stored", "rendered")
+LIDAR_STORES = ("key_frames", "none")
 MIN_FLICKER_STEPS = 3
 """Consecutive steps without which no flicker can be told from steady change."""
 RECIPES = ("video", "judge", "autoencoder")
@@ -129,13 +131,24 @@ class VideoConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetConfig:
-    """How images are stored."""
+    """What is stored of a scene, and how.
+
+    Attributes:
+        image_codec, jpeg_quality: of the pictures.
+        labels: maps per pixel (depth, semantic, instance, optical flow): `stored` with the scene, or `rendered` again
+            from its layout when they are read; both give the same bytes.
+        lidar: simulated sweeps at `key_frames`, or `none`. The labels counted from sweeps are stored either way.
+    """
 
     image_codec: str
     jpeg_quality: int
+    labels: str
+    lidar: str
 
     def __post_init__(self) -> None:
         _require_choice(self, "image_codec", IMAGE_CODECS)
+        _require_choice(self, "labels", LABEL_STORES)
+        _require_choice(self, "lidar", LIDAR_STORES)
         if not 1 <= self.jpeg_quality <= 100:
             raise ConfigError("jpeg_quality from 1 to 100", found=str(self.jpeg_quality))
 

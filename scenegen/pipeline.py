@@ -17,14 +17,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from jaxtyping import UInt8
+
 import scenegen
 from scenegen.config import GenerateConfig
 from scenegen.errors import QualityError, SceneFailedError, SceneGenError
 from scenegen.interrupts import hold_interrupts
 from scenegen.ledger import RunLedger, open_ledger
 from scenegen.rig import build_rig
-from scenegen.scene import SceneStage, StageClock, build_stage
-from scenegen.types import CameraRig, Layout, Provenance, SceneRecord
+from scenegen.scene import ChunkLabels, SceneStage, StageClock, build_stage
+from scenegen.types import CameraRig, Layout, Provenance, SceneChunk, SceneRecord
 from scenegen.types.layout_json import layout_sha256
 from scenegen.video.interface import VideoBackbone
 
@@ -346,7 +349,7 @@ def _paint_scene(
             with clock.stage("paint"):
                 rgb = session.paint(labels.conditions, start_step=labels.start_step)
             with clock.stage("write"), hold_interrupts():
-                chunk = labels.with_frames(rgb)
+                chunk = _to_store(labels, rgb, config)
                 writer.append(chunk)
                 preview.append(chunk)
             if inspection is not None:
@@ -358,6 +361,16 @@ def _paint_scene(
     return Painting(
         attempt=attempt, writer=writer, certificate=None if inspection is None else inspection.certificate()
     )
+
+
+def _to_store(labels: ChunkLabels, rgb: UInt8[np.ndarray, "V T H W 3"], config: GenerateConfig) -> SceneChunk:
+    """Join labels and frames, with what the configuration asks to be stored."""
+    chunk = labels.with_frames(rgb)
+    if config.dataset.labels == "stored":
+        chunk = replace(chunk, dense=labels.dense())
+    if config.dataset.lidar == "none" and chunk.lidar is not None:
+        chunk = replace(chunk, lidar=replace(chunk.lidar, sweeps=None))
+    return chunk
 
 
 def _commit(painting: Painting, *, num_attempts: int, clock: StageClock) -> None:

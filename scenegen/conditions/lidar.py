@@ -107,6 +107,14 @@ class LidarModel:
         pose[:3, 3] = self.position_ego_m
         return pose
 
+    def directions(self) -> Float64[np.ndarray, "K R 3"]:
+        """Return the unit vector, frame `lidar`, of every azimuth and beam."""
+        first_azimuth, azimuth_step, num_azimuths, first_elevation, elevation_step, num_beams = self.packed()
+        azimuth = (first_azimuth + azimuth_step * np.arange(num_azimuths))[:, None]
+        elevation = (first_elevation + elevation_step * np.arange(num_beams))[None]
+        flat, up = np.cos(elevation), np.broadcast_to(np.sin(elevation), (num_azimuths, num_beams))
+        return np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), up], axis=-1)
+
     def packed(self) -> tuple[float, float, int, float, float, int]:
         """Return the scan as `lidar_kernel` wants it."""
         azimuth_step = 2.0 * np.pi / self.num_azimuths
@@ -176,6 +184,7 @@ class LidarScanner:
         self._reflectivity = np.zeros(256)
         self._reflectivity[[int(material) for material in REFLECTIVITY]] = list(REFLECTIVITY.values())
         self._transparent = np.arange(256) == int(Material.GLASS)
+        self._directions = model.directions()
         num_azimuths, num_beams = model.num_azimuths, model.num_beams
         self._hits = (
             np.empty((num_azimuths, num_beams)),
@@ -230,7 +239,8 @@ class LidarScanner:
         model = self.model
         joined = ShapeSet.concatenate([self._static_shapes, agent_shapes])
         solids = (joined.kind, joined.half_extent_m, joined.taper, joined.world_from_shape)
-        lidar = (world_from_lidar, np.ascontiguousarray(invert_rigid(world_from_lidar)), model.packed())
+        lidar_from_world = np.ascontiguousarray(invert_rigid(world_from_lidar))
+        lidar = (world_from_lidar, lidar_from_world, model.packed(), self._directions)
         cast_sweep(self._world, solids, lidar, model.max_range_m, *self._hits)
         key = random_key(self._seed, self._scene_id, "lidar", step) & (2**64 - 1)
         size = model.num_azimuths * model.num_beams

@@ -61,31 +61,29 @@ def scan_window(half, lidar_from_solid, scan):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def aim(world_from_lidar, scan, k, r, d):  # type: ignore[no-untyped-def]
-    """Set `d` to the direction of beam r at azimuth k in the world."""
-    first_azimuth, azimuth_step, _, first_elevation, elevation_step, _ = scan
-    azimuth, elevation = first_azimuth + k * azimuth_step, first_elevation + r * elevation_step
-    flat = math.cos(elevation)
-    x, y, z = flat * math.cos(azimuth), flat * math.sin(azimuth), math.sin(elevation)
-    for a in range(3):
-        d[a] = world_from_lidar[a, 0] * x + world_from_lidar[a, 1] * y + world_from_lidar[a, 2] * z
+def aim(world_from_lidar, direction, d):  # type: ignore[no-untyped-def]
+    """Set `d` to a direction of frame `lidar` in the world."""
+    m, x, y, z = world_from_lidar, direction[0], direction[1], direction[2]
+    d[0] = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z
+    d[1] = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z
+    d[2] = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z
 
 
 @njit(cache=True, nogil=True)
 def cast_sweep(world, solids, lidar, reach_m, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
     """Fill range, kind and detail (as `view_kernel.find_surfaces`) and the cosine of incidence of every beam.
 
-    Arrays are indexed [azimuth, beam]. `lidar` is (world_from_lidar, lidar_from_world, packed scan).
+    Arrays are indexed [azimuth, beam]. `lidar` is (world_from_lidar, lidar_from_world, packed scan, directions).
     """
     masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
     kind, half, taper, world_from_shape = solids
-    world_from_lidar, lidar_from_world, scan = lidar
+    world_from_lidar, lidar_from_world, scan, directions = lidar
     num_azimuths, num_beams = range_m.shape
     o = world_from_lidar[:3, 3].copy()
     d = np.empty(3)
     for k in range(num_azimuths):
         for r in range(num_beams):
-            aim(world_from_lidar, scan, k, r, d)
+            aim(world_from_lidar, directions[k, r], d)
             range_m[k, r], surface[k, r], facing[k, r] = reach_m, SURFACE_NONE, 0.0
             if d[2] < 0.0 and o[2] + reach_m * d[2] < kerb_m:
                 t, material, axis = cast_ground(ground, raised, corner_m, cell_m, kerb_m, o, d, GRASS)
@@ -98,11 +96,15 @@ def cast_sweep(world, solids, lidar, reach_m, range_m, surface, detail, facing):
                 facing[k, r] = abs(d[axis]) if axis < 3 else 1.0
                 detail[k, r, 0], detail[k, r, 1] = ix, iy
     for s in range(len(kind)):
-        k0, k1, r0, r1 = scan_window(half[s], lidar_from_world @ world_from_shape[s], scan)
+        m, size = world_from_shape[s], half[s]
+        away = math.sqrt((m[0, 3] - o[0]) ** 2 + (m[1, 3] - o[1]) ** 2 + (m[2, 3] - o[2]) ** 2)
+        if away - math.sqrt(size[0] ** 2 + size[1] ** 2 + size[2] ** 2) > reach_m:
+            continue
+        k0, k1, r0, r1 = scan_window(size, lidar_from_world @ m, scan)
         for k in range(k0, k1):
             column = k % num_azimuths
             for r in range(r0, r1):
-                aim(world_from_lidar, scan, column, r, d)
+                aim(world_from_lidar, directions[column, r], d)
                 t, nx, ny, nz = enter_shape(kind[s], half[s], taper[s], world_from_shape[s], o, d)
                 if t < range_m[column, r]:
                     range_m[column, r], surface[column, r], detail[column, r, 0] = t, SURFACE_SHAPE, s
@@ -157,16 +159,14 @@ def describe_returns(tables, solid_tables, materials, boxes, lidar, keys, limits
     box_from_lidar, lidar_from_box, half, is_present = boxes
     key = keys
     min_range_m, reach_m, inner_m, outer_m = limits
-    _, _, scan = lidar
+    _, _, scan, directions = lidar
     range_m, surface, detail, facing = hits
     points, intensity, ring, instance_out = out
     num_azimuths, num_beams = range_m.shape
-    first_azimuth, azimuth_step, _, first_elevation, elevation_step, _ = scan
     near = boxes_per_azimuth(lidar_from_box, half, is_present, outer_m, scan)
     p = np.empty(3)
     count = 0
     for k in range(num_azimuths):
-        azimuth = first_azimuth + k * azimuth_step
         for r in range(num_beams):
             distance = range_m[k, r]
             if surface[k, r] == SURFACE_NONE or distance < min_range_m:
@@ -186,9 +186,8 @@ def describe_returns(tables, solid_tables, materials, boxes, lidar, keys, limits
                 lost += 0.6
             if (bits >> np.uint64(32)) * 2.0**-32 < lost:
                 continue
-            elevation = first_elevation + r * elevation_step
-            flat = distance * math.cos(elevation)
-            p[0], p[1], p[2] = flat * math.cos(azimuth), flat * math.sin(azimuth), distance * math.sin(elevation)
+            for a in range(3):
+                p[a] = distance * directions[k, r, a]
             if 0 < instance < STATIC:
                 into_box(box_from_lidar[instance - 1], half[instance - 1], inner_m, p)
             elif is_in_any(near, k, box_from_lidar, half, outer_m, p):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, UInt8
+from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 
 from scenegen.dataset.attributes import lens_to_dict
 from scenegen.types import AgentCategory, EgoTrack, Layout, RoadMap, SceneRecord, Timeline
@@ -50,16 +50,20 @@ def measured_columns(
     visible_fraction: Float32[np.ndarray, "T A"],
     visible_height_px: Float32[np.ndarray, "T A"],
     found_share: Float32[np.ndarray, " A"],
+    num_lidar_pts: Int32[np.ndarray, "T A"] | None = None,
 ) -> list[Column]:
     """Build the columns of `objects` that only the rendered and judged scene knows, in the order of its boxes."""
     step_idx, agent_idx = _box_order(layout)
     fraction = visible_fraction[step_idx, agent_idx].astype(np.float32)
-    return [
+    columns = [
         Column("objects/visibility", visibility_level(fraction)),
         Column("objects/visible_fraction", fraction),
         Column("objects/visible_height", visible_height_px[step_idx, agent_idx].astype(np.float32)),
         Column("objects/found_share", found_share[agent_idx].astype(np.float32)),
     ]
+    if num_lidar_pts is not None:
+        columns.append(Column("objects/num_lidar_pts", num_lidar_pts[step_idx, agent_idx]))
+    return columns
 
 
 def visibility_level(visible_fraction: Float32[np.ndarray, "*N"]) -> UInt8[np.ndarray, "*N"]:
@@ -131,7 +135,7 @@ def _object_columns(layout: Layout) -> list[Column]:
     category = np.array([agent.category for agent in agents], np.uint8)
     attribute = np.array([attribute_labels.index(agent.attribute) for agent in agents], np.uint8)
     return [
-        Column("objects/frame_ptr", _pointers(counts)),
+        Column("objects/frame_ptr", pointers(counts)),
         Column("objects/center", center),
         Column("objects/size_lwh", size[agent_idx]),
         Column("objects/rotation_wxyz", rotation),
@@ -159,7 +163,7 @@ def _map_columns(road_map: RoadMap) -> list[Column]:
     lanes, lines, areas, props = road_map.lanes, road_map.lane_lines, road_map.areas, road_map.props
     rings = [ring for area in areas for ring in (area.polygon_world_m, *area.holes_world_m)]
     return [
-        Column("map/lanes/ptr", _pointers(len(lane.centerline_world_m) for lane in lanes)),
+        Column("map/lanes/ptr", pointers(len(lane.centerline_world_m) for lane in lanes)),
         Column(
             "map/lanes/points",
             _rows([lane.centerline_world_m for lane in lanes], 3),
@@ -169,13 +173,13 @@ def _map_columns(road_map: RoadMap) -> list[Column]:
         _coded("map/lanes/kind", [lane.kind for lane in lanes], LANE_KINDS),
         Column("map/lanes/is_intersection", np.array([lane.is_intersection for lane in lanes], np.bool_)),
         Column("map/lanes/speed_limit", _floats(_or_nan(lane.speed_limit_mps) for lane in lanes)),
-        Column("map/lane_lines/ptr", _pointers(len(line.points_world_m) for line in lines)),
+        Column("map/lane_lines/ptr", pointers(len(line.points_world_m) for line in lines)),
         Column("map/lane_lines/points", _rows([line.points_world_m for line in lines], 3)),
         Column("map/lane_lines/width", _floats(line.width_m for line in lines)),
         _coded("map/lane_lines/kind", [line.kind for line in lines], LINE_KINDS),
         _coded("map/lane_lines/color", [line.color for line in lines], LINE_COLORS),
-        Column("map/areas/ptr", _pointers(1 + len(area.holes_world_m) for area in areas)),
-        Column("map/areas/ring_ptr", _pointers(len(ring) for ring in rings)),
+        Column("map/areas/ptr", pointers(1 + len(area.holes_world_m) for area in areas)),
+        Column("map/areas/ring_ptr", pointers(len(ring) for ring in rings)),
         Column("map/areas/points", _rows(rings, 2)),
         _coded("map/areas/kind", [area.kind for area in areas], AREA_KINDS),
         Column("map/areas/height", _floats(area.height_m for area in areas)),
@@ -192,10 +196,10 @@ def _coded(path: str, names: Sequence[str], known: Sequence[str]) -> Column:
     return Column(path, np.array([labels.index(name) for name in names], np.uint8), {"labels": labels})
 
 
-def _pointers(counts: Iterable[int]) -> Int64[np.ndarray, " N1"]:
+def pointers(counts: Iterable[int]) -> Int64[np.ndarray, " N1"]:
     """Return where each ragged row begins, and the end of the last.
 
-    >>> _pointers([2, 0, 3]).tolist()
+    >>> pointers([2, 0, 3]).tolist()
     [0, 2, 2, 5]
     """
     return np.concatenate([[0], np.cumsum(np.fromiter(counts, np.int64))]).astype(np.int64)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-StepArrays = dict[str, np.ndarray[Any, np.dtype[np.uint8]]]
+StepArrays = dict[str, np.ndarray[Any, Any]]
 
 
 class StepBuffer:

@@ -21,6 +21,8 @@ from scenegen.types import OCC3D_GRID, SceneRecord
 
 IMAGE_CODECS = ("jpeg", "png", "zstd")
 ZSTD_LEVEL = 3
+ROWS_PER_CHUNK, ROWS_PER_SHARD = 2**14, 2**18
+"""Of arrays that grow by rows: a sweep is two or three chunks, nine sweeps are a shard."""
 
 _WRITE_CONFIG = {
     "array.write_empty_chunks": True,  # an absent chunk would read as zeros; here absence is always damage
@@ -37,26 +39,29 @@ class SceneStore:
         self, root: Path, record: SceneRecord, *, image_codec: str, jpeg_quality: int, num_steps_per_shard: int
     ) -> None:
         self._record = record
+        self._num_steps_per_shard = num_steps_per_shard
+        self._picture_codecs = _picture_codecs(image_codec, jpeg_quality=jpeg_quality)
+        self._step_arrays: dict[str, zarr.Array[Any]] = {}
+        self._row_arrays: dict[str, zarr.Array[Any]] = {}
+        self._held_rows: dict[str, list[np.ndarray[Any, Any]]] = {}
         with zarr.config.set(_WRITE_CONFIG):
             self._group = zarr.create_group(store=root)
-            picture = _picture_codecs(image_codec, jpeg_quality=jpeg_quality)
-            self._step_arrays: dict[str, zarr.Array[Any]] = {}
-            for camera in record.rig.cameras:
-                width, height = camera.size_px
-                spec = SPEC_OF_PATH["cameras/<CAM>/rgb"]
-                path, item = spec.for_camera(camera.name), (height, width, 3)
-                self._step_arrays[path] = self._create_sharded(path, spec, item, num_steps_per_shard, picture, {})
-            grid = {"origin_m": list(OCC3D_GRID.origin_m), "voxel_m": OCC3D_GRID.voxel_m}
-            for path in ("occupancy/semantics", "occupancy/mask_camera"):
-                self._step_arrays[path] = self._create_sharded(
-                    path, SPEC_OF_PATH[path], OCC3D_GRID.shape, num_steps_per_shard, _zstd_codecs(), grid
-                )
 
     def write_steps(self, start_step: int, block: StepArrays) -> None:
-        """Write whole shards; `block` holds the same steps of every step array."""
+        """Write whole shards; `block` holds the same steps of every step array. Arrays are made at the first block."""
         with zarr.config.set(_WRITE_CONFIG):
             for path, values in block.items():
+                if path not in self._step_arrays:
+                    self._step_arrays[path] = self._create_step_array(path, values.shape[1:])
                 self._step_arrays[path][start_step : start_step + len(values)] = values
+
+    def append_rows(self, rows: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Add rows to arrays whose length is known at the end only; whole shards go to disk at once."""
+        for path, values in rows.items():
+            self._held_rows.setdefault(path, []).append(values)
+            held = sum(map(len, self._held_rows[path]))
+            if held >= ROWS_PER_SHARD or path not in self._row_arrays:
+                self._write_rows(path, num_rows=held // ROWS_PER_SHARD * ROWS_PER_SHARD)
 
     def write_column(self, column: Column) -> None:
         """Write one small array in a single chunk."""
@@ -78,26 +83,63 @@ class SceneStore:
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Write the attributes of the root group, and collect all metadata beside them, which xarray opens from."""
+        for path, held in self._held_rows.items():
+            self._write_rows(path, num_rows=sum(map(len, held)))
         with zarr.config.set(_WRITE_CONFIG), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
             self._group.update_attributes(dict(attributes))
             zarr.consolidate_metadata(self._group.store)
 
+    def _create_step_array(self, path: str, item_shape: tuple[int, ...]) -> zarr.Array[Any]:
+        is_picture = path.endswith("/rgb")
+        grid = {"origin_m": list(OCC3D_GRID.origin_m), "voxel_m": OCC3D_GRID.voxel_m}
+        return self._create_sharded(
+            path,
+            shape=(self._record.layout.timeline.num_steps, *item_shape),
+            chunks=(1, *item_shape),
+            shards=(self._num_steps_per_shard, *item_shape),
+            codecs=self._picture_codecs if is_picture else _zstd_codecs(),
+            extra=grid if path.startswith("occupancy/") else {},
+        )
+
+    def _write_rows(self, path: str, *, num_rows: int) -> None:
+        """Write the first rows that are held back, behind those on disk."""
+        rows = np.concatenate(self._held_rows[path])
+        self._held_rows[path] = [rows[num_rows:]]
+        with zarr.config.set(_WRITE_CONFIG):
+            if path not in self._row_arrays:
+                item = rows.shape[1:]
+                self._row_arrays[path] = self._create_sharded(
+                    path,
+                    shape=(0, *item),
+                    chunks=(ROWS_PER_CHUNK, *item),
+                    shards=(ROWS_PER_SHARD, *item),
+                    codecs=_zstd_codecs(),
+                    extra={},
+                )
+            array = self._row_arrays[path]
+            start = array.shape[0]
+            if num_rows:
+                array.resize((start + num_rows, *rows.shape[1:]))
+                array[start:] = rows[:num_rows]
+
     def _create_sharded(
         self,
         path: str,
-        spec: ArraySpec,
-        item_shape: tuple[int, ...],
-        num_steps_per_shard: int,
+        *,
+        shape: tuple[int, ...],
+        chunks: tuple[int, ...],
+        shards: tuple[int, ...],
         codecs: dict[str, Any],
         extra: dict[str, Any],
     ) -> zarr.Array[Any]:
+        spec = _spec_of(path)
         return self._parent(path).create_array(
             name=path.rpartition("/")[2],
-            shape=(self._record.layout.timeline.num_steps, *item_shape),
+            shape=shape,
             dtype=spec.dtype,
-            chunks=(1, *item_shape),
-            shards=(num_steps_per_shard, *item_shape),
+            chunks=chunks,
+            shards=shards,
             chunk_key_encoding=_CHUNK_NAMES,
             dimension_names=list(spec.dims),
             attributes=_attributes_of(spec, extra),

@@ -19,8 +19,19 @@ import numpy as np
 from jaxtyping import Float32
 
 from scenegen.dataset.attributes import scene_attributes
-from scenegen.dataset.columns import header_columns, measured_columns
+from scenegen.dataset.columns import Column, header_columns, measured_columns, pointers
 from scenegen.dataset.durable import exclusive_lock, fsync_folder, output_errors, try_to_own
+from scenegen.dataset.optional_labels import (
+    NO_POINTS,
+    Expected,
+    Rows,
+    expected_arrays,
+    object2d_columns,
+    object2d_rows,
+    parts_of,
+    step_arrays,
+    sweep_rows,
+)
 from scenegen.dataset.paths import DatasetPaths, check_scene_id
 from scenegen.dataset.receipt import (
     FileEntry,
@@ -33,7 +44,7 @@ from scenegen.dataset.receipt import (
 from scenegen.dataset.schema import SCHEMA_VERSION
 from scenegen.dataset.step_buffer import StepArrays, StepBuffer
 from scenegen.dataset.store import SceneStore, check_codec_options
-from scenegen.types import OCC3D_GRID, SceneChunk, SceneRecord
+from scenegen.types import OCC3D_GRID, LidarLabels, SceneChunk, SceneRecord
 from scenegen.types.layout_json import layout_sha256
 
 _log = logging.getLogger(__name__)
@@ -129,6 +140,11 @@ class SceneWriter:
         self._num_appended = 0
         self._visible_fraction: list[np.ndarray[Any, Any]] = []
         self._visible_height_px: list[np.ndarray[Any, Any]] = []
+        self._object2d_rows: list[Rows] = []
+        self._num_lidar_pts: list[np.ndarray[Any, Any]] = []
+        self._sweep_lengths: list[int] = []
+        self._lidar2ego: np.ndarray[Any, Any] | None = None
+        self._parts: frozenset[str] | None = None
         self._is_open = True
 
     def __enter__(self) -> Self:
@@ -161,11 +177,17 @@ class SceneWriter:
         }
         arrays["occupancy/semantics"] = chunk.occupancy
         arrays["occupancy/mask_camera"] = chunk.mask_camera
+        arrays |= step_arrays(chunk, self._record)
         with output_errors(self._staging.folder):
+            self._append_sweeps(chunk.lidar)
             for start_step, block in self._buffer.push(arrays):
                 self._store.write_steps(start_step, block)
         self._visible_fraction.append(np.array(chunk.visible_fraction, np.float32))
         self._visible_height_px.append(np.array(chunk.visible_height_px, np.float32))
+        if chunk.agent_pixels is not None:
+            self._object2d_rows.append(object2d_rows(chunk.agent_pixels, self._record, start_step=chunk.start_step))
+        if chunk.lidar is not None:
+            self._num_lidar_pts.append(chunk.lidar.num_points)
         self._num_appended += len(chunk.occupancy)
 
     def commit(
@@ -213,10 +235,24 @@ class SceneWriter:
             visible_fraction=np.concatenate(self._visible_fraction),
             visible_height_px=np.concatenate(self._visible_height_px),
             found_share=np.full(len(layout.agents), np.nan, np.float32) if found_share is None else found_share,
+            num_lidar_pts=np.concatenate(self._num_lidar_pts) if self._num_lidar_pts else None,
         )
+        if self._object2d_rows:
+            columns += object2d_columns(self._object2d_rows)
+        if self._lidar2ego is not None:
+            columns.append(Column("lidar/lidar2ego", self._lidar2ego))
+            columns.append(Column("lidar/ptr", pointers(self._sweep_lengths)))
         for column in columns:
             self._store.write_column(column)
         self._store.finish(scene_attributes(self._record, scores=scores))
+
+    def _append_sweeps(self, lidar: LidarLabels | None) -> None:
+        if lidar is None or lidar.sweeps is None:
+            return
+        self._lidar2ego = lidar.lidar2ego
+        for sweep in lidar.sweeps:
+            self._store.append_rows(NO_POINTS if sweep is None else sweep_rows(sweep))
+            self._sweep_lengths.append(0 if sweep is None else len(sweep.ring))
 
     def _publish_previews(self, previews: dict[str, FileEntry]) -> None:
         for name in previews:
@@ -249,20 +285,39 @@ class SceneWriter:
             raise ChunkError(f"scene {self._record.scene_id}: {steps} steps from {chunk.start_step}, of {total} in all")
         width, height = self._record.rig.size_px
         num_views, num_agents = len(self._record.rig.cameras), len(self._record.layout.agents)
-        expected = {
-            "rgb": ((num_views, steps, height, width, 3), np.uint8),
-            "occupancy": ((steps, *OCC3D_GRID.shape), np.uint8),
-            "mask_camera": ((steps, *OCC3D_GRID.shape), np.uint8),
-            "visible_fraction": ((steps, num_agents), np.float32),
-            "visible_height_px": ((steps, num_agents), np.float32),
+        num_px = (steps, num_agents)
+        expected: Expected = {
+            "rgb": (chunk.rgb, (num_views, steps, height, width, 3), np.uint8),
+            "occupancy": (chunk.occupancy, (steps, *OCC3D_GRID.shape), np.uint8),
+            "mask_camera": (chunk.mask_camera, (steps, *OCC3D_GRID.shape), np.uint8),
+            "visible_fraction": (chunk.visible_fraction, num_px, np.float32),
+            "visible_height_px": (chunk.visible_height_px, num_px, np.float32),
+            **expected_arrays(chunk, self._record),
         }
-        for name, (shape, dtype) in expected.items():
-            array = getattr(chunk, name)
+        for name, (array, shape, dtype) in expected.items():
             if array.shape != shape or array.dtype != dtype:
                 raise ChunkError(
                     f"scene {self._record.scene_id}: expected {name} {np.dtype(dtype)} {shape}, "
                     f"got {array.dtype} {array.shape}"
                 )
+        self._check_parts(chunk)
+
+    def _check_parts(self, chunk: SceneChunk) -> None:
+        """Refuse a chunk with other optional labels than those before it."""
+        parts = parts_of(chunk)
+        if self._parts is not None and parts != self._parts:
+            raise ChunkError(
+                f"scene {self._record.scene_id}: expected the labels {sorted(self._parts)} of the chunks before, "
+                f"got {sorted(parts)}"
+            )
+        if chunk.lidar is not None and chunk.lidar.sweeps is not None:
+            steps = len(chunk.occupancy)
+            if len(chunk.lidar.sweeps) != steps:
+                raise ChunkError(
+                    f"scene {self._record.scene_id}: expected a sweep or None for each of {steps} steps, "
+                    f"got {len(chunk.lidar.sweeps)}"
+                )
+        self._parts = parts
 
     def _check_complete(self) -> None:
         total = self._record.layout.timeline.num_steps

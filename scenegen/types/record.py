@@ -94,13 +94,13 @@ class LidarLabels:
 
     Attributes:
         lidar2ego: pose of the sensor on the vehicle.
-        sweeps: per step; None where the sweep is not kept.
+        sweeps: per step, None where the sweep is not kept; None where the scene keeps none.
         num_points: points inside the box of each of the A agents.
         mask: 1 where a beam that returned crosses or hits a voxel of the ego frame's grid.
     """
 
     lidar2ego: Float64[np.ndarray, "4 4"]
-    sweeps: tuple[Sweep | None, ...]
+    sweeps: tuple[Sweep | None, ...] | None
     num_points: Int32[np.ndarray, "T A"]
     mask: UInt8[np.ndarray, "T X Y Z"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from scenegen.dataset import Receipt, fold_receipts, open_scene_writer
 from scenegen.types import SceneRecord
-from tests.unit.dataset.tiny_scene import tiny_chunks, tiny_record
+from tests.unit.dataset.tiny_scene import bare_chunks, tiny_chunks, tiny_record
 
 
 def write_scene(dataset_dir: Path, record: SceneRecord, *, chunk_steps: int = 3, **options: Any) -> Receipt:
@@ -37,5 +37,18 @@ def shared_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One committed scene; tests must not change it."""
     folder = tmp_path_factory.mktemp("dataset")
     write_scene(folder, tiny_record())
+    fold_receipts(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bare_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One committed scene without the labels that a scene may do without."""
+    folder = tmp_path_factory.mktemp("bare")
+    record = tiny_record(num_steps=3)
+    with open_scene_writer(folder, record) as writer:
+        for chunk in bare_chunks(record):
+            writer.append(chunk)
+        writer.commit(scores={}, cost={})
     fold_receipts(folder)
     return folder

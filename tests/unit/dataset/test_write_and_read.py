@@ -11,7 +11,7 @@ from scenegen.dataset.schema import ADDED_ARRAYS
 from scenegen.dataset.verify import verify_dataset
 from scenegen.errors import ConfigError, DatasetError
 from scenegen.types.layout_json import layout_sha256
-from tests.unit.dataset.tiny_scene import tiny_chunk, tiny_chunks, tiny_record, tiny_rig
+from tests.unit.dataset.tiny_scene import bare_chunks, tiny_chunk, tiny_chunks, tiny_record, tiny_rig
 
 Write = Callable[..., Receipt]
 
@@ -97,17 +97,54 @@ def test_found_shares_of_agents_stand_beside_their_boxes(tmp_path: Path) -> None
     np.testing.assert_array_equal(scene.boxes(3).found_share, np.array([0.75, np.nan], np.float32))
 
 
-def test_scenes_from_before_an_array_was_added_are_read_and_whole(tmp_path: Path, write: Write) -> None:
+def test_scenes_from_before_an_array_was_added_are_read_and_whole(tmp_path: Path) -> None:
     record = tiny_record(num_steps=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "scenegen.dataset.write.measured_columns",
             lambda *a, **k: [column for column in measured_columns(*a, **k) if column.path not in ADDED_ARRAYS],
         )
-        write(tmp_path, record)
+        with open_scene_writer(tmp_path, record) as writer:
+            for chunk in bare_chunks(record):
+                writer.append(chunk)
+            writer.commit(scores={}, cost={})
     fold_receipts(tmp_path)
-    assert np.isnan(open_dataset(tmp_path)[record.scene_id].boxes(2).found_share).all()
+    scene = open_dataset(tmp_path)[record.scene_id]
+    assert not any(scene.has_array(path.replace("<CAM>", "CAM_FRONT")) for path in ADDED_ARRAYS)
+    assert np.isnan(scene.boxes(2).found_share).all()
+    assert scene.occupancy(2).semantics.shape == (200, 200, 16)
     verify_dataset(tmp_path, deep=True).raise_on_damage()
+
+
+@pytest.mark.parametrize(
+    ("read", "path"),
+    [
+        (lambda scene: scene.boxes(2).num_lidar_pts, "objects/num_lidar_pts"),
+        (lambda scene: scene.boxes2d(2, "CAM_FRONT"), "objects2d/ptr"),
+        (lambda scene: scene.lidar(0), "lidar/ptr"),
+        (lambda scene: scene.lidar2ego, "lidar/lidar2ego"),
+        (lambda scene: scene.occupancy(1).mask_lidar, "occupancy/mask_lidar"),
+        (lambda scene: scene.occupancy(1).flow_mps, "occupancy/instance"),
+        (lambda scene: scene.depth("CAM_FRONT"), "cameras/CAM_FRONT/depth"),
+        (lambda scene: scene.semantic("CAM_FRONT"), "cameras/CAM_FRONT/semantic"),
+        (lambda scene: scene.instance("CAM_FRONT"), "cameras/CAM_FRONT/instance"),
+        (lambda scene: scene.optical_flow("CAM_FRONT"), "cameras/CAM_FRONT/optical_flow"),
+    ],
+)
+def test_a_label_that_a_scene_lacks_is_an_error_that_says_how_to_get_it(
+    bare_dataset: Path, read: Callable[..., object], path: str
+) -> None:
+    (scene,) = open_dataset(bare_dataset)
+    with pytest.raises(DatasetError, match=f"expected an array '{path}'.*scenegen.rerender.open_rendered"):
+        read(scene)
+
+
+def test_chunks_of_a_scene_have_the_same_labels(tmp_path: Path) -> None:
+    record = tiny_record()
+    with open_scene_writer(tmp_path, record) as writer:
+        writer.append(tiny_chunks(record)[0])
+        with pytest.raises(ChunkError, match=r"expected the labels .*'lidar'"):
+            writer.append(bare_chunks(record)[1])
 
 
 def test_a_scene_without_agents_has_no_boxes(tmp_path: Path) -> None:
@@ -115,16 +152,14 @@ def test_a_scene_without_agents_has_no_boxes(tmp_path: Path) -> None:
 
     record = tiny_record(num_steps=2)
     record = replace(record, layout=replace(record.layout, agents=()))
-    chunk = replace(
-        tiny_chunk(tiny_record(num_steps=2), start_step=0, num_steps=2),
-        visible_fraction=np.zeros((2, 0), np.float32),
-        visible_height_px=np.zeros((2, 0), np.float32),
-    )
     with open_scene_writer(tmp_path, record) as writer:
-        writer.append(chunk)
+        writer.append(tiny_chunk(record, start_step=0, num_steps=2))
         writer.commit(scores={}, cost={})
     fold_receipts(tmp_path)
-    assert len(open_dataset(tmp_path)[record.scene_id].boxes(1)) == 0
+    (scene,) = open_dataset(tmp_path)
+    assert len(scene.boxes(1)) == len(scene.boxes2d(1, "CAM_FRONT")) == len(scene.boxes(1).num_lidar_pts) == 0
+    assert (scene.lidar(0).box == -1).all()
+    assert not scene.occupancy(1).flow_mps.any()
 
 
 @pytest.mark.parametrize("codec", ["png", "zstd"])
@@ -238,7 +273,7 @@ def test_unknown_scene_camera_step_and_array_are_named(shared_dataset: Path) -> 
     with pytest.raises(DatasetError, match=r"0\.\.6"):
         scene.boxes(7)
     with pytest.raises(DatasetError, match="lidar"):
-        scene.array("lidar/points")
+        scene.array("radar/points")
 
 
 def test_can_bus_follows_the_ego(shared_dataset: Path) -> None:

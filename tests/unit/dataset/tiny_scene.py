@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from scenegen.types import (
     OCC3D_GRID,
-    SEMANTIC_OF_CATEGORY,
     AgentCategory,
+    AgentPixels,
     AgentTrack,
     Area,
     Camera,
     CameraRig,
+    DenseLabels,
     EgoTrack,
     Environment,
     Lane,
     LaneLine,
     Layout,
+    LidarLabels,
     Prop,
     Provenance,
     RoadMap,
     SceneChunk,
     SceneRecord,
+    Sweep,
     Timeline,
 )
 
@@ -138,27 +143,94 @@ def tiny_chunk(record: SceneRecord, *, start_step: int, num_steps: int) -> Scene
     rgb = np.broadcast_to(shade + 10.0 * np.arange(3), (views, num_steps, height, width, 3))
     occupancy = np.full((num_steps, *OCC3D_GRID.shape), 17, np.uint8)
     occupancy[:, :, :, 2] = 11
-    occupancy[np.arange(num_steps), steps, 5, 3] = 15
-    paint_agents(occupancy, record.layout, steps=steps)
-    valid = np.stack([agent.valid for agent in record.layout.agents], axis=1)[steps]
+    occupancy[np.arange(num_steps), steps, 5, 3] = 4
+    valid = valid_at(record, steps)
+    num_agents = valid.shape[1]
     return SceneChunk(
         start_step=start_step,
         rgb=rgb.astype(np.uint8),
         occupancy=occupancy,
         mask_camera=(occupancy != 17).astype(np.uint8),
-        visible_fraction=np.where(valid, [1.0, 0.5], 0.0).astype(np.float32),
-        visible_height_px=np.where(valid, [9.0, 14.0], 0.0).astype(np.float32),
+        visible_fraction=np.where(valid, [1.0, 0.5][:num_agents], 0.0).astype(np.float32),
+        visible_height_px=np.where(valid, [9.0, 14.0][:num_agents], 0.0).astype(np.float32),
+        occupancy_instance=((occupancy == 4) & (num_agents > 0)).astype(np.uint16),
+        agent_pixels=tiny_pixels(record, steps),
+        lidar=tiny_lidar(record, steps),
+        dense=tiny_dense(record, steps),
     )
 
 
-def paint_agents(occupancy: np.ndarray, layout: Layout, *, steps: np.ndarray) -> None:
-    """Set, in place, the voxel in the middle of every agent to the agent's class, at each of the steps."""
-    for agent in layout.agents:
-        for idx, step in enumerate(steps.tolist()):
-            center_ego_m = agent.center_world_m[step] - layout.ego.world_from_ego[step, :3, 3]
-            voxel = np.floor((center_ego_m - OCC3D_GRID.origin_m) / OCC3D_GRID.voxel_m).astype(int)
-            if agent.valid[step] and (voxel >= 0).all() and (voxel < OCC3D_GRID.shape).all():
-                occupancy[idx, *voxel] = SEMANTIC_OF_CATEGORY[agent.category]
+def valid_at(record: SceneRecord, steps: np.ndarray) -> np.ndarray:
+    """Which agents are there at which steps, T A."""
+    return (
+        np.array([agent.valid for agent in record.layout.agents], bool)
+        .reshape(-1, record.layout.timeline.num_steps)
+        .T[steps]
+    )
+
+
+def tiny_pixels(record: SceneRecord, steps: np.ndarray) -> AgentPixels:
+    """A box of 6 x 4 pixels about each agent's centre, in the cameras that see the centre; the second half hidden."""
+    agents, cameras = record.layout.agents, record.rig.cameras
+    xyxy_px = np.zeros((len(cameras), len(steps), len(agents), 4), np.int32)
+    for view, camera in enumerate(cameras):
+        for idx, step in enumerate(steps):
+            cam_from_world = np.linalg.inv(record.layout.ego.world_from_ego[step] @ camera.ego_from_cam)
+            for a, agent in enumerate(agents):
+                x, y, z = (cam_from_world @ np.append(agent.center_world_m[step], 1.0))[:3]
+                center = np.array([camera.K[0, 0] * x / z + camera.K[0, 2], camera.K[1, 1] * y / z + camera.K[1, 2]])
+                if agent.valid[step] and z > 0.5 and ((center >= 0) & (center < camera.size_px)).all():
+                    low = np.clip(np.floor(center) - [3, 2], 0, camera.size_px)
+                    xyxy_px[view, idx, a] = [*low, *np.clip(low + np.array([6, 4]), 0, camera.size_px)]
+    width, height = xyxy_px[..., 2] - xyxy_px[..., 0], xyxy_px[..., 3] - xyxy_px[..., 1]
+    num_px = (width * height).astype(np.int32)
+    return AgentPixels(num_px=num_px, unoccluded_px=num_px * np.array([1, 2], np.int32)[: len(agents)], xyxy_px=xyxy_px)
+
+
+def tiny_lidar(record: SceneRecord, steps: np.ndarray) -> LidarLabels:
+    """Two points in each agent's box and a ring of 24 on the ground around the ego, 8 m away."""
+    lidar2ego = np.eye(4)
+    lidar2ego[:3, 3] = [0.94, 0.0, 1.84]
+    angle = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
+    ground_m = np.stack([8.0 * np.cos(angle), 8.0 * np.sin(angle), np.full(24, -1.84)], axis=1)
+    sweeps, is_key_frame = [], record.layout.timeline.is_key_frame()
+    for step in steps:
+        lidar_from_world = np.linalg.inv(record.layout.ego.world_from_ego[step] @ lidar2ego)
+        points, instance = [ground_m], [np.zeros(24, np.uint16)]
+        for a, agent in enumerate(record.layout.agents):
+            if agent.valid[step]:
+                inside_m = agent.center_world_m[step] + np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.3]])
+                points.append(inside_m @ lidar_from_world[:3, :3].T + lidar_from_world[:3, 3])
+                instance.append(np.full(2, a + 1, np.uint16))
+        joined = np.concatenate(points).astype(np.float32)
+        sweep = Sweep(
+            points_lidar_m=joined,
+            intensity=np.linspace(0.0, 1.0, len(joined), dtype=np.float32),
+            ring=(np.arange(len(joined)) % 32).astype(np.uint8),
+            instance=np.concatenate(instance),
+        )
+        sweeps.append(sweep if is_key_frame[step] else None)
+    mask = np.zeros((len(steps), *OCC3D_GRID.shape), np.uint8)
+    mask[np.arange(len(steps)), steps, :, 2] = 1
+    return LidarLabels(
+        lidar2ego=lidar2ego, sweeps=tuple(sweeps), num_points=2 * valid_at(record, steps).astype(np.int32), mask=mask
+    )
+
+
+def tiny_dense(record: SceneRecord, steps: np.ndarray) -> DenseLabels:
+    """Ramps that move with time; no flow at the first step."""
+    width, height = record.rig.size_px
+    views = len(record.rig.cameras)
+    ramp = np.arange(height)[:, None] * width + np.arange(width) + 7 * steps[:, None, None]
+    ramp = np.broadcast_to(ramp, (views, *ramp.shape))
+    flow = np.stack([0.25 * ramp, -0.5 * ramp], axis=-1).astype(np.float16)
+    flow[:, steps == 0] = np.nan
+    return DenseLabels(
+        depth_mm=(3 * ramp).astype(np.uint16),
+        semantic=(ramp % 18).astype(np.uint8),
+        instance=(ramp % 3).astype(np.uint16),
+        optical_flow_px=flow,
+    )
 
 
 def tiny_chunks(record: SceneRecord, *, chunk_steps: int = 3) -> list[SceneChunk]:
@@ -168,3 +240,9 @@ def tiny_chunks(record: SceneRecord, *, chunk_steps: int = 3) -> list[SceneChunk
         tiny_chunk(record, start_step=start, num_steps=min(chunk_steps, total - start))
         for start in range(0, total, chunk_steps)
     ]
+
+
+def bare_chunks(record: SceneRecord) -> list[SceneChunk]:
+    """The whole scene without the labels that a scene may do without."""
+    bare = {"occupancy_instance": None, "agent_pixels": None, "lidar": None, "dense": None}
+    return [replace(chunk, **bare) for chunk in tiny_chunks(record)]

@@ -30,7 +30,7 @@ def test_every_layout_becomes_a_scene_that_reads_back(config: GenerateConfig, us
     assert len(scene.boxes(STEPS - 1)) == 1
     assert (scene.occupancy(0).semantics == 7).any()
     assert (Path(config.output) / "previews" / f"{scene.scene_id}.mp4").stat().st_size > 0
-    assert set(report.committed[0].cost_s) == {"world", "conditions", "occupancy", "paint", "write"}
+    assert set(report.committed[0].cost_s) == {"world", "conditions", "occupancy", "lidar", "paint", "write"}
 
 
 def test_the_same_call_again_does_nothing(config: GenerateConfig, use_streets: Install) -> None:
