@@ -12,6 +12,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float64
+
 from scenegen.dataset.read import Dataset, Scene, open_dataset
 from scenegen.scene import SceneStage
 from scenegen.types import ConditionMaps, DenseLabels, Sweep
@@ -36,6 +39,11 @@ class SceneRenderer:
         self._scene = scene
         self._stage: SceneStage | None = None
         self._held: OrderedDict[int, ConditionMaps] = OrderedDict()
+
+    @property
+    def lidar2ego(self) -> Float64[np.ndarray, "4 4"]:
+        """Pose of the LiDAR on the vehicle."""
+        return self._open_stage().lidar2ego
 
     def dense_labels(self, step: int) -> DenseLabels:
         """Return the labels of every pixel of one step (T = 1)."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, UInt8, UInt16
+from jaxtyping import Float32, Float64, UInt8, UInt16
 
 from scenegen.geometry.rigid import transform_points
 from scenegen.types import (
@@ -161,6 +161,11 @@ class SceneStage:
             lidar=lidar,
         )
 
+    @property
+    def lidar2ego(self) -> Float64[np.ndarray, "4 4"]:
+        """Pose of the LiDAR on the vehicle."""
+        return self._scanner.model.lidar2ego
+
     def sweep(self, step: int, *, conditions: ConditionMaps) -> Sweep:
         """Return the LiDAR sweep of one step; `conditions` are those of the step (T = 1)."""
         return self._count_sweep(step, conditions).sweep
@@ -186,7 +191,7 @@ class SceneStage:
 
         num_steps = conditions.instance.shape[1]
         is_key_frame = self.layout.timeline.is_key_frame()
-        lidar2ego = self._scanner.model.lidar2ego
+        lidar2ego = self.lidar2ego
         sweeps: list[Sweep | None] = []
         counts = np.zeros((num_steps, len(self.layout.agents)), np.int32)
         mask = np.zeros((num_steps, *OCC3D_GRID.shape), np.bool_)

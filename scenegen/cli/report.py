@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from scenegen.pipeline import JobReport
 
-STAGES = ("world", "conditions", "occupancy", "paint", "judge", "write")
+STAGES = ("world", "conditions", "occupancy", "lidar", "paint", "judge", "write")
 MAX_LISTED = 10
 
 

@@ -273,8 +273,10 @@ class Scene:
         """Pose of the simulated LiDAR on the vehicle.
 
         Raises:
-            DatasetError: the scene stores no sweeps.
+            DatasetError: the scene stores no sweeps, and no renderer was handed in.
         """
+        if self._renderer is not None:
+            return self._renderer.lidar2ego
         return self._added_array("lidar/lidar2ego")[:]
 
     def lidar(self, step: int) -> LidarSweep:

@@ -10,12 +10,18 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+from jaxtyping import Float64
 
 from scenegen.types import DenseLabels, Sweep
 
 
 class LabelRenderer(Protocol):
     """Makes the labels of one scene again from its layout, seed and rig."""
+
+    @property
+    def lidar2ego(self) -> Float64[np.ndarray, "4 4"]:
+        """Pose of the LiDAR on the vehicle."""
+        ...
 
     def dense_labels(self, step: int) -> DenseLabels:
         """Return the pixel labels of one step."""
@@ -49,10 +55,12 @@ class RenderedArray:
         """Render with numpy's basic indexing.
 
         Raises:
-            IndexError: a step that does not exist.
+            IndexError: a step that does not exist, or a slice that goes backwards.
         """
         first, rest = _split(selection)
         if isinstance(first, slice):
+            if first.step is not None and first.step < 1:
+                raise IndexError("slices of steps go forwards, as those of stored arrays")
             steps = range(*first.indices(len(self)))
             items = [self._render_step(step)[rest] for step in steps]
             if items:

@@ -16,8 +16,8 @@ import zarr
 
 from scenegen.dataset import fold_receipts
 from scenegen.dataset.schema import ARRAYS, CAMERA_FIELD, scene_attributes_schema, scene_schema_text
-from tests.unit.dataset.conftest import write_scene
-from tests.unit.dataset.tiny_scene import tiny_chunk, tiny_record
+from tests.unit.dataset.conftest import write_chunks
+from tests.unit.dataset.tiny_scene import full_chunks, tiny_chunk, tiny_record
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -39,6 +39,19 @@ CONTRACT = {
     "objects/category": ("uint8", ("box",)),
     "objects/attribute": ("uint8", ("box",)),
     "objects/visibility": ("uint8", ("box",)),
+    "objects/num_lidar_pts": ("int32", ("box",)),
+    "objects2d/ptr": ("int64", ("view_boundary",)),
+    "objects2d/box": ("int64", ("box2d",)),
+    "objects2d/xyxy": ("float32", ("box2d", "xyxy")),
+    "objects2d/visible_fraction": ("float32", ("box2d",)),
+    "cameras/<CAM>/depth": ("uint16", ("time", "y", "x")),
+    "cameras/<CAM>/semantic": ("uint8", ("time", "y", "x")),
+    "cameras/<CAM>/instance": ("uint16", ("time", "y", "x")),
+    "cameras/<CAM>/optical_flow": ("float16", ("time", "y", "x", "uv")),
+    "occupancy/mask_lidar": ("uint8", ("time", "x", "y", "z")),
+    "occupancy/instance": ("uint16", ("time", "x", "y", "z")),
+    "lidar/points": ("float32", ("point", "xyz")),
+    "lidar/ptr": ("int64", ("step_boundary",)),
     "occupancy/semantics": ("uint8", ("time", "x", "y", "z")),
     "occupancy/mask_camera": ("uint8", ("time", "x", "y", "z")),
     "map/lanes/points": ("float64", ("lane_point", "xyz")),
@@ -50,7 +63,7 @@ CONTRACT = {
 @pytest.fixture(scope="module")
 def dataset_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("contract")
-    write_scene(folder, tiny_record())
+    write_chunks(folder, tiny_record(), full_chunks(tiny_record()))
     fold_receipts(folder)
     return folder
 
@@ -159,6 +172,8 @@ from scenegen.dataset import open_dataset
 from scenegen.dataset.verify import verify_dataset
 scene = next(iter(open_dataset(sys.argv[1])))
 scene.rgb('CAM_FRONT')[0:2], scene.boxes(0), scene.occupancy(0), scene.layout, scene.rig
+scene.boxes2d(0, 'CAM_FRONT'), scene.lidar(0), scene.depth('CAM_BACK')[1], scene.occupancy(0).flow_mps
+scene.bev_raster(0)
 verify_dataset(sys.argv[1], deep=True).raise_on_damage()
 print(sorted(BLOCKED & {name.split('.')[0] for name in sys.modules}))
 """

@@ -96,17 +96,18 @@ def test_counts_are_the_points_inside_the_boxes(seed: int) -> None:
 
 def test_what_only_a_camera_sees_gets_extra_returns_on_its_surface() -> None:
     blind = LidarModel(num_beams=2, num_azimuths=1, min_elevation_deg=80.0, max_elevation_deg=85.0)
-    counted, _, conditions, _ = scan(1, model=blind)
-    visible = np.bincount(conditions.instance[conditions.instance <= NUM_AGENTS], minlength=NUM_AGENTS + 1)[1:]
-    assert (visible > 5).sum() >= 2
-    assert ((counted.num_points > 0) == (visible > 0)).all()
-    extra = counted.sweep.ring == EXTRA_RING
-    for agent in np.flatnonzero(visible):
-        mine = extra & (counted.sweep.instance == agent + 1)
-        assert mine.sum() == min(5, visible[agent])
-        seen_m = conditions.point_world_m[conditions.instance == agent + 1] - LidarModel().lidar2ego[:3, 3]
-        gap_m = np.linalg.norm(counted.sweep.points_lidar_m[mine][:, None] - seen_m, axis=-1).min(axis=1)
-        assert (gap_m < 2.0 * INNER_M).all()
+    num_seen = 0
+    for seed in range(8):
+        counted, _, conditions, _ = scan(seed, model=blind)
+        visible = np.bincount(conditions.instance[conditions.instance <= NUM_AGENTS], minlength=NUM_AGENTS + 1)[1:]
+        for agent in np.flatnonzero(visible):
+            mine = (counted.sweep.ring == EXTRA_RING) & (counted.sweep.instance == agent + 1)
+            assert counted.num_points[agent] >= mine.sum() == min(5, visible[agent])
+            seen_m = conditions.point_world_m[conditions.instance == agent + 1] - blind.lidar2ego[:3, 3]
+            gap_m = np.linalg.norm(counted.sweep.points_lidar_m[mine][:, None] - seen_m, axis=-1).min(axis=1)
+            assert (gap_m < 2.0 * INNER_M).all()
+            num_seen += 1
+    assert num_seen >= 4
 
 
 def test_a_sweep_depends_on_its_step_and_nothing_before() -> None:

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scenegen.dataset import Receipt, fold_receipts, open_scene_writer
-from scenegen.types import SceneRecord
-from tests.unit.dataset.tiny_scene import bare_chunks, tiny_chunks, tiny_record
+from scenegen.types import SceneChunk, SceneRecord
+from tests.unit.dataset.tiny_scene import bare_chunks, full_chunks, tiny_chunks, tiny_record
+
+
+def write_chunks(dataset_dir: Path, record: SceneRecord, chunks: Sequence[SceneChunk], **options: Any) -> Receipt:
+    with open_scene_writer(dataset_dir, record, **{"num_steps_per_shard": 4, **options}) as writer:
+        for chunk in chunks:
+            writer.append(chunk)
+        return writer.commit(scores={"control": 0.9}, cost={"seconds": {"paint": 1.0}})
 
 
 def write_scene(dataset_dir: Path, record: SceneRecord, *, chunk_steps: int = 3, **options: Any) -> Receipt:
-    with open_scene_writer(dataset_dir, record, **{"num_steps_per_shard": 4, **options}) as writer:
-        for chunk in tiny_chunks(record, chunk_steps=chunk_steps):
-            writer.append(chunk)
-        return writer.commit(scores={"control": 0.9}, cost={"seconds": {"paint": 1.0}})
+    return write_chunks(dataset_dir, record, tiny_chunks(record, chunk_steps=chunk_steps), **options)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,9 +38,9 @@ def write() -> Callable[..., Receipt]:
 
 @pytest.fixture(scope="session")
 def shared_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One committed scene; tests must not change it."""
+    """One committed scene with every label; tests must not change it."""
     folder = tmp_path_factory.mktemp("dataset")
-    write_scene(folder, tiny_record())
+    write_chunks(folder, tiny_record(), full_chunks(tiny_record()))
     fold_receipts(folder)
     return folder
 
@@ -46,9 +50,6 @@ def bare_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One committed scene without the labels that a scene may do without."""
     folder = tmp_path_factory.mktemp("bare")
     record = tiny_record(num_steps=3)
-    with open_scene_writer(folder, record) as writer:
-        for chunk in bare_chunks(record):
-            writer.append(chunk)
-        writer.commit(scores={}, cost={})
+    write_chunks(folder, record, bare_chunks(record))
     fold_receipts(folder)
     return folder

@@ -9,7 +9,14 @@ import pytest
 from scenegen.dataset import Scene, fold_receipts, open_dataset, open_scene_writer
 from scenegen.dataset.bev_raster import CELL_M, ORIGIN_M, SHAPE, mark_line, mark_polygon
 from scenegen.errors import DatasetError
-from tests.unit.dataset.tiny_scene import tiny_chunk, tiny_chunks, tiny_record, tiny_rig, voxel_of_agents
+from tests.unit.dataset.tiny_scene import (
+    full_chunks,
+    tiny_chunk,
+    tiny_chunks,
+    tiny_record,
+    tiny_rig,
+    voxel_of_agents,
+)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +130,8 @@ def test_flow_is_in_ego_axes(tmp_path: Path) -> None:
 
 def test_maps_per_pixel_are_read_lazily_and_exactly(scene: Scene) -> None:
     record = tiny_record()
-    written = tiny_chunk(record, start_step=0, num_steps=7).dense
+    written = full_chunks(record, chunk_steps=7)[0].dense
+    assert written is not None
     for view, camera in enumerate(record.rig.cameras):
         assert np.array_equal(scene.depth(camera.name)[1:6], written.depth_mm[view, 1:6])
         assert np.array_equal(scene.semantic(camera.name)[3], written.semantic[view, 3])
@@ -138,7 +146,7 @@ def test_maps_of_a_smaller_view_have_its_size(tmp_path: Path) -> None:
     small = replace(rig.cameras[0], size_px=(30, 20))
     record = tiny_record(num_steps=1, rig=replace(rig, cameras=(small, *rig.cameras[1:])))
     with open_scene_writer(tmp_path, record) as writer:
-        writer.append(tiny_chunk(record, start_step=0, num_steps=1))
+        writer.append(full_chunks(record)[0])
         writer.commit(scores={}, cost={})
     fold_receipts(tmp_path)
     (scene,) = open_dataset(tmp_path)

@@ -272,7 +272,7 @@ def test_unknown_scene_camera_step_and_array_are_named(shared_dataset: Path) -> 
         scene.rgb("CAM_ROOF")
     with pytest.raises(DatasetError, match=r"0\.\.6"):
         scene.boxes(7)
-    with pytest.raises(DatasetError, match="lidar"):
+    with pytest.raises(DatasetError, match="radar"):
         scene.array("radar/points")
 
 

@@ -163,7 +163,6 @@ def tiny_chunk(record: SceneRecord, *, start_step: int, num_steps: int) -> Scene
         occupancy_instance=instance,
         agent_pixels=tiny_pixels(record, steps),
         lidar=tiny_lidar(record, steps),
-        dense=tiny_dense(record, steps),
     )
 
 
@@ -272,6 +271,14 @@ def tiny_chunks(record: SceneRecord, *, chunk_steps: int = 3) -> list[SceneChunk
     return [
         tiny_chunk(record, start_step=start, num_steps=min(chunk_steps, total - start))
         for start in range(0, total, chunk_steps)
+    ]
+
+
+def full_chunks(record: SceneRecord, *, chunk_steps: int = 3) -> list[SceneChunk]:
+    """The whole scene with the labels of every pixel, which most tests can do without."""
+    return [
+        replace(chunk, dense=tiny_dense(record, chunk.start_step + np.arange(len(chunk.occupancy))))
+        for chunk in tiny_chunks(record, chunk_steps=chunk_steps)
     ]
 
 
