@@ -3,6 +3,7 @@
 from scenegen.dataset.jpeg_codec import JpegCodec, PngCodec
 from scenegen.dataset.labels import Boxes, Boxes2d, LidarSweep, Occupancy
 from scenegen.dataset.manifest import Manifest, committed_scene_ids, fold_receipts, read_manifest
+from scenegen.dataset.open_xarray import open_xarray
 from scenegen.dataset.paths import DatasetPaths
 from scenegen.dataset.read import Dataset, Scene, open_dataset
 from scenegen.dataset.receipt import Receipt
@@ -26,5 +27,6 @@ __all__ = [
     "fold_receipts",
     "open_dataset",
     "open_scene_writer",
+    "open_xarray",
     "read_manifest",
 ]

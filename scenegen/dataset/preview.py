@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from scenegen.dataset.bev_panel import CATEGORY_RGB, BevPanel
 from scenegen.dataset.durable import output_errors
+from scenegen.dataset.video_file import VideoFile
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
-from scenegen.errors import DependencyError
 from scenegen.types import AgentCategory, Camera, SceneChunk, SceneRecord
 
 FRONT_ROW_DEG = 95.0
@@ -28,8 +27,6 @@ SMALL_WIDTH_PX = 320
 MIN_PANEL_PX = 320
 BLOCK_PX = 16
 MIN_VISIBLE_HEIGHT_PX = 8.0
-VIDEO_OPTIONS = {"crf": "20", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
-"""Without mbtree, whose vectorised arithmetic gave other bytes for the same frames in half of the runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ class PreviewWriter:
     def __init__(self, folder: Path, record: SceneRecord) -> None:
         self._record = record
         self._mosaic = Mosaic(record)
-        self._video = _VideoFile(
+        self._video = VideoFile(
             folder / f"{record.scene_id}.mp4", rate_hz=record.layout.timeline.rate_hz, size_px=self._mosaic.size_px
         )
         self._picture_path = folder / f"{record.scene_id}.jpg"
@@ -203,42 +200,6 @@ class Mosaic:
             for (start, end), is_front_edge in zip(self._zoom * ends_px, is_front, strict=True):
                 edge_rgb = (255, 255, 255) if is_front_edge else color
                 draw.line([tuple(start), tuple(end)], fill=edge_rgb, width=1)
-
-
-class _VideoFile:
-    """An H.264 file that any browser plays, encoded by one thread so that equal frames give equal bytes."""
-
-    def __init__(self, path: Path, *, rate_hz: float, size_px: tuple[int, int]) -> None:
-        try:
-            import av
-        except ImportError as error:
-            raise DependencyError(
-                "PyAV, which writes previews", found=str(error), fix="pip install 'scenegen[generate]'"
-            ) from error
-        self._path = path
-        self._frame_type = av.VideoFrame
-        with output_errors(path):
-            path.touch()  # PyAV itself opens the file with its first frame, and reports errors its own way
-            self._container = av.open(str(path), "w", options={"movflags": "+faststart", "fflags": "+bitexact"})
-        self._stream = self._container.add_stream(
-            "libx264", rate=Fraction(rate_hz).limit_denominator(1001), options=VIDEO_OPTIONS
-        )
-        self._stream.width, self._stream.height = size_px
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.thread_count = 1
-        self._is_open = True
-
-    def append(self, picture: UInt8[np.ndarray, "H W 3"]) -> None:
-        with output_errors(self._path):
-            self._container.mux(self._stream.encode(self._frame_type.from_ndarray(picture, format="rgb24")))
-
-    def close(self) -> None:
-        if not self._is_open:
-            return
-        self._is_open = False
-        with output_errors(self._path):
-            self._container.mux(self._stream.encode())
-            self._container.close()
 
 
 def _arrange(cameras: tuple[Camera, ...]) -> tuple[tuple[str, ...], ...]:

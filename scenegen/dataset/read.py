@@ -82,11 +82,21 @@ class StoredArray:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.asarray(self[...], dtype=dtype)
 
-    def as_stored(self, pictures: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "T H W 3"]:
-        """Return other pictures as they would come back from this array, with the losses of its codec."""
+    @property
+    def zarr_array(self) -> zarr.Array[Any]:
+        """The array underneath, for what slicing does not offer."""
+        return self._array
+
+    @property
+    def image_codec(self) -> ImageCodec | None:
+        """The codec that makes a picture of every step; None where pixels are stored raw, or are no pixels."""
         outermost = getattr(self._array.metadata, "codecs", ())
         pipeline = [codec for outer in outermost for codec in getattr(outer, "codecs", (outer,))]
-        codec = next((codec for codec in pipeline if isinstance(codec, ImageCodec)), None)
+        return next((codec for codec in pipeline if isinstance(codec, ImageCodec)), None)
+
+    def as_stored(self, pictures: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "T H W 3"]:
+        """Return other pictures as they would come back from this array, with the losses of its codec."""
+        codec = self.image_codec
         if codec is None:
             return pictures.copy()
         decoded = [
@@ -144,6 +154,11 @@ class Scene:
             self.attrs: dict[str, Any] = dict(self._group.attrs)
         except Exception as error:
             raise self.damage_error("", str(error)) from error
+
+    @property
+    def folder(self) -> Path:
+        """Root of the scene's store."""
+        return self._folder
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -230,7 +245,7 @@ class Scene:
         columns = self._object_columns
         start, stop = self._frame_ptr[self._known_step(step)], self._frame_ptr[step + 1]
         row = {name: values[start:stop] for name, values in columns.items()}
-        labels = self.array("objects/attribute").attrs["labels"]
+        labels = self._attribute_labels
         return Boxes(
             scene_id=self.scene_id,
             center_world_m=row["center"],
@@ -374,6 +389,10 @@ class Scene:
                     fix="run the generating command again after deleting the scene's receipt",
                 )
         return DatasetError("a readable array", found=cause, where=f"scene {self.scene_id}, array {path or 'root'}")
+
+    @cached_property
+    def _attribute_labels(self) -> tuple[str, ...]:
+        return tuple(self.array("objects/attribute").attrs["labels"])
 
     @cached_property
     def _frame_ptr(self) -> Int64[np.ndarray, " T1"]:

@@ -21,7 +21,18 @@ from scenegen.dataset.durable import fsync_tree, output_errors
 from scenegen.dataset.read import Dataset, Scene, open_dataset
 from scenegen.errors import ConfigError, DatasetError, OutputError
 
-FORMATS: dict[str, str] = {}
+FORMATS: dict[str, str] = {
+    "bevdet": "bevdet",
+    "bevformer": "bevformer",
+    "coco": "coco",
+    "flashocc": "flashocc",
+    "kitti": "kitti",
+    "mmdet3d": "mmdet3d",
+    "mp4": "mp4",
+    "nuscenes": "nuscenes",
+    "occ3d": "occ3d",
+    "streampetr": "streampetr",
+}
 """Module under this package that holds each format's `write`."""
 SUMMARY_NAME = "scenegen_export.json"
 """File in an export that says what it was made from."""

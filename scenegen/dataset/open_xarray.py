@@ -1,0 +1,30 @@
+"""A scene as an xarray tree: named dimensions, units and frames, read when looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scenegen.dataset.read import open_dataset
+from scenegen.dataset.strict_store import StrictStore
+from scenegen.errors import DependencyError
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def open_xarray(path: Path | str, scene_id: str) -> xarray.DataTree:
+    """Open one scene; its groups are `cameras/CAM_FRONT`, `ego`, `objects`, `occupancy` and so on.
+
+    Nothing but metadata is read, and a chunk that is missing on access is an error, never zeros.
+
+    Raises:
+        DatasetError: no such data set or scene, or a file of it is missing.
+        DependencyError: xarray is not installed.
+    """
+    scene = open_dataset(path)[scene_id]
+    try:
+        import xarray
+    except ImportError as error:
+        raise DependencyError("xarray", found="none", where="open_xarray", fix="pip install xarray") from error
+    return xarray.open_datatree(StrictStore(scene.folder), engine="zarr")

@@ -1,0 +1,33 @@
+"""The loader's benchmark at a size that says nothing about speed: it runs, and reports every figure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from benchmarks import loader
+
+
+def test_every_figure_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "SIZE_PX", (64, 48))
+    monkeypatch.setattr(loader, "QUICK_ROUNDS", 2)
+    monkeypatch.setattr(loader, "QUICK_SAMPLES", 2)
+    monkeypatch.setattr(loader, "QUICK_STEPS", 3)
+    loader.main(["--quick", "--json", str(tmp_path / "figures.json")])
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert set(figures) == set(loader.FLOORS)
+    for figure in figures.values():
+        assert set(figure) == {"ratio", "min", "max", "floor", "holds"}
+        assert 0.0 < figure["min"] <= figure["ratio"] <= figure["max"]
+
+
+def test_costs_have_a_ceiling_and_speeds_a_floor() -> None:
+    assert loader._figure("random_vs_decode", [1.3, 1.2, 1.5]).holds
+    assert not loader._figure("random_vs_decode", [1.5]).holds
+    assert loader._figure("sequential_vs_tar", [0.9]).holds
+    assert not loader._figure("sequential_vs_tar", [0.7]).holds
+    assert loader._figure("zarr_vs_decode", [9.0]).holds

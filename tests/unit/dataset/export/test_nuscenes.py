@@ -1,0 +1,403 @@
+"""The nuScenes export, read back by the stock devkit."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scenegen.dataset import open_dataset
+from scenegen.dataset.export import export_dataset
+from scenegen.dataset.export.nuscenes.lidar import LIDAR_FROM_NUSCENES
+from scenegen.dataset.export.nuscenes.sheet import build_sheet
+from scenegen.dataset.picture_files import PictureFiles
+from scenegen.dataset.read import Dataset
+
+VERSION = "v1.0-scenegen"
+KEY_STEPS = [0, 6, 12, 18]
+TABLES = {
+    "attribute": {},
+    "calibrated_sensor": {"sensor_token": "sensor"},
+    "category": {},
+    "ego_pose": {},
+    "instance": {
+        "category_token": "category",
+        "first_annotation_token": "sample_annotation",
+        "last_annotation_token": "sample_annotation",
+    },
+    "log": {},
+    "map": {},
+    "sample": {"scene_token": "scene", "prev": "sample", "next": "sample"},
+    "sample_annotation": {
+        "sample_token": "sample",
+        "instance_token": "instance",
+        "visibility_token": "visibility",
+        "prev": "sample_annotation",
+        "next": "sample_annotation",
+    },
+    "sample_data": {
+        "sample_token": "sample",
+        "ego_pose_token": "ego_pose",
+        "calibrated_sensor_token": "calibrated_sensor",
+        "prev": "sample_data",
+        "next": "sample_data",
+    },
+    "scene": {"log_token": "log", "first_sample_token": "sample", "last_sample_token": "sample"},
+    "sensor": {},
+    "visibility": {},
+}
+needs_devkit = pytest.mark.skipif(
+    importlib.util.find_spec("nuscenes") is None, reason="nuscenes-devkit is not installed: scenegen[nuscenes]"
+)
+needs_motmetrics = pytest.mark.skipif(
+    importlib.util.find_spec("motmetrics") is None, reason="motmetrics, which TrackingEval imports, is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def exported(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nuscenes") / "out"
+    export_dataset(labelled_dataset, format="nuscenes", out=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(labelled_dataset: Path) -> Dataset:
+    return open_dataset(labelled_dataset)
+
+
+@pytest.fixture(scope="module")
+def devkit(exported: Path) -> Any:
+    from nuscenes import NuScenes
+
+    return NuScenes(version=VERSION, dataroot=str(exported), verbose=False)
+
+
+@pytest.fixture
+def agg() -> Iterator[None]:
+    import matplotlib.pyplot as plt
+
+    plt.switch_backend("Agg")
+    yield
+    plt.close("all")
+
+
+def tables(exported: Path) -> dict[str, list[dict[str, Any]]]:
+    return {name: json.loads((exported / VERSION / f"{name}.json").read_text()) for name in TABLES}
+
+
+def test_every_foreign_key_resolves_and_every_file_exists(exported: Path) -> None:
+    rows = tables(exported)
+    tokens = {name: {row["token"] for row in table} for name, table in rows.items()}
+    for name, keys in TABLES.items():
+        assert len(tokens[name]) == len(rows[name]) > 0, name
+        for row in rows[name]:
+            for key, target in keys.items():
+                if not (key in ("prev", "next") and row[key] == ""):
+                    assert row[key] in tokens[target], (name, key)
+    for row in rows["sample_annotation"]:
+        assert set(row["attribute_tokens"]) <= tokens["attribute"]
+    for row in rows["map"]:
+        assert set(row["log_tokens"]) == tokens["log"]
+    for row in rows["sample_data"] + rows["map"]:
+        assert (exported / row["filename"]).is_file()
+
+
+def test_chains_are_complete_and_in_order(exported: Path) -> None:
+    rows = tables(exported)
+    by_token = {row["token"]: row for name in TABLES for row in rows[name] if name != "ego_pose"}
+    for name, group in (("sample", "scene_token"), ("sample_annotation", "instance_token"), ("sample_data", None)):
+        starts = [row for row in rows[name] if row["prev"] == ""]
+        seen = 0
+        for row in starts:
+            while True:
+                seen += 1
+                if row["next"] == "":
+                    break
+                following = by_token[row["next"]]
+                assert following["prev"] == row["token"]
+                if group:
+                    assert following[group] == row[group]
+                if "timestamp" in row:
+                    assert following["timestamp"] > row["timestamp"]
+                row = following
+        assert seen == len(rows[name])
+    for instance in rows["instance"]:
+        own = [row for row in rows["sample_annotation"] if row["instance_token"] == instance["token"]]
+        assert len(own) == instance["nbr_annotations"]
+
+
+def test_key_frames_are_samples_and_the_steps_between_are_sweeps(exported: Path) -> None:
+    rows = tables(exported)
+    sensor_of = {row["token"]: row["sensor_token"] for row in rows["calibrated_sensor"]}
+    channel_of = {row["token"]: row["channel"] for row in rows["sensor"]}
+    channels: dict[str, list[bool]] = {}
+    for row in rows["sample_data"]:
+        channel = channel_of[sensor_of[row["calibrated_sensor_token"]]]
+        channels.setdefault(channel, []).append(row["is_key_frame"])
+        assert row["filename"].startswith("samples/" if row["is_key_frame"] else "sweeps/")
+    assert len(channels) == 7
+    for channel, is_key in channels.items():
+        assert sum(is_key) == 2 * len(KEY_STEPS)
+        assert len(is_key) == (2 * 4 if channel == "LIDAR_TOP" else 2 * 19)
+    stamps = {row["token"]: row["timestamp"] for row in rows["sample"]}
+    for row in rows["sample_data"]:
+        assert 0 <= stamps[row["sample_token"]] - row["timestamp"] < 500_000
+        assert row["is_key_frame"] == (stamps[row["sample_token"]] == row["timestamp"])
+
+
+def test_pictures_are_the_stored_bytes(exported: Path, dataset: Dataset) -> None:
+    scene = dataset[dataset.scene_ids[0]]
+    stored = PictureFiles(scene, "CAM_BACK")
+    files = sorted((exported / "samples" / "CAM_BACK").glob(f"{scene.scene_id}*"))
+    assert [file.read_bytes() for file in files] == [stored[step].content for step in KEY_STEPS]
+    assert files[0].suffix == ".jpg"
+
+
+def test_tokens_are_stable_across_runs_and_selections(
+    exported: Path, labelled_dataset: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    export_dataset(labelled_dataset, format="nuscenes", out=tmp_path / "again", scene_ids=[dataset.scene_ids[1]])
+    all_tokens = {name: {row["token"] for row in table} for name, table in tables(exported).items()}
+    for name, table in tables(tmp_path / "again").items():
+        if name != "map":
+            assert {row["token"] for row in table} <= all_tokens[name], name
+    names = {row["name"] for row in tables(tmp_path / "again")["scene"]}
+    assert names == {"scene-2001"}
+
+
+@needs_devkit
+def test_devkit_boxes_are_ours_on_the_map(devkit: Any, dataset: Dataset) -> None:
+    sheet = build_sheet(iter(dataset))
+    for record in devkit.scene:
+        scene_id = record["description"].split(":")[0]
+        scene, shift_m = dataset[scene_id], sheet.shift_m(scene_id)
+        token = record["first_sample_token"]
+        for step in KEY_STEPS:
+            sample = devkit.get("sample", token)
+            boxes = scene.boxes(step)
+            found = [devkit.get_box(annotation) for annotation in sample["anns"]]
+            assert len(found) == len(boxes)
+            order = np.argsort([box.center[0] for box in found])
+            expected = np.argsort(boxes.center_world_m[:, 0] + shift_m[0])
+            for mine, theirs in zip(expected, order, strict=True):
+                box = found[theirs]
+                assert np.allclose(box.center, boxes.center_world_m[mine] + [*shift_m, 0.0], atol=1e-9)
+                assert np.allclose(box.wlh, boxes.size_lwh_m[mine][[1, 0, 2]])
+                assert np.allclose(np.abs(box.orientation.elements @ boxes.rotation_wxyz[mine]), 1.0)
+            token = sample["next"]
+        assert token == ""
+
+
+@needs_devkit
+def test_boxes_project_to_where_the_labels_see_them(devkit: Any, dataset: Dataset) -> None:
+    from nuscenes.utils.geometry_utils import BoxVisibility, view_points
+
+    scene = dataset["all-00c0ffee"]
+    record = next(row for row in devkit.scene if row["description"].startswith(scene.scene_id))
+    data = devkit.get("sample", record["first_sample_token"])["data"]
+    compared = 0
+    for camera in scene.cameras:
+        _, found, K = devkit.get_sample_data(data[camera], box_vis_level=BoxVisibility.NONE)
+        centers = {tuple(np.round(box.wlh, 6)): box.center for box in found}
+        seen, boxes = scene.boxes2d(0, camera), scene.boxes(0)
+        for row, box in enumerate(seen.box):
+            center = centers[tuple(np.round(boxes.size_lwh_m[box][[1, 0, 2]], 6))]
+            if center[2] < 0.5:
+                continue
+            uv = view_points(center[:, None], K, normalize=True)[:2, 0]
+            assert np.allclose(uv, seen.center_px[row], atol=1e-3)
+            assert center[2] == pytest.approx(float(seen.depth_m[row]), abs=1e-4)
+            compared += 1
+    assert compared >= 10
+
+
+@needs_devkit
+def test_lidar_points_lie_in_the_boxes_that_count_them(devkit: Any, dataset: Dataset) -> None:
+    from nuscenes.utils.data_classes import LidarPointCloud
+    from nuscenes.utils.geometry_utils import BoxVisibility, points_in_box
+
+    for sample in devkit.sample:
+        path, found, _ = devkit.get_sample_data(sample["data"]["LIDAR_TOP"], box_vis_level=BoxVisibility.NONE)
+        cloud = LidarPointCloud.from_file(path)
+        assert cloud.points[3].max() == pytest.approx(255.0)
+        for box in found:
+            counted = devkit.get("sample_annotation", box.token)["num_lidar_pts"]
+            assert points_in_box(box, cloud.points[:3]).sum() == counted == 8
+    raw = np.fromfile(path, np.float32).reshape(-1, 5)
+    assert raw[0, :3] == pytest.approx([0.0, 5.0, -1.84], abs=1e-6)  # ahead is y
+    assert (LIDAR_FROM_NUSCENES[:3, :3] @ raw[0, :3]) == pytest.approx([5.0, 0.0, -1.84], abs=1e-6)
+
+
+@needs_devkit
+def test_velocity_is_the_finite_difference_of_centers(devkit: Any, dataset: Dataset) -> None:
+    for record in devkit.scene:
+        scene = dataset[record["description"].split(":")[0]]
+        boxes = scene.boxes(0)
+        sample = devkit.get("sample", record["first_sample_token"])
+        found = {devkit.get_box(token).token: devkit.box_velocity(token)[:2] for token in sample["anns"]}
+        by_size = {tuple(np.round(devkit.get("sample_annotation", key)["size"], 6)): v for key, v in found.items()}
+        for row in range(len(boxes)):
+            velocity = by_size[tuple(np.round(boxes.size_lwh_m[row][[1, 0, 2]], 6))]
+            assert np.abs(velocity - boxes.velocity_world_mps[row]).max() < 1e-3
+
+
+@needs_devkit
+def test_attributes_fit_their_category(devkit: Any) -> None:
+    from nuscenes.eval.detection.utils import category_to_detection_name, detection_name_to_rel_attributes
+
+    for row in devkit.sample_annotation:
+        detection = category_to_detection_name(row["category_name"])
+        names = [devkit.get("attribute", token)["name"] for token in row["attribute_tokens"]]
+        allowed = [] if detection is None else detection_name_to_rel_attributes(detection)
+        assert set(names) <= set(allowed)
+        assert len(names) == (1 if allowed else 0)
+
+
+@needs_devkit
+def test_devkit_renders_a_sample(devkit: Any, agg: None, tmp_path: Path) -> None:
+    devkit.render_sample(devkit.sample[0]["token"], out_path=str(tmp_path / "sample.png"), verbose=False)
+    assert (tmp_path / "sample.png").stat().st_size > 10_000
+
+
+@needs_devkit
+def test_map_mask_is_white_on_the_road(devkit: Any, dataset: Dataset) -> None:
+    mask = devkit.map[0]["mask"]
+    sheet = build_sheet(iter(dataset))
+    for scene in dataset:
+        shift = sheet.shift_m(scene.scene_id)
+        road_y = 0.0 if scene.scene_id == "all-00c0ffee" else 3.0
+        places = (
+            np.array([[5.0, road_y + 1.0], [45.0, road_y + 3.5], [5.0, road_y + 14.0], [5.0, road_y - 9.0]]) + shift
+        )
+        assert mask.is_on_mask(places[:, 0], places[:, 1]).tolist() == [True, False, True, False]
+
+
+@needs_devkit
+def test_map_expansion_opens_and_knows_the_lanes(exported: Path, dataset: Dataset, agg: None) -> None:
+    from nuscenes.map_expansion.map_api import NuScenesMap
+
+    the_map = NuScenesMap(dataroot=str(exported), map_name="boston-seaport")
+    sheet = build_sheet(iter(dataset))
+    shift = sheet.shift_m("all-00c0ffee")
+    x, y = (-20.0 + shift[0], -1.75 + shift[1])
+    layers = the_map.layers_on_point(x, y)
+    assert layers["drivable_area"] and layers["road_segment"] and layers["lane"]
+    assert the_map.layers_on_point(45.0 + shift[0], 3.5 + shift[1])["drivable_area"] == ""
+    assert the_map.layers_on_point(11.0 + shift[0], 0.0 + shift[1])["ped_crossing"]
+    assert the_map.layers_on_point(65.0 + shift[0], 7.5 + shift[1])["carpark_area"]
+    assert the_map.layers_on_point(0.0 + shift[0], 14.0 + shift[1])["walkway"]
+    lane = the_map.get_closest_lane(x, y, radius=2)
+    assert lane == layers["lane"]
+    following = the_map.get_outgoing_lane_ids(lane)
+    assert len(following) == 1
+    assert the_map.get("lane_connector", following[0])["polygon_token"]
+    assert the_map.get_incoming_lane_ids(following[0]) == [lane]
+    poses = np.array(the_map.discretize_lanes([lane], 0.5)[lane])
+    assert np.allclose(poses[:, 1], y, atol=1e-6)
+    assert poses[:, 0].min() == pytest.approx(-40.0 + shift[0])
+    assert poses[:, 0].max() == pytest.approx(shift[0], abs=1e-6)
+    mask = the_map.get_map_mask((x, y, 20.0, 20.0), 0.0, ["drivable_area", "lane_divider"], (40, 40))
+    assert mask[0].mean() > 0.5
+    assert mask[1].any()
+    assert {len(the_map.road_divider), len(the_map.lane_divider)} == {2}
+    the_map.render_layers(["road_divider", "lane_divider"], figsize=1)  # polygons: descartes 1.1.0 needs shapely 1
+
+
+@needs_devkit
+def test_can_bus_opens(exported: Path, devkit: Any, dataset: Dataset) -> None:
+    from nuscenes.can_bus.can_bus_api import NuScenesCanBus
+
+    reader = NuScenesCanBus(dataroot=str(exported))
+    for record in devkit.scene:
+        poses = reader.get_messages(record["name"], "pose")
+        assert len(poses) == 19
+        assert list(poses[0]) == ["accel", "orientation", "pos", "rotation_rate", "utime", "vel"]
+        sample = devkit.get("sample", record["first_sample_token"])
+        ego = devkit.get("ego_pose", devkit.get("sample_data", sample["data"]["LIDAR_TOP"])["ego_pose_token"])
+        assert poses[0]["pos"] == ego["translation"]
+        assert poses[0]["utime"] == sample["timestamp"]
+        assert poses[3]["vel"] == pytest.approx([6.0, 0.0, 0.0])
+        route, driven = reader.get_pose_and_route(record["name"])
+        assert route.shape == driven.shape == (19, 2)
+
+
+def _results(devkit: Any) -> dict[str, Any]:
+    """Our own annotations in the form of results."""
+    from nuscenes.eval.detection.utils import category_to_detection_name
+
+    results: dict[str, list[dict[str, Any]]] = {}
+    for sample in devkit.sample:
+        boxes = []
+        for token in sample["anns"]:
+            row = devkit.get("sample_annotation", token)
+            name = category_to_detection_name(row["category_name"])
+            if name is None:
+                continue
+            geometry = {key: row[key] for key in ("sample_token", "translation", "size", "rotation")}
+            velocity = devkit.box_velocity(token)[:2].tolist()
+            names = [devkit.get("attribute", attribute)["name"] for attribute in row["attribute_tokens"]]
+            detection = {"detection_name": name, "detection_score": 0.9, "attribute_name": names[0] if names else ""}
+            track = {"tracking_id": row["instance_token"], "tracking_name": name, "tracking_score": 0.9}
+            boxes.append({**geometry, "velocity": velocity, **detection, **track})
+        results[sample["token"]] = boxes
+    modalities = {f"use_{name}": name == "camera" for name in ("camera", "lidar", "radar", "map", "external")}
+    return {"meta": modalities, "results": results}
+
+
+@needs_devkit
+def test_our_own_labels_score_one_in_detection(devkit: Any, tmp_path: Path) -> None:
+    from nuscenes.eval.common.config import config_factory
+    from nuscenes.eval.detection.evaluate import DetectionEval
+
+    results = _results(devkit)
+    for boxes in results["results"].values():
+        for box in boxes:
+            for key in ("tracking_id", "tracking_name", "tracking_score"):
+                del box[key]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    evaluation = DetectionEval(
+        devkit,
+        config_factory("detection_cvpr_2019"),
+        str(tmp_path / "results.json"),
+        "scenegen_all",
+        output_dir=str(tmp_path),
+        verbose=False,
+    )
+    metrics, _ = evaluation.evaluate()
+    assert metrics.mean_ap == pytest.approx(1.0, abs=1e-9)
+    assert metrics.nd_score == pytest.approx(1.0, abs=1e-6)
+
+
+@needs_devkit
+@needs_motmetrics
+def test_our_own_labels_score_one_in_tracking(exported: Path, devkit: Any, tmp_path: Path) -> None:
+    from nuscenes.eval.common.config import config_factory
+    from nuscenes.eval.tracking.evaluate import TrackingEval
+
+    results = _results(devkit)
+    config = config_factory("tracking_nips_2019")
+    for token, boxes in results["results"].items():
+        kept = [box for box in boxes if box["tracking_name"] in config.tracking_names]
+        for box in kept:
+            for key in ("detection_name", "detection_score", "attribute_name"):
+                del box[key]
+        results["results"][token] = kept
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    evaluation = TrackingEval(
+        config=config,
+        result_path=str(tmp_path / "results.json"),
+        eval_set="scenegen_all",
+        output_dir=str(tmp_path),
+        nusc_version=VERSION,
+        nusc_dataroot=str(exported),
+        verbose=False,
+    )
+    metrics, _ = evaluation.evaluate()
+    assert metrics.compute_metric("amota") == pytest.approx(1.0, abs=1e-6)
+    assert metrics.compute_metric("ids") == 0
