@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,10 +167,9 @@ def _check_layout(scene: Scene) -> Iterator[str]:
 
 def _check_previews(paths: DatasetPaths, receipt: Receipt) -> Iterator[str]:
     """Decode the still and the film; films only where PyAV is installed (extra `generate`)."""
-    has_av = importlib.util.find_spec("av") is not None
     for name in receipt.previews:
         decode = _DECODE_OF_SUFFIX.get(Path(name).suffix)
-        if decode is None or (decode is _count_film_images and not has_av):
+        if decode is None or (decode is _count_film_images and not _has_av()):
             continue
         try:
             num_images = decode(paths.root / name)
@@ -181,6 +179,14 @@ def _check_previews(paths: DatasetPaths, receipt: Receipt) -> Iterator[str]:
         expected = receipt.num_steps if decode is _count_film_images else 1
         if num_images != expected:
             yield f"{name}: expected {expected} images, found {num_images}"
+
+
+def _has_av() -> bool:
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def _count_stills(path: Path) -> int:
