@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from PIL import Image
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from scenegen.dataset import Scene, open_dataset
 from scenegen.dataset.torch_view import SceneDataset
@@ -149,14 +149,16 @@ class BevNetwork(nn.Module):
         """Return the logit of every cell."""
         rgb = moment.rgb.float() / 127.5 - 1.0
         fine = self.fine(rgb)
-        coarse = F.interpolate(self.coarse(fine), size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        coarse = functional.interpolate(self.coarse(fine), size=fine.shape[-2:], mode="bilinear", align_corners=False)
         features = self.features(torch.cat([fine, coarse], dim=1))
         grid = torch.cat([self._lift(features, moment), self.position])[None]
         level1 = self.level1(self.mix(grid))
         level2 = self.level2(level1)
         level3 = self.level3(level2)
-        up2 = self.up2(torch.cat([F.interpolate(level3, size=level2.shape[-2:], mode="bilinear"), level2], dim=1))
-        up1 = self.up1(torch.cat([F.interpolate(up2, size=level1.shape[-2:], mode="bilinear"), level1], dim=1))
+        up2 = self.up2(
+            torch.cat([functional.interpolate(level3, size=level2.shape[-2:], mode="bilinear"), level2], dim=1)
+        )
+        up1 = self.up1(torch.cat([functional.interpolate(up2, size=level1.shape[-2:], mode="bilinear"), level1], dim=1))
         logits: torch.Tensor = self.head(up1)[0]
         return logits
 
@@ -167,7 +169,7 @@ class BevNetwork(nn.Module):
         num_views = is_in_view.sum(dim=0).clamp(min=1)
         lifted = torch.zeros(features.shape[1], *is_in_view.shape[1:])
         for feature, place, in_view in zip(features, moment.place, is_in_view, strict=True):
-            rows = F.grid_sample(feature[None], place.reshape(1, -1, NUM_CELLS, 2), align_corners=False)
+            rows = functional.grid_sample(feature[None], place.reshape(1, -1, NUM_CELLS, 2), align_corners=False)
             lifted = lifted + rows.reshape(lifted.shape) * in_view
         return (lifted / num_views).flatten(0, 1)
 
@@ -225,9 +227,8 @@ def loss_of(logits: Float[torch.Tensor, "2 X Y"], moment: Moment) -> Float[torch
     """Return cross entropy, with vehicles weighted up, plus one minus soft IoU, over the cells that are seen."""
     is_seen, truth = moment.is_seen, moment.truth
     weight = torch.tensor([1.0, VEHICLE_WEIGHT])[:, None, None].expand_as(truth)
-    entropy = F.binary_cross_entropy_with_logits(
-        logits, truth, weight=torch.where(truth > 0, weight, 1.0), reduction="none"
-    )
+    weight = torch.where(truth > 0, weight, 1.0)
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth, weight=weight, reduction="none")
     chance = logits.sigmoid() * is_seen
     wanted = truth * is_seen
     overlap = (chance * wanted).sum(dim=(1, 2))

@@ -55,7 +55,7 @@ class ObjectRows:
     def __len__(self) -> int:
         return len(self.step)
 
-    @property
+    @cached_property
     def world_from_agent(self) -> Float64[np.ndarray, "N 3 3"]:
         """Rotations of the boxes; quaternions must be of unit length."""
         from scipy.spatial.transform import Rotation

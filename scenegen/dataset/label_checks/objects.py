@@ -152,8 +152,8 @@ def pointer_findings(
     if pointers[0] != 0 or pointers[-1] != num_rows:
         yield Finding(array=array, expected=f"0 to {num_rows}", found=f"{pointers[0]} to {pointers[-1]}")
     for part in np.flatnonzero(np.diff(pointers) < 0).tolist():
-        found = f"{pointers[part]}, then {pointers[part + 1]}"
-        yield Finding(array=array, step=part, expected="pointers that never fall", found=found)
+        found = f"{pointers[part]}, then {pointers[part + 1]}, at row {part}"
+        yield Finding(array=array, expected="pointers that never fall", found=found)
 
 
 def track_windows(
