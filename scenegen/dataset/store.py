@@ -58,7 +58,7 @@ class SceneStore:
     def append_rows(self, rows: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Add rows to arrays whose length is known at the end only; whole shards go to disk at once."""
         for path, values in rows.items():
-            self._held_rows.setdefault(path, []).append(values)
+            self._held_rows.setdefault(path, []).append(values.copy())
             held = sum(map(len, self._held_rows[path]))
             if held >= ROWS_PER_SHARD or path not in self._row_arrays:
                 self._write_rows(path, num_rows=held // ROWS_PER_SHARD * ROWS_PER_SHARD)

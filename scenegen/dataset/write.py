@@ -187,7 +187,7 @@ class SceneWriter:
         if chunk.agent_pixels is not None:
             self._object2d_rows.append(object2d_rows(chunk.agent_pixels, self._record, start_step=chunk.start_step))
         if chunk.lidar is not None:
-            self._num_lidar_pts.append(chunk.lidar.num_points)
+            self._num_lidar_pts.append(chunk.lidar.num_points.copy())
         self._num_appended += len(chunk.occupancy)
 
     def commit(

@@ -31,6 +31,7 @@ FORMATS: dict[str, str] = {
     "mp4": "mp4",
     "nuscenes": "nuscenes",
     "occ3d": "occ3d",
+    "ply": "pointcloud",
     "streampetr": "streampetr",
 }
 """Module under this package that holds each format's `write`."""

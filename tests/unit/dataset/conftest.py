@@ -38,8 +38,17 @@ def write() -> Callable[..., Receipt]:
 
 @pytest.fixture(scope="session")
 def shared_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One committed scene with every label; tests must not change it."""
+    """One committed scene; tests must not change it."""
     folder = tmp_path_factory.mktemp("dataset")
+    write_scene(folder, tiny_record())
+    fold_receipts(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def full_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same scene with the labels of every pixel."""
+    folder = tmp_path_factory.mktemp("full")
     write_chunks(folder, tiny_record(), full_chunks(tiny_record()))
     fold_receipts(folder)
     return folder

@@ -20,8 +20,8 @@ from tests.unit.dataset.tiny_scene import (
 
 
 @pytest.fixture(scope="module")
-def scene(shared_dataset: Path) -> Scene:
-    return open_dataset(shared_dataset)[tiny_record().scene_id]
+def scene(full_dataset: Path) -> Scene:
+    return open_dataset(full_dataset)[tiny_record().scene_id]
 
 
 def test_2d_boxes_are_those_written_with_the_projected_centre(scene: Scene) -> None:

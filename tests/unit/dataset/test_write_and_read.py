@@ -10,6 +10,7 @@ from scenegen.dataset.durable import sha256_of_file
 from scenegen.dataset.schema import ADDED_ARRAYS
 from scenegen.dataset.verify import verify_dataset
 from scenegen.errors import ConfigError, DatasetError
+from scenegen.types import SceneChunk
 from scenegen.types.layout_json import layout_sha256
 from tests.unit.dataset.tiny_scene import bare_chunks, tiny_chunk, tiny_chunks, tiny_record, tiny_rig
 
@@ -220,8 +221,22 @@ def test_the_caller_may_reuse_its_arrays(shared_dataset: Path, tmp_path: Path) -
             chunk.mask_camera[...] = 0
             chunk.visible_fraction[...] = 0.0
             chunk.visible_height_px[...] = 0.0
+            overwrite_labels(chunk)
         writer.commit(scores={"control": 0.9}, cost={})
     assert hashes(scene_folder(tmp_path)) == hashes(scene_folder(shared_dataset))
+
+
+def overwrite_labels(chunk: SceneChunk) -> None:
+    lidar, pixels = chunk.lidar, chunk.agent_pixels
+    assert lidar is not None and lidar.sweeps is not None
+    assert pixels is not None and chunk.occupancy_instance is not None
+    arrays = [chunk.occupancy_instance, lidar.mask, lidar.num_points]
+    arrays += [pixels.num_px, pixels.xyxy_px, pixels.unoccluded_px]
+    for sweep in lidar.sweeps:
+        if sweep is not None:
+            arrays += [sweep.points_lidar_m, sweep.intensity, sweep.ring, sweep.instance]
+    for array in arrays:
+        array[...] = 0
 
 
 def test_chunks_out_of_order_are_our_own_bug(tmp_path: Path) -> None:
