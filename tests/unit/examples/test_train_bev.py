@@ -60,7 +60,7 @@ def test_truth_shows_the_car_and_the_road(example: ModuleType, dataset: Path) ->
     assert [moment.layout_id for moment in moments] == ["a", "a", "b", "b"]
     drivable, vehicle = moments[0].truth.numpy()
     # the road is 12 m wide and longer than the grid, the car 4.5 x 1.9 m about (15, 0)
-    assert drivable.sum() * example.CELL_M**2 == pytest.approx(80.0 * 12.0, rel=0.05)
+    assert drivable.sum() * example.CELL_M**2 == pytest.approx(80.0 * 12.0, rel=0.1)
     cells_m = (np.argwhere(vehicle) + 0.5) * example.CELL_M - example.RANGE_M
     assert np.abs(cells_m.mean(axis=0) - [15.0, 0.0]).max() < 0.4
     assert 8 <= len(cells_m) <= 24
