@@ -2,8 +2,9 @@ r"""What reading samples costs beside decoding their pictures.
 
     python -m benchmarks.loader [--quick] [--json FILE]
 
-One data set of six cameras is written to a temporary folder: gradients with noise at 448x800 pixels, JPEG q95, about
-140 kB a picture. Then three readers take turns in one process, A B C A B C, each with the same random steps:
+Data sets of six cameras are written to a temporary folder: gradients with noise, JPEG q95, at 448x800 pixels and, under
+names that begin with `small_`, at the demo's 112x200. Then the readers take turns in one process, A B C A B C, each with
+the same random steps:
 
 - `bare`: the same JPEG bytes, already in memory, decoded by the same decoder;
 - `random_vs_decode`: `SceneDataset[...]` of preset raw without labels, six pictures a sample, and its calibration;
@@ -49,7 +50,8 @@ from scenegen.types import (
     Timeline,
 )
 
-SIZE_PX = (800, 448)
+SIZES_PX = {"": (800, 448), "small_": (200, 112)}
+"""Width and height by what the names of the figures begin with."""
 NUM_CAMERAS = 6
 FLOORS = {"random_vs_decode": 1.4, "sequential_vs_tar": 0.8, "zarr_vs_decode": None}
 """Ratios of cost may be at most, ratios of speed at least, this; None is shown for comparison."""
@@ -69,11 +71,11 @@ class Figure:
     holds: bool
 
 
-def write_dataset(folder: Path, *, num_steps: int) -> None:
+def write_dataset(folder: Path, *, num_steps: int, size_px: tuple[int, int]) -> None:
     """Write one scene without agents, whose pictures are as hard to decode as photographs."""
-    record = _record(num_steps)
+    record = _record(num_steps, size_px)
     rng = np.random.default_rng(0)
-    width, height = SIZE_PX
+    width, height = size_px
     shade = np.linspace(0, 120, height)[:, None, None] + np.linspace(0, 80, width)[None, :, None]
     noise = rng.normal(0.0, 6.0, (NUM_CAMERAS, height, width, 3))
     with open_scene_writer(folder, record) as writer:
@@ -95,13 +97,13 @@ def write_dataset(folder: Path, *, num_steps: int) -> None:
     fold_receipts(folder)
 
 
-def _record(num_steps: int) -> SceneRecord:
-    width, height = SIZE_PX
+def _record(num_steps: int, size_px: tuple[int, int]) -> SceneRecord:
+    width, height = size_px
     K = np.array([[500.0, 0.0, width / 2], [0.0, 500.0, height / 2], [0.0, 0.0, 1.0]])
     pose = np.eye(4)
     pose[:3, :3] = [[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]
     cameras = tuple(
-        Camera(name=f"CAM_{index}", K=K, ego_from_cam=pose, size_px=SIZE_PX) for index in range(NUM_CAMERAS)
+        Camera(name=f"CAM_{index}", K=K, ego_from_cam=pose, size_px=size_px) for index in range(NUM_CAMERAS)
     )
     layout = Layout(
         layout_id="loader",
@@ -192,11 +194,11 @@ def _figure(name: str, values: list[float]) -> Figure:
 
 def report(figures: dict[str, Figure]) -> str:
     """Return the table."""
-    lines = [f"{'':20} {'median':>7} {'min':>7} {'max':>7} {'floor':>7}"]
+    lines = [f"{'':24} {'median':>7} {'min':>7} {'max':>7} {'floor':>7}"]
     for name, figure in figures.items():
         floor = "" if figure.floor is None else f"{figure.floor:.2f}"
         verdict = "" if figure.floor is None else "holds" if figure.holds else "FAILS"
-        lines.append(f"{name:20} {figure.ratio:7.3f} {figure.min:7.3f} {figure.max:7.3f} {floor:>7} {verdict}")
+        lines.append(f"{name:24} {figure.ratio:7.3f} {figure.min:7.3f} {figure.max:7.3f} {floor:>7} {verdict}")
     return "\n".join(lines)
 
 
@@ -206,14 +208,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", metavar="FILE", help="write the figures; - is standard output")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        write_dataset(folder, num_steps=QUICK_STEPS if options.quick else STEPS)
-        figures = measure(
-            folder,
-            num_rounds=QUICK_ROUNDS if options.quick else ROUNDS,
-            num_samples=QUICK_SAMPLES if options.quick else SAMPLES,
-        )
+    figures: dict[str, Figure] = {}
+    for prefix, size_px in SIZES_PX.items():
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            write_dataset(folder, num_steps=QUICK_STEPS if options.quick else STEPS, size_px=size_px)
+            measured = measure(
+                folder,
+                num_rounds=QUICK_ROUNDS if options.quick else ROUNDS,
+                num_samples=QUICK_SAMPLES if options.quick else SAMPLES,
+            )
+        figures |= {prefix + name: figure for name, figure in measured.items()}
     document = json.dumps({name: vars(figure) for name, figure in figures.items()}, indent=2)
     if options.json == "-":
         print(document)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64, Shaped, UInt8
 from PIL import Image
 
 from scenegen.errors import ConfigError
@@ -51,6 +51,19 @@ class ImageFit:
         size_wh = (self.size_hw[1], self.size_hw[0])
         resized = Image.fromarray(picture).resize(size_wh, Image.Resampling.BICUBIC, box=self.source_box_px)
         return np.asarray(resized)
+
+    def pick(self, labels: Shaped[np.ndarray, "H W *C"]) -> Shaped[np.ndarray, "h w *C"]:
+        """Take for every new pixel the stored one that its middle falls into: for labels, which must not be mixed.
+
+        >>> fit_image((2, 4), size_hw=(1, 2)).pick(np.arange(8).reshape(2, 4)).tolist()
+        [[5, 7]]
+        """
+        left, top = self.source_box_px[:2]
+        scale_x, scale_y = self.scale_xy
+        rows = np.floor(top + (np.arange(self.size_hw[0]) + 0.5) / scale_y).astype(np.int64)
+        columns = np.floor(left + (np.arange(self.size_hw[1]) + 0.5) / scale_x).astype(np.int64)
+        rows, columns = np.minimum(rows, self.source_hw[0] - 1), np.minimum(columns, self.source_hw[1] - 1)
+        return labels[rows[:, None], columns]
 
 
 def fit_image(source_hw: tuple[int, int], *, size_hw: tuple[int, int] | None) -> ImageFit:

@@ -22,16 +22,19 @@ from scenegen.dataset.read import Dataset, Scene, open_dataset
 from scenegen.errors import ConfigError, DatasetError, OutputError
 
 FORMATS: dict[str, str] = {
+    "argoverse2": "argoverse2",
     "bevdet": "bevdet",
     "bevformer": "bevformer",
     "coco": "coco",
     "flashocc": "flashocc",
     "kitti": "kitti",
+    "lerobot": "lerobot",
     "mmdet3d": "mmdet3d",
     "mp4": "mp4",
     "nuscenes": "nuscenes",
     "occ3d": "occ3d",
     "ply": "pointcloud",
+    "rds_hq": "rds_hq",
     "streampetr": "streampetr",
 }
 """Module under this package that holds each format's `write`."""

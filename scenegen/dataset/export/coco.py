@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -20,52 +21,52 @@ from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import Scene
 from scenegen.types import VEHICLE_CATEGORIES, AgentCategory
 
-SPLITS = ("train", "val", "test")
 INFO = {"description": "exported by scenegen; every picture is synthetic", "version": "1.0"}
 
 
 class CocoFile:
-    """One annotation file, written as it comes: pictures and annotations go to a file of rows each."""
+    """One annotation file, written as it comes. Made by `open_coco`."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows = {name: path.with_suffix(f".{name}") for name in ("images", "annotations")}
-        self._num_rows = dict.fromkeys(self._rows, 0)
-        for rows in self._rows.values():
-            rows.write_text("")
+    def __init__(self, rows: Mapping[str, TextIO]) -> None:
+        self._rows = rows
+        self._num_rows = dict.fromkeys(rows, 0)
 
     def add(self, name: str, row: Mapping[str, Any]) -> int:
         """Append a row to `images` or `annotations`; return its id, counted from 1."""
         self._num_rows[name] += 1
-        with self._rows[name].open("a", encoding="utf-8") as file:
-            file.write(",\n" if self._num_rows[name] > 1 else "")
-            file.write(json.dumps({"id": self._num_rows[name], **row}, allow_nan=False))
+        self._rows[name].write(",\n" if self._num_rows[name] > 1 else "")
+        self._rows[name].write(json.dumps({"id": self._num_rows[name], **row}, allow_nan=False))
         return self._num_rows[name]
 
-    def finish(self) -> None:
-        """Join the rows into one file."""
-        with self._path.open("w", encoding="utf-8") as file:
-            file.write(f'{{"info": {json.dumps(INFO)}, "licenses": [],\n"categories": {json.dumps(_categories())}')
-            for name, rows in self._rows.items():
-                file.write(f',\n"{name}": [\n')
-                with rows.open(encoding="utf-8") as part:
-                    shutil.copyfileobj(part, file)
-                file.write("]")
-                rows.unlink()
-            file.write("}\n")
+
+@contextmanager
+def open_coco(path: Path) -> Iterator[CocoFile]:
+    """Give an annotation file to fill; its pictures and annotations go to a file of rows each, joined at the end."""
+    parts = {name: path.with_suffix(f".{name}") for name in ("images", "annotations")}
+    with ExitStack() as stack:
+        yield CocoFile({name: stack.enter_context(part.open("w", encoding="utf-8")) for name, part in parts.items()})
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f'{{"info": {json.dumps(INFO)}, "licenses": [],\n"categories": {json.dumps(_categories())}')
+        for name, part in parts.items():
+            file.write(f',\n"{name}": [\n')
+            with part.open(encoding="utf-8") as rows:
+                shutil.copyfileobj(rows, file)
+            file.write("]")
+            part.unlink()
+        file.write("}\n")
 
 
 def write(job: ExportJob) -> None:
     """Write the scenes of a job."""
-    (job.folder / "annotations").mkdir()
+    folder = job.folder / "annotations"
+    folder.mkdir()
     files: dict[str, CocoFile] = {}
-    for scene in job.scenes():
-        split = scene.attrs["split"]
-        if split not in files:
-            files[split] = CocoFile(job.folder / "annotations" / f"instances_{split}.json")
-        _write_scene(job, scene, files[split])
-    for file in files.values():
-        file.finish()
+    with ExitStack() as stack:
+        for scene in job.scenes():
+            split = scene.attrs["split"]
+            if split not in files:
+                files[split] = stack.enter_context(open_coco(folder / f"instances_{split}.json"))
+            _write_scene(job, scene, files[split])
 
 
 def _write_scene(job: ExportJob, scene: Scene, file: CocoFile) -> None:

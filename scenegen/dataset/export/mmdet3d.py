@@ -16,6 +16,7 @@ from scenegen.dataset.detection_boxes import CONVERTER_CLASSES, boxes_in_lidar, 
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.camera_boxes import camera_boxes
 from scenegen.dataset.export.info_samples import VERSION, Sample, write_infos, write_pickle
+from scenegen.dataset.export.legacy_infos import sweep_path
 from scenegen.dataset.export.nuscenes.lidar import CHANNEL
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import Camera
@@ -44,7 +45,7 @@ def _build_info(sample: Sample) -> dict[str, Any]:
         "ego2global": sample.ego2global.tolist(),
         "images": {camera.name: _image(sample, camera) for camera in cameras},
         "lidar_points": _points(sample),
-        "lidar_sweeps": [_sweep(sample, previous)] if previous else [],
+        "lidar_sweeps": [_sweep(sample, previous)] if previous and sample.of_scene.has_sweeps else [],
         "instances": _instances(sample),
         "cam_instances": {camera.name: _camera_instances(sample, camera) for camera in cameras},
     }
@@ -79,7 +80,11 @@ def _sweep(sample: Sample, recorded: Sample) -> dict[str, Any]:
     return {
         "timestamp": recorded.stamp_us / 1e6,
         "ego2global": recorded.ego2global.tolist(),
-        "lidar_points": {**_points(recorded), "lidar2sensor": lidar2sensor.tolist()},
+        "lidar_points": {
+            **_points(recorded),
+            "lidar_path": sweep_path(recorded),  # with its folder, by which mmdet3d tells samples from sweeps
+            "lidar2sensor": lidar2sensor.tolist(),
+        },
         "sample_data_token": sample.of_scene.data_token(CHANNEL, recorded.step),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from jaxtyping import Int64
 
 from scenegen.dataset.filter_fields import SceneFacts
 from scenegen.dataset.manifest import SceneEntry
-from scenegen.dataset.read import open_dataset
+from scenegen.dataset.read import Dataset, open_dataset
 from scenegen.dataset.step_filter import StepFilter, parse_filter
 from scenegen.dataset.torch_view.normalization import Normalization
 from scenegen.dataset.torch_view.options import SampleOptions
@@ -47,6 +47,7 @@ class SceneDataset(torch.utils.data.Dataset[dict[str, Any]]):
         normalization: of pictures; the preset's own by default.
         labels: which labels, for preset `raw`.
         box_range_m: boxes with a centre further ahead or aside are left out, except in `raw`.
+        open_with: opens the data set; `scenegen.rerender.open_rendered` adds maps and sweeps that it does not store.
 
     Raises:
         ConfigError: an option is unknown or does not fit the data set.
@@ -68,6 +69,7 @@ class SceneDataset(torch.utils.data.Dataset[dict[str, Any]]):
         normalization: Normalization | None = None,
         labels: Sequence[str] | None = None,
         box_range_m: float = BOX_RANGE_M,
+        open_with: Callable[[Path], Dataset] = open_dataset,
     ) -> None:
         self.path = Path(path)
         self.preset = preset
@@ -84,7 +86,7 @@ class SceneDataset(torch.utils.data.Dataset[dict[str, Any]]):
         self._window_steps = None if window is None else tuple(window)
         self._edges = self._preset.edges if edges is None else edges
         self._window_at(6)  # checks the window before any work
-        self._dataset = open_dataset(self.path)
+        self._dataset = open_with(self.path)
         self._scenes: OrderedDict[int, SceneView] = OrderedDict()
         self._process = os.getpid()
         self.scene_ids, self._scene_idx, self._anchor = self._find_anchors(parse_filter(filter))

@@ -12,6 +12,7 @@ from scenegen.dataset.detection_boxes import class_labels
 from scenegen.dataset.torch_view.options import SampleOptions
 from scenegen.dataset.torch_view.scene_view import SceneView
 from scenegen.dataset.torch_view.window import Moments
+from scenegen.geometry.rigid import transform_points
 
 
 def build_sample(view: SceneView, moments: Moments, options: SampleOptions) -> dict[str, Any]:
@@ -88,8 +89,90 @@ def _occupancy(view: SceneView, moments: Moments, options: SampleOptions) -> dic
     return voxels
 
 
+def _boxes2d(view: SceneView, moments: Moments, options: SampleOptions) -> dict[str, Any]:
+    """`boxes2d`: per step, per camera, a dict; pixels are those of the fitted picture, boxes are cut to it.
+
+    `box` counts among the step's `boxes`. Boxes that the crop leaves nothing of are left out.
+    """
+    return {
+        "boxes2d": [[_seen_boxes(view, camera, step) for camera in range(len(view.cameras))] for step in moments.steps]
+    }
+
+
+def _seen_boxes(view: SceneView, camera: int, step: int) -> dict[str, torch.Tensor]:
+    seen, fit = view.scene.boxes2d(step, view.cameras[camera].name), view.fits[camera]
+    scale, offset = np.array(fit.scale_xy), fit.fitted_from_stored[:2, 2]
+    size_wh = np.array(fit.size_hw[::-1], np.float64)
+    xyxy = np.clip(seen.xyxy_px.reshape(-1, 2, 2) * scale + offset, 0.0, size_wh)
+    kept = (xyxy[:, 1] > xyxy[:, 0]).all(axis=1)
+    return {
+        "box": torch.from_numpy(seen.box[kept]),
+        "xyxy_px": torch.from_numpy(xyxy[kept].reshape(-1, 4).astype(np.float32)),
+        "center_px": torch.from_numpy((seen.center_px[kept] * scale + offset).astype(np.float32)),
+        "depth_m": torch.from_numpy(seen.depth_m[kept]),
+        "visible_fraction": torch.from_numpy(seen.visible_fraction[kept]),
+    }
+
+
+def _lidar(view: SceneView, moments: Moments, options: SampleOptions) -> dict[str, Any]:
+    """`lidar`: the anchor's sweep, in the ego frame."""
+    sweep = view.scene.lidar(moments.anchor)
+    points_ego_m = transform_points(view.scene.lidar2ego, sweep.points_lidar_m.astype(np.float64))
+    return {
+        "lidar": {
+            "points_ego_m": torch.from_numpy(points_ego_m.astype(np.float32)),
+            "intensity": torch.from_numpy(sweep.intensity),
+            "ring": torch.from_numpy(sweep.ring),
+            "box": torch.from_numpy(sweep.box),
+        }
+    }
+
+
+def _depth(view: SceneView, moments: Moments, options: SampleOptions) -> dict[str, Any]:
+    """`depth_m`: V T H W, z-depth; infinite where nothing is hit or beyond 65.535 m."""
+
+    def in_metres(millimetres: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.where(millimetres == 0, np.float32(np.inf), millimetres.astype(np.float32) / np.float32(1000.0))
+
+    return {"depth_m": _maps(view, moments, "depth", in_metres)}
+
+
+def _semantic(view: SceneView, moments: Moments, options: SampleOptions) -> dict[str, Any]:
+    """`semantic`: V T H W, Occ3D classes, 17 sky."""
+    return {"semantic": _maps(view, moments, "semantic", np.asarray)}
+
+
+def _instance(view: SceneView, moments: Moments, options: SampleOptions) -> dict[str, Any]:
+    """`instance`: V T H W, int32; 0 none, 1 + track id an agent."""
+    return {"instance": _maps(view, moments, "instance", lambda codes: codes.astype(np.int32))}
+
+
+def _optical_flow(view: SceneView, moments: Moments, options: SampleOptions) -> dict[str, Any]:
+    """`optical_flow_px`: V T H W 2 (x, y), where it was one step earlier minus where it is, in fitted pixels."""
+    stored = _maps(view, moments, "optical_flow", lambda flow: flow.astype(np.float32))
+    scale = torch.tensor([fit.scale_xy for fit in view.fits], dtype=torch.float32)
+    return {"optical_flow_px": stored * scale[:, None, None, None]}
+
+
+def _maps(
+    view: SceneView, moments: Moments, name: str, convert: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+) -> torch.Tensor:
+    """Return maps of pixels, nearest neighbours of the stored ones."""
+    of_views = []
+    for camera, fit in zip(view.cameras, view.fits, strict=True):
+        stored = getattr(view.scene, name)(camera.name)
+        of_views.append(np.stack([fit.pick(convert(np.asarray(stored[step]))) for step in moments.steps]))
+    return torch.from_numpy(np.stack(of_views))
+
+
 LABELS: dict[str, Callable[[SceneView, Moments, SampleOptions], dict[str, Any]]] = {
     "boxes": _boxes,
+    "boxes2d": _boxes2d,
     "occupancy": _occupancy,
+    "lidar": _lidar,
+    "depth": _depth,
+    "semantic": _semantic,
+    "instance": _instance,
+    "optical_flow": _optical_flow,
 }
-"""Labels that can be asked for."""
+"""Labels that can be asked for. The last four need a data set that stores them."""

@@ -185,6 +185,48 @@ def test_labels_of_raw_are_chosen_by_name(shared_dataset: Path) -> None:
     assert np.array_equal(sample["voxel_semantics"], scene.occupancy(3).semantics)
 
 
+@pytest.mark.parametrize("image_size", [None, (12, 20), (16, 16), (48, 80)])
+def test_maps_are_those_of_the_pixels_that_new_pixels_fall_into(
+    shared_dataset: Path, image_size: tuple[int, int] | None
+) -> None:
+    names = ["depth", "semantic", "instance", "optical_flow"]
+    sample = SceneDataset(shared_dataset, labels=names, window=[-1, 0], image_size=image_size)[2]
+    scene = open_dataset(shared_dataset)["tiny-00c0ffee"]
+    height, width = image_size or (24, 40)
+    stored_from_fitted = np.linalg.inv(fit_image((24, 40), size_hw=image_size).fitted_from_stored)
+    assert sample["semantic"].shape == sample["depth_m"].shape == (6, 2, height, width)
+    depth_mm, flow = scene.depth("CAM_BACK")[2:4], scene.optical_flow("CAM_BACK")[2:4]
+    semantic, instance = scene.semantic("CAM_BACK")[2:4], scene.instance("CAM_BACK")[2:4]
+    view = scene.cameras.index("CAM_BACK")
+    for row, column in ((0, 0), (height - 1, width - 1), (height // 2, width // 3)):
+        u, v, _ = stored_from_fitted @ [column + 0.5, row + 0.5, 1.0]
+        here, pixel = (view, 1, row, column), (1, int(v), int(u))
+        assert sample["semantic"][here] == semantic[pixel]
+        assert sample["instance"][here] == int(instance[pixel])
+        expected_m = depth_mm[pixel] / 1000 if depth_mm[pixel] else np.inf
+        assert np.isclose(sample["depth_m"][here], expected_m)
+        scale = [1.0, 1.0] if image_size is None else fit_image((24, 40), size_hw=image_size).scale_xy
+        assert np.allclose(sample["optical_flow_px"][here], flow[pixel].astype(float) * scale, rtol=1e-3)
+
+
+def test_points_of_a_sweep_and_boxes_in_pictures(shared_dataset: Path) -> None:
+    sample = SceneDataset(shared_dataset, labels=["lidar", "boxes", "boxes2d"], image_size=(12, 20))[6]
+    scene = open_dataset(shared_dataset)["tiny-00c0ffee"]
+    points = sample["lidar"]["points_ego_m"]
+    assert np.allclose(points[:24, 2], 0.0, atol=1e-6)  # the ring on the ground
+    ego_from_world = np.linalg.inv(scene.ego2global[6])
+    for box, center_world_m in enumerate(scene.boxes(6).center_world_m):
+        of_box = points[sample["lidar"]["box"] == box]
+        expected = ego_from_world @ np.append(center_world_m, 1.0)
+        assert np.allclose(of_box[0], expected[:3], atol=1e-5)
+    seen = scene.boxes2d(6, "CAM_FRONT")
+    found = sample["boxes2d"][0][scene.cameras.index("CAM_FRONT")]
+    assert len(seen) > 0
+    assert found["box"].tolist() == seen.box.tolist()
+    assert np.allclose(found["xyxy_px"], 0.5 * seen.xyxy_px)
+    assert np.allclose(found["center_px"], 0.5 * seen.center_px, atol=1e-4)
+
+
 def test_pictures_of_different_sizes_need_an_image_size(tmp_path: Path, write: Callable[..., object]) -> None:
     write(tmp_path, tiny_record(scene_id="a-00000001"))
     write(tmp_path, tiny_record(scene_id="b-00000002", rig=tiny_rig(size_px=(48, 32))))

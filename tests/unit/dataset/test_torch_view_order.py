@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from scenegen.dataset import fold_receipts  # noqa: E402
 from scenegen.dataset.torch_view import EpochSampler, MixedDataset, SceneDataset, SceneLoader  # noqa: E402
-from scenegen.errors import ConfigError  # noqa: E402
+from scenegen.errors import ConfigError, DatasetError  # noqa: E402
 from tests.unit.dataset.tiny_scene import tiny_record  # noqa: E402
 
 
@@ -107,6 +107,18 @@ def test_a_mixture_of_different_classes_is_refused(mixed: MixedDataset, shared_d
     other = SceneDataset(shared_dataset, cameras=["CAM_FRONT"], classes=["pedestrian", "car"])
     with pytest.raises(ConfigError, match="classes"):
         MixedDataset([mixed.datasets[0], other])
+
+
+def test_somebody_elses_reader_may_be_mixed_in_if_its_samples_have_the_same_keys(mixed: MixedDataset) -> None:
+    synthetic = mixed.datasets[1]
+    real = [{**synthetic[0], "meta": {"scene_id": "recording", "steps": (number,)}} for number in range(5)]
+    both = MixedDataset([synthetic, real])
+    loader = SceneLoader(both, batch_size=5, seed=0, weights=[1, 1], num_samples=10)
+    seen = keys_of(list(loader))
+    assert sorted(steps for scene, steps in seen if scene == "recording") == [(number,) for number in range(5)]
+    other = MixedDataset([synthetic, [{"img": 0}]])
+    with pytest.raises(DatasetError, match="data set 1"):
+        other[13]
 
 
 def keys_of(batches: list[dict[str, object]]) -> list[tuple[str, tuple[int, ...]]]:

@@ -19,6 +19,8 @@ from scenegen.types.layout_json import layout_to_dict
 
 MARGIN_M = 20.0
 """Around everything of a scene, and so at least twice this between two tiles."""
+EGO_MARGIN_M = 100.0
+"""Around the ego's path: readers cut squares of up to 60 m around it out of the mask, and do not look for its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,17 +91,17 @@ def _extent_of(scene: Scene) -> _Extent:
     layout = scene.layout
     road_map = layout.road_map
     key = sha256_of_text(canonical_json(layout_to_dict(layout)["road_map"]))
-    points = [scene.ego2global[:, :2, 3]]
-    points += [agent.center_world_m[agent.valid, :2] for agent in layout.agents]
+    path = scene.ego2global[:, :2, 3]
+    points = [agent.center_world_m[agent.valid, :2] for agent in layout.agents]
     points += [lane.centerline_world_m[:, :2] for lane in road_map.lanes]
     points += [line.points_world_m[:, :2] for line in road_map.lane_lines]
     points += [area.polygon_world_m for area in road_map.areas]
-    every = np.concatenate(points)
+    every = np.concatenate([path, *points])
     return _Extent(
         key=key,
         road_map=road_map,
-        low_m=np.floor(every.min(axis=0) - MARGIN_M),
-        high_m=np.ceil(every.max(axis=0) + MARGIN_M),
+        low_m=np.floor(np.minimum(every.min(axis=0) - MARGIN_M, path.min(axis=0) - EGO_MARGIN_M)),
+        high_m=np.ceil(np.maximum(every.max(axis=0) + MARGIN_M, path.max(axis=0) + EGO_MARGIN_M)),
     )
 
 

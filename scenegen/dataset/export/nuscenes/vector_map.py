@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.dataset.export.keys import token_of
+from scenegen.dataset.export.lanes import lane_connections
 from scenegen.dataset.export.nuscenes.sheet import Sheet, Tile
 from scenegen.dataset.export.nuscenes.taxonomy import LANE_TYPE_OF_KIND, LINE_OF_KIND
 from scenegen.types import Area, Lane, LaneLine
@@ -39,8 +40,6 @@ LAYERS = (
 )
 NODES_PER_M = 100
 """Corners that agree to the centimetre are one node, so that a lane's end is the beginning of the next."""
-CONNECTED_M = 0.5
-CONNECTED_RAD = 0.5
 STRAIGHT_RADIUS_M = 1000.0
 """Lane paths are chains of straight pieces; the format wants a radius all the same."""
 SIMPLIFIED_M = 0.02
@@ -66,7 +65,10 @@ class VectorMap:
         tokens = [token_of(tile.key, "lane", lane.lane_id) for lane in lanes]
         for lane, token in zip(lanes, tokens, strict=True):
             self._add_lane(lane, tile, token)
-        self._connectivity |= _connections(lanes, tokens)
+        self._connectivity |= {token: {"incoming": [], "outgoing": []} for token in tokens}
+        for before, after in lane_connections(lanes):
+            self._connectivity[tokens[before]]["outgoing"].append(tokens[after])
+            self._connectivity[tokens[after]]["incoming"].append(tokens[before])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the file."""
@@ -204,24 +206,3 @@ def _straight_pieces(path_m: Float64[np.ndarray, "N 2"]) -> list[dict[str, Any]]
             }
         )
     return pieces
-
-
-def _connections(lanes: list[Lane], tokens: list[str]) -> dict[str, dict[str, list[str]]]:
-    """Connect lanes of which one begins where the other ends, in about the same direction."""
-    connectivity: dict[str, dict[str, list[str]]] = {token: {"incoming": [], "outgoing": []} for token in tokens}
-    if not lanes:
-        return connectivity
-    first = np.array([lane.centerline_world_m[0, :2] for lane in lanes])
-    last = np.array([lane.centerline_world_m[-1, :2] for lane in lanes])
-    begins = _headings(lane.centerline_world_m[1, :2] - lane.centerline_world_m[0, :2] for lane in lanes)
-    ends = _headings(lane.centerline_world_m[-1, :2] - lane.centerline_world_m[-2, :2] for lane in lanes)
-    is_near = np.linalg.norm(last[:, None] - first[None], axis=-1) <= CONNECTED_M
-    turn = np.abs(np.angle(np.exp(1j * (ends[:, None] - begins[None]))))
-    for before, after in np.argwhere(is_near & (turn <= CONNECTED_RAD)).tolist():
-        connectivity[tokens[before]]["outgoing"].append(tokens[after])
-        connectivity[tokens[after]]["incoming"].append(tokens[before])
-    return connectivity
-
-
-def _headings(directions: Iterable[Float64[np.ndarray, "2"]]) -> Float64[np.ndarray, " N"]:
-    return np.array([np.arctan2(along[1], along[0]) for along in directions])

@@ -290,6 +290,22 @@ def test_mmdet3d_boxes_project_as_those_of_the_scene(v2: dict[str, Any], scene: 
                 assert np.allclose(as_set(theirs), as_set(ours), atol=1e-6)
 
 
+def test_mmdet3d_sweeps_lead_from_one_lidar_to_the_other(
+    v2: dict[str, Any], exports: dict[str, Path], scene: Scene
+) -> None:
+    for before, info in pairwise(v2["data_list"]):
+        (sweep,) = info["lidar_sweeps"]
+        assert file_of(exports["mmdet3d"], sweep["lidar_points"]["lidar_path"]).is_file()
+        path = exports["mmdet3d"] / "samples" / "LIDAR_TOP" / before["lidar_points"]["lidar_path"]
+        points = np.fromfile(path, np.float32).reshape(-1, 5)[:, :3].astype(np.float64)
+        by_world = invert_rigid(np.array(info["ego2global"]) @ info["lidar_points"]["lidar2ego"]) @ (
+            np.array(before["ego2global"]) @ before["lidar_points"]["lidar2ego"]
+        )
+        lidar2sensor = np.array(sweep["lidar_points"]["lidar2sensor"])
+        undone = (points - lidar2sensor[:3, 3]) @ lidar2sensor[:3, :3]
+        assert np.allclose(undone, transform_points(by_world, points), atol=1e-9)
+
+
 def test_mmdet3d_camera_instances_turn_around_the_axis_that_points_down(v2: dict[str, Any], scene: Scene) -> None:
     categories = {index: name for name, index in v2["metainfo"]["categories"].items() if index >= 0}
     num_compared = 0

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+import doctest
+import importlib
+import io
 import json
 import multiprocessing
 import os
 import signal
 import sys
+import tarfile
 import time
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from scenegen.dataset import export
+from scenegen.dataset import export, fold_receipts, open_scene_writer
 from scenegen.dataset.export import FORMATS, SUMMARY_NAME, ExportJob, export_dataset, staged
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import open_dataset
-from scenegen.errors import ConfigError, DatasetError, OutputError
+from scenegen.errors import ConfigError, DatasetError, DependencyError, OutputError
+from scenegen.types import Lens
 from tests.unit.dataset.export.conftest import write_labelled
-from tests.unit.dataset.export.export_scene import export_record
+from tests.unit.dataset.export.export_scene import export_chunks, export_record
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -135,13 +143,6 @@ def test_the_same_data_set_gives_the_same_bytes(labelled_dataset: Path, tmp_path
 
 @pytest.mark.parametrize(("codec", "suffix"), [("jpeg", ".jpg"), ("png", ".png"), ("zstd", ".png")])
 def test_picture_files_decode_to_the_stored_pixels(tmp_path: Path, codec: str, suffix: str) -> None:
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    from scenegen.dataset import fold_receipts
-
     write_labelled(tmp_path, export_record(), image_codec=codec)
     fold_receipts(tmp_path)
     scene = open_dataset(tmp_path)["all-00c0ffee"]
@@ -153,8 +154,6 @@ def test_picture_files_decode_to_the_stored_pixels(tmp_path: Path, codec: str, s
 
 
 def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
-    from scenegen.dataset import fold_receipts
-
     write_labelled(tmp_path, export_record())
     fold_receipts(tmp_path)
     shard = next((tmp_path / "scenes").glob("*/*/cameras/CAM_BACK/rgb/c.1.0.0.0"))
@@ -164,3 +163,74 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"other content in .*CAM_BACK/rgb/c\.1"):
         export_dataset(tmp_path, format="coco", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def _with_lens(lens: Lens, tmp_path: Path) -> Path:
+    """A data set whose CAM_BACK has another lens."""
+    record = export_record()
+    cameras = [
+        dataclasses.replace(camera, lens=lens) if camera.name == "CAM_BACK" else camera for camera in record.rig.cameras
+    ]
+    write_labelled(tmp_path, dataclasses.replace(record, rig=dataclasses.replace(record.rig, cameras=tuple(cameras))))
+    fold_receipts(tmp_path)
+    return tmp_path
+
+
+def test_lenses_that_a_format_has_no_words_for_are_refused(tmp_path: Path) -> None:
+    dataset = _with_lens(Lens(model="fisheye", coefficients=(0.0, 0.0, 0.0, 0.0), max_angle_rad=1.2), tmp_path / "ds")
+    for format in ("nuscenes", "occ3d", "kitti", "argoverse2", "rds_hq"):
+        with pytest.raises(DatasetError, match=r"CAM_BACK \(fisheye"):
+            export_dataset(dataset, format=format, out=tmp_path / format)
+        assert not (tmp_path / format).exists()
+    assert export_dataset(dataset, format="coco", out=tmp_path / "coco").num_steps == 19
+
+
+def test_rds_hq_writes_f_theta_lenses(tmp_path: Path) -> None:
+    slope_px = float(export_record().rig.cameras[0].K[0, 0])
+    lens = Lens(model="f_theta", coefficients=(0.0, slope_px, 1.0), max_angle_rad=1.0)
+    dataset = _with_lens(lens, tmp_path / "ds")
+    export_dataset(dataset, format="rds_hq", out=tmp_path / "out")
+    with tarfile.open(next((tmp_path / "out" / "ftheta_intrinsic").iterdir())) as tar:
+        (member,) = tar.getmembers()
+        assert member.name.endswith(".ftheta_intrinsic.CAM_BACK.npy")
+        file = tar.extractfile(member)
+        assert file is not None
+        values = np.load(io.BytesIO(file.read()))
+    assert values.tolist() == [20.0, 12.0, 40.0, 24.0, 0.0, slope_px, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+
+
+def test_scenes_without_labels_are_refused_and_say_what_to_do(tmp_path: Path) -> None:
+    record = export_record()
+    with open_scene_writer(tmp_path / "ds", record, num_steps_per_shard=8) as writer:
+        for chunk in export_chunks(record):
+            writer.append(dataclasses.replace(chunk, agent_pixels=None, lidar=None, occupancy_instance=None))
+        writer.commit(scores={}, cost={})
+    fold_receipts(tmp_path / "ds")
+    for format, label in (
+        ("nuscenes", "lidar2ego"),
+        ("occ3d", "mask_lidar"),
+        ("coco", "objects2d"),
+        ("kitti", "lidar2ego"),
+    ):
+        with pytest.raises(DatasetError, match=rf"{label}.*Generate the data set again"):
+            export_dataset(tmp_path / "ds", format=format, out=tmp_path / format)
+        assert not (tmp_path / format).exists()
+
+
+@pytest.mark.parametrize(("format", "package"), [("mp4", "av"), ("argoverse2", "pyarrow"), ("lerobot", "pyarrow")])
+def test_a_missing_package_is_named(
+    labelled_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DependencyError, match=r"pip install 'scenegen\[generate\]'"):
+        export_dataset(labelled_dataset, format=format, out=tmp_path / "out")
+    assert leftovers(tmp_path) == []
+
+
+DOCTESTS = ("keys", "poses", "lanes", "kitti", "nuscenes.taxonomy", "nuscenes.scene_tables")
+
+
+@pytest.mark.parametrize("name", DOCTESTS)
+def test_examples_in_docstrings_hold(name: str) -> None:
+    results = doctest.testmod(importlib.import_module(f"{export.__name__}.{name}"))
+    assert results.attempted > 0 and results.failed == 0

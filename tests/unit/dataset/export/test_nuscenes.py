@@ -171,6 +171,21 @@ def test_tokens_are_stable_across_runs_and_selections(
     assert names == {"scene-2001"}
 
 
+def test_scenes_of_one_map_share_a_tile_and_tiles_do_not_meet(dataset: Dataset) -> None:
+    first, second = dataset
+    alone = build_sheet([first, first])
+    assert len(list(alone.tiles())) == 1
+    sheet = build_sheet([first, second])
+    one, two = sheet.tiles()
+    assert (sheet.shift_m(first.scene_id) == one.shift_m).all() and (
+        sheet.shift_m(second.scene_id) == two.shift_m
+    ).all()
+    apart = (one.corner_m + one.size_m <= two.corner_m) | (two.corner_m + two.size_m <= one.corner_m)
+    assert apart.any()
+    assert (sheet.size_m == np.maximum(one.corner_m + one.size_m, two.corner_m + two.size_m)).all()
+    assert (np.round(sheet.shift_m(second.scene_id)) == sheet.shift_m(second.scene_id)).all()
+
+
 @needs_devkit
 def test_devkit_boxes_are_ours_on_the_map(devkit: Any, dataset: Dataset) -> None:
     sheet = build_sheet(iter(dataset))
@@ -276,6 +291,9 @@ def test_map_mask_is_white_on_the_road(devkit: Any, dataset: Dataset) -> None:
             np.array([[5.0, road_y + 1.0], [45.0, road_y + 3.5], [5.0, road_y + 14.0], [5.0, road_y - 9.0]]) + shift
         )
         assert mask.is_on_mask(places[:, 0], places[:, 1]).tolist() == [True, False, True, False]
+        ego_px = np.stack(mask.to_pixel_coords(*(scene.ego2global[:, :2, 3] + shift).T))
+        height, width = mask.mask().shape
+        assert ego_px.min() > 600 and (ego_px.max(axis=1) < [width - 600, height - 600]).all()  # 60 m all around
 
 
 @needs_devkit

@@ -1,0 +1,58 @@
+"""What foreign maps want of lanes and a layout does not spell out: connections, edges, crossings as two lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+from scenegen.types import Area, Lane
+
+CONNECTED_M = 0.5
+CONNECTED_RAD = 0.5
+
+
+def lane_connections(lanes: Sequence[Lane]) -> list[tuple[int, int]]:
+    """Return (before, after) of lanes of which one begins where the other ends, in about the same direction."""
+    if not lanes:
+        return []
+    first = np.stack([lane.centerline_world_m[0, :2] for lane in lanes])
+    last = np.stack([lane.centerline_world_m[-1, :2] for lane in lanes])
+    begins = np.stack([lane.centerline_world_m[1, :2] for lane in lanes]) - first
+    ends = last - np.stack([lane.centerline_world_m[-2, :2] for lane in lanes])
+    is_near = np.linalg.norm(last[:, None] - first[None], axis=-1) <= CONNECTED_M
+    turn_rad = np.abs(np.angle(np.exp(1j * (_heading_rad(ends)[:, None] - _heading_rad(begins)[None]))))
+    return [(before, after) for before, after in np.argwhere(is_near & (turn_rad <= CONNECTED_RAD)).tolist()]
+
+
+def lane_edges(lane: Lane) -> tuple[Float64[np.ndarray, "N 3"], Float64[np.ndarray, "N 3"]]:
+    """Return the left and the right edge of a lane: its centre line moved sideways by half its width.
+
+    >>> line = np.array([[0.0, 0.0, 0.0], [10.0, 0.0, 0.0]])
+    >>> left, right = lane_edges(Lane(lane_id="a", centerline_world_m=line, width_m=3.0))
+    >>> left[:, 1].tolist(), right[:, 1].tolist()
+    ([1.5, 1.5], [-1.5, -1.5])
+    """
+    line = lane.centerline_world_m
+    along = np.gradient(line[:, :2], axis=0)
+    along = along / np.linalg.norm(along, axis=1, keepdims=True)
+    sideways = np.zeros_like(line)
+    sideways[:, 0], sideways[:, 1] = -along[:, 1], along[:, 0]
+    return line + 0.5 * lane.width_m * sideways, line - 0.5 * lane.width_m * sideways
+
+
+def crossing_edges(area: Area) -> tuple[Float64[np.ndarray, "2 2"], Float64[np.ndarray, "2 2"]]:
+    """Return the two long sides of the smallest rectangle around a crossing, in the same direction."""
+    import shapely
+
+    rectangle = shapely.Polygon(area.polygon_world_m).minimum_rotated_rectangle
+    a, b, c, d = np.array(rectangle.exterior.coords)[:4, :2]
+    if np.linalg.norm(b - a) < np.linalg.norm(c - b):
+        a, b, c, d = b, c, d, a
+    return np.stack([a, b]), np.stack([d, c])
+
+
+def _heading_rad(along: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, " N"]:
+    heading: Float64[np.ndarray, " N"] = np.arctan2(along[:, 1], along[:, 0])
+    return heading
