@@ -139,11 +139,11 @@ def _check_numbers(dataset: Dataset, entry: SceneEntry) -> Iterator[str]:
 def _check_arrays(scene: Scene) -> Iterator[str]:
     """Decode everything, and check types and the range of voxels."""
     for spec in ARRAYS:
-        if spec.path in ADDED_ARRAYS and not scene.has_array(spec.path):
-            continue
         cameras = scene.cameras if CAMERA_FIELD in spec.path else ("",)
         for camera in cameras:
             path = spec.for_camera(camera)
+            if spec.path in ADDED_ARRAYS and not scene.has_array(path):
+                continue
             array = scene.array(path)
             if array.dtype != np.dtype(spec.dtype) or len(array.shape) != len(spec.dims):
                 yield f"{path}: {array.dtype} of {len(array.shape)} dimensions instead of {spec.dtype} {spec.dims}"
