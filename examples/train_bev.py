@@ -216,7 +216,7 @@ def train(network: BevNetwork, moments: Sequence[Moment], *, num_steps: int, see
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        recent.append(float(loss))
+        recent.append(float(loss.detach()))
         if (step + 1) % 50 == 0:
             seconds = time.perf_counter() - started_s
             print(f"step {step + 1} of {num_steps}, {seconds:.0f} s, loss {np.mean(recent):.3f}", flush=True)

@@ -115,6 +115,6 @@ def test_the_network_learns_one_moment(example: ModuleType, dataset: Path) -> No
     moment = example.read_moments(dataset, image_size=(24, 40))[0]
     torch.manual_seed(0)
     network = example.BevNetwork()
-    before = float(example.loss_of(network(moment), moment))
+    before = float(example.loss_of(network(moment), moment).detach())
     example.train(network, [moment], num_steps=8, seed=0, peak_rate=3e-3)
-    assert float(example.loss_of(network(moment), moment)) < 0.8 * before
+    assert float(example.loss_of(network(moment), moment).detach()) < 0.8 * before
