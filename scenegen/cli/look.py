@@ -23,7 +23,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
     verify = verbs.add_parser("verify", parents=[common], help="check that a data set is whole")
     verify.add_argument("dataset", type=Path, metavar="DATASET")
-    verify.add_argument("--deep", action="store_true", help="read and decode every chunk as well")
+    verify.add_argument("--deep", action="store_true", help="decode everything, and check that all labels agree")
     verify.set_defaults(verb=run_verify)
 
     status = verbs.add_parser("status", parents=[common], help="what is committed and what failed")
@@ -100,7 +100,7 @@ def run_layout_import(options: argparse.Namespace) -> None:
 
 
 def run_verify(options: argparse.Namespace) -> None:
-    """Check files against receipts, and with --deep every chunk against its checksum."""
+    """Check files against receipts, and with --deep every chunk, and every label against the others."""
     from scenegen.dataset.verify import verify_dataset
 
     report = verify_dataset(options.dataset, deep=options.deep)

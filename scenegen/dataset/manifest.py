@@ -11,7 +11,7 @@ from scenegen.dataset.card import card_text
 from scenegen.dataset.durable import canonical_json, exclusive_lock, output_errors, sha256_of_text, write_atomically
 from scenegen.dataset.paths import SCENE_ID_PATTERN, DatasetPaths, check_scene_id
 from scenegen.dataset.receipt import Receipt, find_valid_receipt, recorded_sha256
-from scenegen.dataset.schema import SCHEMA_VERSION
+from scenegen.dataset.schema import SCHEMA_VERSION, check_schema_version
 from scenegen.errors import DatasetError
 
 _SELF_HASH = "manifest_sha256"
@@ -107,13 +107,15 @@ def read_manifest(dataset_dir: Path) -> Manifest:
     path = DatasetPaths(Path(dataset_dir)).manifest
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        check_schema_version(document["schema_version"], where=str(path))
         recorded = document.pop(_SELF_HASH)
-        if document["schema_version"] != SCHEMA_VERSION:
-            raise DatasetError(
-                f"schema version {SCHEMA_VERSION}", found=repr(document["schema_version"]), where=str(path)
-            )
         if sha256_of_text(canonical_json(document)) != recorded:
-            raise DatasetError("a manifest that matches its own hash", found="an edited one", where=str(path))
+            raise DatasetError(
+                "a manifest that matches its own hash",
+                found="an edited one",
+                where=str(path),
+                fix="delete it and run the generating command again, which writes it anew from the receipts",
+            )
         return Manifest(
             schema_version=document["schema_version"],
             version=document["version"],

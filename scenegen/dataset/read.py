@@ -34,6 +34,7 @@ from scenegen.types.layout_json import layout_from_dict
 
 register_image_codecs()
 
+METADATA_FILE = "zarr.json"
 
 LabelArray: TypeAlias = "StoredArray | RenderedArray"
 """A lazy array over time, stored or rendered on read; both are sliced alike and hold the same bytes."""
@@ -532,4 +533,16 @@ def _open_scene(paths: DatasetPaths, entry: SceneEntry, *, open_renderer: OpenRe
             where=f"{where}, array {damaged[0].rpartition('/')[0]}",
             fix="run the generating command again, which replaces damaged scenes",
         )
+    _check_metadata(folder, receipt)
     return Scene(entry.scene_id, folder, receipt, open_renderer=open_renderer)
+
+
+def _check_metadata(folder: Path, receipt: Receipt) -> None:
+    """Check the one file that carries no checksum of its own, and all attributes with the metadata of all arrays."""
+    if sha256_of_file(folder / METADATA_FILE) != receipt.files[METADATA_FILE].sha256:
+        raise DatasetError(
+            f"{receipt.files[METADATA_FILE].num_bytes} bytes as written",
+            found=f"other content in {folder / METADATA_FILE}",
+            where=f"scene {receipt.scene_id}, attributes",
+            fix="run the generating command again, after deleting the scene's receipt",
+        )

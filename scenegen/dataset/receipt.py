@@ -10,7 +10,7 @@ from typing import Any
 
 from scenegen.dataset.durable import canonical_json, fsync_tree, sha256_of_file, sha256_of_text, write_atomically
 from scenegen.dataset.paths import DatasetPaths
-from scenegen.dataset.schema import SCHEMA_VERSION
+from scenegen.dataset.schema import check_schema_version
 from scenegen.errors import DatasetError
 
 _SELF_HASH = "receipt_sha256"
@@ -105,11 +105,8 @@ def read_receipt(path: Path) -> Receipt:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        check_schema_version(document["schema_version"], where=str(path))
         recorded = document.pop(_SELF_HASH)
-        if document["schema_version"] != SCHEMA_VERSION:
-            raise DatasetError(
-                f"schema version {SCHEMA_VERSION}", found=repr(document["schema_version"]), where=str(path)
-            )
         receipt = _receipt_of(document)
     except OSError as error:
         raise DatasetError("a receipt", found=error.strerror or str(error), where=str(path)) from error

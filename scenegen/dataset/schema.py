@@ -9,6 +9,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scenegen.errors import DatasetError
+
 SCHEMA_VERSION = "1.0"
 CAMERA_FIELD = "<CAM>"
 CHUNK_SEPARATOR = "."
@@ -230,6 +232,23 @@ ADDED_ARRAYS = (
     *DENSE_ARRAYS,
 )
 """Arrays that a scene of schema 1.0 may lack: written before the array was added, or left out by the configuration."""
+
+
+def check_schema_version(found: object, *, where: str) -> None:
+    """Refuse what another version of the format wrote.
+
+    Raises:
+        DatasetError: says which version was found, and whether a newer scenegen reads it.
+    """
+    if found == SCHEMA_VERSION:
+        return
+    raise DatasetError(
+        f"schema version {SCHEMA_VERSION}",
+        found=repr(found),
+        where=where,
+        fix="read it with the scenegen that wrote it, or a newer one: pip install --upgrade scenegen",
+    )
+
 
 _SHA256 = {"type": "string", "pattern": "^([0-9a-f]{64})?$"}
 _TEXT = {"type": "string"}

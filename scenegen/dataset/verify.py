@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from scenegen.dataset.durable import sha256_of_file
-from scenegen.dataset.labels import Boxes
+from scenegen.dataset.label_checks import check_labels
 from scenegen.dataset.manifest import SceneEntry
 from scenegen.dataset.paths import DatasetPaths
 from scenegen.dataset.read import Dataset, Scene, StoredArray, open_dataset
 from scenegen.dataset.receipt import Receipt, content_sha256, read_receipt, size_of
 from scenegen.dataset.schema import ADDED_ARRAYS, ARRAYS, CAMERA_FIELD
-from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.errors import DatasetError
-from scenegen.geometry.lens import project_points
-from scenegen.geometry.rigid import invert_rigid, transform_points
-from scenegen.types import Camera, Semantic
+from scenegen.types import Semantic
 from scenegen.types.layout_json import layout_sha256
 
 STEPS_PER_READ = 60
-PROJECTION_MARGIN_PX = 3.0
-POINTS_ALONG = 12
-RIM_MARGIN_RAD = 0.1
-LARGEST_OF_PATH = {"occupancy/semantics": int(Semantic.FREE), "occupancy/mask_camera": 1}
+LARGEST_OF_PATH = {
+    "occupancy/semantics": int(Semantic.FREE),
+    "occupancy/mask_camera": 1,
+    "occupancy/mask_lidar": 1,
+    "cameras/<CAM>/semantic": int(Semantic.FREE),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +129,9 @@ def _check_numbers(dataset: Dataset, entry: SceneEntry) -> Iterator[str]:
     try:
         scene = dataset[entry.scene_id]
         yield from _check_arrays(scene)
-        yield from _check_tracks(scene)
-        yield from _check_boxes(scene)
+        yield from _check_layout(scene)
+        yield from check_labels(scene)
+        yield from _check_previews(dataset.paths, scene.receipt)
     except DatasetError as error:
         yield str(error)
 
@@ -140,19 +139,19 @@ def _check_numbers(dataset: Dataset, entry: SceneEntry) -> Iterator[str]:
 def _check_arrays(scene: Scene) -> Iterator[str]:
     """Decode everything, and check types and the range of voxels."""
     for spec in ARRAYS:
-        if spec.path in ADDED_ARRAYS and not scene.has_array(spec.path):
-            continue
         cameras = scene.cameras if CAMERA_FIELD in spec.path else ("",)
         for camera in cameras:
             path = spec.for_camera(camera)
+            if spec.path in ADDED_ARRAYS and not scene.has_array(path):
+                continue
             array = scene.array(path)
             if array.dtype != np.dtype(spec.dtype) or len(array.shape) != len(spec.dims):
                 yield f"{path}: {array.dtype} of {len(array.shape)} dimensions instead of {spec.dtype} {spec.dims}"
             if spec.dims[0] == "time" and len(array) != scene.num_steps:
                 yield f"{path}: {len(array)} steps instead of {scene.num_steps}"
             largest = max((block.max() for block in _blocks(array)), default=0)
-            if largest > LARGEST_OF_PATH.get(path, np.inf):
-                yield f"{path}: value {largest}, beyond {LARGEST_OF_PATH[path]}"
+            if largest > LARGEST_OF_PATH.get(spec.path, np.inf):
+                yield f"{path}: value {largest}, beyond {LARGEST_OF_PATH[spec.path]}"
 
 
 def _blocks(array: StoredArray) -> Iterator[np.ndarray[Any, Any]]:
@@ -161,58 +160,52 @@ def _blocks(array: StoredArray) -> Iterator[np.ndarray[Any, Any]]:
         yield array[start : start + STEPS_PER_READ]
 
 
-def _check_tracks(scene: Scene) -> Iterator[str]:
-    rate_hz = scene.attrs["timeline"]["rate_hz"]
-    expected_us = np.round(np.arange(scene.num_steps) * (1e6 / rate_hz)).astype(np.int64)
-    if not np.array_equal(scene.timestamps_us, expected_us):
-        yield "time/timestamp_us: not round(k * 1e6 / rate_hz)"
-    rotation = scene.ego2global[:, :3, :3]
-    if not np.allclose(rotation @ np.swapaxes(rotation, 1, 2), np.eye(3), atol=1e-6):
-        yield "ego/ego2global: not rigid"
-    pointers = scene.array("objects/frame_ptr")[:]
-    num_boxes = len(scene.array("objects/track_id"))
-    if pointers[0] != 0 or pointers[-1] != num_boxes or (np.diff(pointers) < 0).any():
-        yield f"objects/frame_ptr: does not divide {num_boxes} boxes"
+def _check_layout(scene: Scene) -> Iterator[str]:
     if layout_sha256(scene.layout) != scene.attrs["layout_sha256"]:
         yield "attribute layout: differs from layout_sha256"
 
 
-def _check_boxes(scene: Scene) -> Iterator[str]:
-    """Check that what a camera is said to see lies in the image of a camera, on the key frames."""
-    for step in np.flatnonzero(scene.is_key_frame).tolist():
-        boxes = scene.boxes(step)
-        norms = np.linalg.norm(boxes.rotation_wxyz, axis=1)
-        if (boxes.size_lwh_m <= 0.0).any() or not np.allclose(norms, 1.0):
-            yield f"objects: a box of step {step} has no size, or its rotation is no unit quaternion"
-        for box_idx in np.flatnonzero(boxes.visible_fraction > 0.0).tolist():
-            cameras = scene.rig.cameras
-            if not any(_is_in_image(boxes, box_idx, camera, scene.ego2global[step]) for camera in cameras):
-                yield f"objects: box {box_idx} of step {step} is said to be seen, but projects into no camera"
+def _check_previews(paths: DatasetPaths, receipt: Receipt) -> Iterator[str]:
+    """Decode the still and the film; films only where PyAV is installed (extra `generate`)."""
+    for name in receipt.previews:
+        decode = _DECODE_OF_SUFFIX.get(Path(name).suffix)
+        if decode is None or (decode is _count_film_images and not _has_av()):
+            continue
+        try:
+            num_images = decode(paths.root / name)
+        except (OSError, EOFError, ValueError, SyntaxError) as error:
+            yield f"{name}: expected a preview that decodes, found {error}"
+            continue
+        expected = receipt.num_steps if decode is _count_film_images else 1
+        if num_images != expected:
+            yield f"{name}: expected {expected} images, found {num_images}"
 
 
-def _is_in_image(boxes: Boxes, box_idx: int, camera: Camera, world_from_ego: Float64[np.ndarray, "4 4"]) -> bool:
-    w, _, _, z = boxes.rotation_wxyz[box_idx]
-    corners_m = box_corners_world_m(
-        boxes.center_world_m[box_idx], boxes.size_lwh_m[box_idx], heading_rad=2.0 * float(np.arctan2(z, w))
-    )
-    if camera.lens.model == "pinhole":
-        points_px = project_edges(corners_m, camera, world_from_ego=world_from_ego)[0].reshape(-1, 2)
-        if not len(points_px):
-            return False
-    else:
-        points_cam_m = transform_points(invert_rigid(world_from_ego @ camera.ego_from_cam), _points_inside(corners_m))
-        points_px = project_points(points_cam_m, camera)
-        points_px = points_px[np.isfinite(points_px).all(axis=1)]
-        if not len(points_px):
-            angle_rad = np.arctan2(np.linalg.norm(points_cam_m[:, :2], axis=1), points_cam_m[:, 2])
-            return bool(angle_rad.min() < camera.lens.max_angle_rad + RIM_MARGIN_RAD)
-    low, high = points_px.min(axis=0), points_px.max(axis=0)
-    return bool((high > -PROJECTION_MARGIN_PX).all() and (low < np.add(camera.size_px, PROJECTION_MARGIN_PX)).all())
+def _has_av() -> bool:
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
-def _points_inside(corners_m: Float64[np.ndarray, "8 3"]) -> Float64[np.ndarray, "P 3"]:
-    """Return a grid of points in a box: the rim of a bent lens may cut off all edges of a box that it shows."""
-    share = (np.indices((POINTS_ALONG,) * 3).reshape(3, -1).T / (POINTS_ALONG - 1))[:, :, None]
-    away = corners_m[[3, 5, 6]] - corners_m[7]
-    points_m: Float64[np.ndarray, "P 3"] = corners_m[7] + (share * away).sum(axis=1)
-    return points_m
+def _count_stills(path: Path) -> int:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.load()
+    return 1
+
+
+def _count_film_images(path: Path) -> int:
+    import av
+
+    with av.open(path) as film:
+        return sum(1 for _ in film.decode(video=0))
+
+
+_DECODE_OF_SUFFIX: dict[str, Callable[[Path], int]] = {
+    ".jpg": _count_stills,
+    ".png": _count_stills,
+    ".mp4": _count_film_images,
+}

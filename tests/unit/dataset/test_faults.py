@@ -1,6 +1,7 @@
 """What crashes, full disks and damage do: a reader sees a whole scene, nothing, or a loud error."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from scenegen.dataset import (
     open_scene_writer,
     read_manifest,
 )
+from scenegen.dataset.durable import canonical_json, sha256_of_text
+from scenegen.dataset.verify import verify_dataset
 from scenegen.errors import DatasetError, OutputError, SceneGenError
 from tests.unit.dataset.tiny_scene import tiny_chunks, tiny_record
 
@@ -195,7 +198,16 @@ def test_a_file_that_goes_missing_later_is_an_error_and_never_zeros(shared_datas
 
 
 @pytest.mark.parametrize(
-    "path", ["cameras/CAM_BACK/rgb/c.0.0.0.0", "occupancy/semantics/c.0.0.0.0", "ego/ego2global/c.0.0.0"]
+    "path",
+    [
+        "cameras/CAM_BACK/rgb/c.0.0.0.0",
+        "occupancy/semantics/c.0.0.0.0",
+        "occupancy/instance/c.0.0.0.0",
+        "ego/ego2global/c.0.0.0",
+        "objects/num_lidar_pts/c.0",
+        "objects2d/center/c.0.0",
+        "lidar/points/c.0.0",
+    ],
 )
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.999])
 def test_a_flipped_bit_is_never_returned_as_data(shared_dataset: Path, tmp_path: Path, path: str, share: float) -> None:
@@ -207,6 +219,42 @@ def test_a_flipped_bit_is_never_returned_as_data(shared_dataset: Path, tmp_path:
     scene = open_dataset(copy)[SCENE_ID]
     with pytest.raises(DatasetError, match=f"{SCENE_ID}.*{path.rpartition('/')[0]}.*other content"):
         scene.array(path.rpartition("/")[0])[:]
+
+
+def test_a_digit_flipped_in_the_attributes_is_never_returned(shared_dataset: Path, tmp_path: Path) -> None:
+    copy = damage_tree(shared_dataset, tmp_path)
+    file = one_file(copy, "zarr.json")
+    text = file.read_text()
+    file.write_text(
+        text.replace('"seed":7', '"seed":6') if '"seed":7' in text else text.replace('"seed": 7', '"seed": 6')
+    )
+    assert file.read_text() != text
+    with pytest.raises(DatasetError, match=rf"{SCENE_ID}, attributes.*other content in .*zarr\.json"):
+        open_dataset(copy)[SCENE_ID]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", f"receipts/{SCENE_ID}.json"])
+def test_a_newer_schema_version_is_named_whatever_else_is_new(shared_dataset: Path, tmp_path: Path, name: str) -> None:
+    copy = damage_tree(shared_dataset, tmp_path)
+    (copy / name).write_text('{"schema_version": "2.0", "what_is_new": []}')
+    with pytest.raises(DatasetError, match=r"schema version 1\.0, found '2\.0'.*newer one") as caught:
+        open_dataset(copy)[SCENE_ID]
+    assert Path(name).name in str(caught.value)
+    with pytest.raises(DatasetError, match=r"'2\.0'"):
+        verify_dataset(copy, deep=True).raise_on_damage()
+
+
+def test_an_edited_manifest_with_a_matching_hash_is_still_found(shared_dataset: Path, tmp_path: Path) -> None:
+    copy = damage_tree(shared_dataset, tmp_path)
+    document = json.loads((copy / "manifest.json").read_text())
+    document["scenes"][0]["receipt_sha256"] = "0" * 64
+    del document["manifest_sha256"]
+    document["manifest_sha256"] = sha256_of_text(canonical_json(document))
+    (copy / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(DatasetError, match="the receipt that the manifest names"):
+        open_dataset(copy)[SCENE_ID]
+    with pytest.raises(DatasetError, match="the manifest names"):
+        verify_dataset(copy, deep=False).raise_on_damage()
 
 
 @pytest.mark.parametrize("name", ["manifest.json", f"receipts/{SCENE_ID}.json"])

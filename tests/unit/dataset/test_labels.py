@@ -9,7 +9,14 @@ import pytest
 from scenegen.dataset import Scene, fold_receipts, open_dataset, open_scene_writer
 from scenegen.dataset.bev_raster import CELL_M, ORIGIN_M, SHAPE, mark_line, mark_polygon
 from scenegen.errors import DatasetError
-from tests.unit.dataset.tiny_scene import full_chunks, tiny_chunk, tiny_chunks, tiny_record, tiny_rig
+from tests.unit.dataset.tiny_scene import (
+    full_chunks,
+    tiny_chunk,
+    tiny_chunks,
+    tiny_record,
+    tiny_rig,
+    voxel_of_agents,
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +106,12 @@ def test_masks_and_flow_stand_beside_the_voxels(scene: Scene) -> None:
         occupancy = scene.occupancy(step)
         assert np.array_equal(occupancy.mask_lidar, written.lidar.mask[step])
         assert np.array_equal(occupancy.instance, written.occupancy_instance[step])
-        assert np.argwhere(occupancy.flow_mps.any(axis=-1)).tolist() == [[step, 5, 3]]
-        np.testing.assert_allclose(occupancy.flow_mps[step, 5, 3], [7.0, 0.0])
+        voxel_of_agent = voxel_of_agents(tiny_record(), step)
+        assert sorted(map(tuple, np.argwhere(occupancy.flow_mps.any(axis=-1)).tolist())) == sorted(
+            voxel_of_agent.values()
+        )
+        for agent, voxel in voxel_of_agent.items():
+            np.testing.assert_allclose(occupancy.flow_mps[voxel], [[7.0, 0.0], [0.0, -1.4]][agent])
 
 
 def test_flow_is_in_ego_axes(tmp_path: Path) -> None:
@@ -114,7 +125,7 @@ def test_flow_is_in_ego_axes(tmp_path: Path) -> None:
     fold_receipts(tmp_path)
     (scene,) = open_dataset(tmp_path)
     # the ego looks along world y, so a car that drives along world x goes to its right
-    np.testing.assert_allclose(scene.occupancy(0).flow_mps[0, 5, 3], [0.0, -7.0], atol=1e-6)
+    np.testing.assert_allclose(scene.occupancy(0).flow_mps[voxel_of_agents(record, 0)[0]], [0.0, -7.0], atol=1e-6)
 
 
 def test_maps_per_pixel_are_read_lazily_and_exactly(scene: Scene) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 
 from scenegen.types import (
     OCC3D_GRID,
+    SEMANTIC_OF_CATEGORY,
+    STATIC_INSTANCE_OFFSET,
     AgentCategory,
     AgentPixels,
     AgentTrack,
@@ -143,7 +145,12 @@ def tiny_chunk(record: SceneRecord, *, start_step: int, num_steps: int) -> Scene
     rgb = np.broadcast_to(shade + 10.0 * np.arange(3), (views, num_steps, height, width, 3))
     occupancy = np.full((num_steps, *OCC3D_GRID.shape), 17, np.uint8)
     occupancy[:, :, :, 2] = 11
-    occupancy[np.arange(num_steps), steps, 5, 3] = 4
+    occupancy[np.arange(num_steps), steps, 5, 3] = 15
+    instance = np.zeros(occupancy.shape, np.uint16)
+    for idx, step in enumerate(steps.tolist()):
+        for a, voxel in voxel_of_agents(record, step).items():
+            occupancy[idx, *voxel] = SEMANTIC_OF_CATEGORY[record.layout.agents[a].category]
+            instance[idx, *voxel] = 1 + a
     valid = valid_at(record, steps)
     num_agents = valid.shape[1]
     return SceneChunk(
@@ -153,7 +160,7 @@ def tiny_chunk(record: SceneRecord, *, start_step: int, num_steps: int) -> Scene
         mask_camera=(occupancy != 17).astype(np.uint8),
         visible_fraction=np.where(valid, [1.0, 0.5][:num_agents], 0.0).astype(np.float32),
         visible_height_px=np.where(valid, [9.0, 14.0][:num_agents], 0.0).astype(np.float32),
-        occupancy_instance=((occupancy == 4) & (num_agents > 0)).astype(np.uint16),
+        occupancy_instance=instance,
         agent_pixels=tiny_pixels(record, steps),
         lidar=tiny_lidar(record, steps),
     )
@@ -168,22 +175,48 @@ def valid_at(record: SceneRecord, steps: np.ndarray) -> np.ndarray:
     )
 
 
+def voxel_of_agents(record: SceneRecord, step: int) -> dict[int, tuple[int, ...]]:
+    """The voxel in the middle of every agent that is there and inside the grid."""
+    ego_from_world = np.linalg.inv(record.layout.ego.world_from_ego[step])
+    voxels = {}
+    for a, agent in enumerate(record.layout.agents):
+        center_ego_m = (ego_from_world @ np.append(agent.center_world_m[step], 1.0))[:3]
+        voxel = np.floor((center_ego_m - OCC3D_GRID.origin_m) / OCC3D_GRID.voxel_m).astype(int)
+        if agent.valid[step] and ((voxel >= 0) & (voxel < OCC3D_GRID.shape)).all():
+            voxels[a] = tuple(voxel.tolist())
+    return voxels
+
+
 def tiny_pixels(record: SceneRecord, steps: np.ndarray) -> AgentPixels:
-    """A box of 6 x 4 pixels about each agent's centre, in the cameras that see the centre; the second half hidden."""
-    agents, cameras = record.layout.agents, record.rig.cameras
-    xyxy_px = np.zeros((len(cameras), len(steps), len(agents), 4), np.int32)
+    """The agents' pixels of `tiny_instance`; half of each pedestrian is hidden."""
+    instance = tiny_instance(record, steps)
+    num_agents = len(record.layout.agents)
+    xyxy_px = np.zeros((*instance.shape[:2], num_agents, 4), np.int32)
+    num_px = np.zeros((*instance.shape[:2], num_agents), np.int32)
+    for view, idx, a in np.ndindex(num_px.shape):
+        v, u = np.nonzero(instance[view, idx] == 1 + a)
+        if len(u):
+            num_px[view, idx, a] = len(u)
+            xyxy_px[view, idx, a] = u.min(), v.min(), u.max() + 1, v.max() + 1
+    return AgentPixels(num_px=num_px, unoccluded_px=num_px * np.array([1, 2], np.int32)[:num_agents], xyxy_px=xyxy_px)
+
+
+def tiny_instance(record: SceneRecord, steps: np.ndarray) -> np.ndarray:
+    """Static ramps, and 6 x 4 pixels about each agent's centre in the cameras that see the centre; later agents win."""
+    cameras, (width, height) = record.rig.cameras, record.rig.size_px
+    ramp = np.arange(height)[:, None] * width + np.arange(width) + 7 * steps[:, None, None]
+    instance = np.repeat((STATIC_INSTANCE_OFFSET + ramp % 3).astype(np.uint16)[None], len(cameras), axis=0)
     for view, camera in enumerate(cameras):
         for idx, step in enumerate(steps):
             cam_from_world = np.linalg.inv(record.layout.ego.world_from_ego[step] @ camera.ego_from_cam)
-            for a, agent in enumerate(agents):
+            for a, agent in enumerate(record.layout.agents):
                 x, y, z = (cam_from_world @ np.append(agent.center_world_m[step], 1.0))[:3]
                 center = np.array([camera.K[0, 0] * x / z + camera.K[0, 2], camera.K[1, 1] * y / z + camera.K[1, 2]])
                 if agent.valid[step] and z > 0.5 and ((center >= 0) & (center < camera.size_px)).all():
-                    low = np.clip(np.floor(center) - [3, 2], 0, camera.size_px)
-                    xyxy_px[view, idx, a] = [*low, *np.clip(low + np.array([6, 4]), 0, camera.size_px)]
-    width, height = xyxy_px[..., 2] - xyxy_px[..., 0], xyxy_px[..., 3] - xyxy_px[..., 1]
-    num_px = (width * height).astype(np.int32)
-    return AgentPixels(num_px=num_px, unoccluded_px=num_px * np.array([1, 2], np.int32)[: len(agents)], xyxy_px=xyxy_px)
+                    low = np.clip(np.floor(center).astype(int) - [3, 2], 0, camera.size_px)
+                    high = np.clip(np.add(low, (6, 4)), 0, camera.size_px)
+                    instance[view, idx, low[1] : high[1], low[0] : high[0]] = 1 + a
+    return instance
 
 
 def tiny_lidar(record: SceneRecord, steps: np.ndarray) -> LidarLabels:
@@ -227,7 +260,7 @@ def tiny_dense(record: SceneRecord, steps: np.ndarray) -> DenseLabels:
     return DenseLabels(
         depth_mm=(3 * ramp).astype(np.uint16),
         semantic=(ramp % 18).astype(np.uint8),
-        instance=(ramp % 3).astype(np.uint16),
+        instance=tiny_instance(record, steps),
         optical_flow_px=flow,
     )
 
