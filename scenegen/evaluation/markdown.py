@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from scenegen.evaluation.targets import Row, find_value, number, spread, table_rows
@@ -21,15 +22,9 @@ BIN_COLUMNS = (
 
 def write_tables(report: dict[str, Any]) -> str:
     """Return the table of figures and that of the bins."""
+    rows = table_rows(report)
     figures = [
-        (
-            f"`{row.name}`",
-            number(row.value),
-            spread(row.interval),
-            number(row.truth),
-            _wanted(str(row.target), row.verdict),
-        )
-        for row in table_rows(report)
+        (f"`{row.name}`", number(row.value), spread(row.interval), number(row.truth), _wanted(row)) for row in rows
     ]
     bins = [
         (f"{part['start_s']:g}", *(number(find_value(part, name)) for _, name in BIN_COLUMNS))
@@ -48,6 +43,6 @@ def _wanted(row: Row) -> str:
     return f"{row.target}: {row.verdict if row.verdict == 'met' else f'**{row.verdict}**'}"
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, ("---",) * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
