@@ -24,12 +24,17 @@ from scenegen.types import (
     OccupancyView,
     SceneChunk,
     SceneRecord,
+    ShapeSet,
     Sweep,
 )
 from scenegen.video.interface import SceneContext
 
 if TYPE_CHECKING:
     from scenegen.conditions.lidar import CountedSweep
+
+
+STEPS_HELD = 64
+"""Steps whose solids are held; a chunk of any usual length fits."""
 
 
 class StageClock:
@@ -117,14 +122,13 @@ class SceneStage:
             lighting=lighting,
         )
         self._renderer = ConditionRenderer(self.world, rig=rig, lighting=lighting, num_agents=len(layout.agents))
+        self._held_shapes: dict[int, ShapeSet] = {}
         self._scanner = LidarScanner(self.world, model=LidarModel(), seed=seed, scene_id=layout.layout_id)
 
     def render_conditions(self, start_step: int, stop_step: int) -> ConditionMaps:
         """Cast the rays of steps `start_step` to `stop_step - 1`."""
-        from scenegen.occupancy.agents import build_agent_shapes
-
         first = max(start_step - 1, 0)
-        shapes = [build_agent_shapes(self.layout, step=step) for step in range(first, stop_step)]
+        shapes = [self._shapes_at(step) for step in range(first, stop_step)]
         poses = self.layout.ego.world_from_ego
         has_previous = start_step > 0
         return self._renderer.render(
@@ -170,13 +174,24 @@ class SceneStage:
         """Return the LiDAR sweep of one step; `conditions` are those of the step (T = 1)."""
         return self._count_sweep(step, conditions).sweep
 
-    def _cut_occupancy(self, conditions: ConditionMaps, *, step: int) -> OccupancyView:
+    def _shapes_at(self, step: int) -> ShapeSet:
+        """Return the agents' solids at a step; cameras, voxels and LiDAR share them while they are held."""
         from scenegen.occupancy.agents import build_agent_shapes
+
+        shapes = self._held_shapes.get(step)
+        if shapes is None:
+            shapes = build_agent_shapes(self.layout, step=step)
+            if len(self._held_shapes) >= STEPS_HELD:
+                self._held_shapes.clear()
+            self._held_shapes[step] = shapes
+        return shapes
+
+    def _cut_occupancy(self, conditions: ConditionMaps, *, step: int) -> OccupancyView:
         from scenegen.occupancy.views import build_occupancy_view
 
         return build_occupancy_view(
             self.world,
-            build_agent_shapes(self.layout, step=step),
+            self._shapes_at(step),
             world_from_ego=self.layout.ego.world_from_ego[step],
             depth_m=conditions.depth_m[:, 0],
             world_from_cam=conditions.world_from_cam[:, 0],
@@ -206,10 +221,9 @@ class SceneStage:
 
     def _count_sweep(self, step: int, conditions: ConditionMaps) -> CountedSweep:
         from scenegen.conditions.lidar import agent_boxes
-        from scenegen.occupancy.agents import build_agent_shapes
 
         return self._scanner.scan(
-            build_agent_shapes(self.layout, step=step),
+            self._shapes_at(step),
             boxes=agent_boxes(self.layout, step=step),
             world_from_ego=self.layout.ego.world_from_ego[step],
             conditions=conditions,

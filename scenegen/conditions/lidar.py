@@ -295,10 +295,12 @@ def points_of_beams(sweep: Sweep) -> Float32[np.ndarray, "P 3"]:
 
 def _unmet_points(conditions: ConditionMaps, counts: np.ndarray) -> _SeenPoints:
     """Pick up to `EXTRA_POINTS` pixels of every agent that cameras see and no beam met, all views as one image."""
+    from scenegen.conditions.visibility import measure_agent_pixels
+
     image = conditions.instance[:, 0].reshape(-1)
-    visible = np.bincount(image[image <= len(counts)], minlength=len(counts) + 1)[1:]
+    visible_px = measure_agent_pixels(conditions).num_px.sum(axis=(0, 1))
     picked = [np.zeros(0, np.int64)]
-    for agent in np.flatnonzero((visible > 0) & (counts == 0)).tolist():
+    for agent in np.flatnonzero((visible_px > 0) & (counts == 0)).tolist():
         pixels = np.flatnonzero(image == agent + 1)
         number = min(EXTRA_POINTS, len(pixels))
         picked.append(pixels[(np.arange(number) * len(pixels)) // number])

@@ -29,7 +29,7 @@ from scenegen.dataset.rendered import LabelRenderer, RenderedArray
 from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, SPEC_OF_PATH
 from scenegen.dataset.strict_store import StrictStore
 from scenegen.errors import DatasetError
-from scenegen.types import PINHOLE, Camera, CameraRig, DenseLabels, Layout, Lens
+from scenegen.types import PINHOLE, Camera, CameraRig, DenseLabels, Layout, Lens, Sweep
 from scenegen.types.layout_json import layout_from_dict
 
 register_image_codecs()
@@ -301,21 +301,17 @@ class Scene:
             DatasetError: the scene stores no sweep of this step, and no renderer was handed in.
         """
         step = self._known_step(step)
-        if self._renderer is not None:
-            sweep = self._renderer.sweep(step)
-            rows = (sweep.points_lidar_m, sweep.intensity, sweep.ring, sweep.instance)
-        else:
-            rows = self._stored_sweep(step)
-        points_lidar_m, intensity, ring, instance = rows
+        renderer = self._renderer
+        sweep = self._stored_sweep(step) if renderer is None else renderer.sweep(step)
         box_of_instance = np.full(2**16, -1, np.int32)
         start, stop = self._frame_ptr[step], self._frame_ptr[step + 1]
         box_of_instance[1 + self._object_columns["track_id"][start:stop]] = np.arange(stop - start)
         return LidarSweep(
-            points_lidar_m=points_lidar_m,
-            intensity=intensity,
-            ring=ring,
-            instance=instance,
-            box=box_of_instance[instance],
+            points_lidar_m=sweep.points_lidar_m,
+            intensity=sweep.intensity,
+            ring=sweep.ring,
+            instance=sweep.instance,
+            box=box_of_instance[sweep.instance],
         )
 
     def bev_raster(self, step: int) -> UInt8[np.ndarray, "C X Y"]:
@@ -419,7 +415,7 @@ class Scene:
     def _renderer(self) -> LabelRenderer | None:
         return None if self._open_renderer is None else self._open_renderer(self)
 
-    def _stored_sweep(self, step: int) -> tuple[np.ndarray[Any, Any], ...]:
+    def _stored_sweep(self, step: int) -> Sweep:
         start, stop = self._sweep_ptr[step], self._sweep_ptr[step + 1]
         if not self.is_key_frame[step]:
             keys = np.flatnonzero(self.is_key_frame)
@@ -429,8 +425,12 @@ class Scene:
                 where=f"scene {self.scene_id}, sweeps",
                 fix="scenegen.rerender.open_rendered makes the sweep of any step",
             )
-        names = ("points", "intensity", "ring", "instance")
-        return tuple(self._added_array(f"lidar/{name}")[start:stop] for name in names)
+        return Sweep(
+            points_lidar_m=self._added_array("lidar/points")[start:stop],
+            intensity=self._added_array("lidar/intensity")[start:stop],
+            ring=self._added_array("lidar/ring")[start:stop],
+            instance=self._added_array("lidar/instance")[start:stop],
+        )
 
     def _dense(self, camera: str, name: str, pick: Callable[[DenseLabels], np.ndarray[Any, Any]]) -> LabelArray:
         """Return a pixel map as stored, or else as the renderer makes it."""

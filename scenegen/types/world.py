@@ -181,7 +181,7 @@ class OccupancyView:
 
     semantics: UInt8[np.ndarray, "X Y Z"]
     mask_camera: Bool[np.ndarray, "X Y Z"]
-    instance: Int32[np.ndarray, "X Y Z"] | None = None
+    instance: Int32[np.ndarray, "X Y Z"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ import pytest
 from scenegen.dataset import open_dataset
 from scenegen.dataset.export import FORMATS, SUMMARY_NAME
 from tests.conftest import run_scenegen
+from tests.unit.dataset.export.devkit_scores import score_detection
 
 pytestmark = pytest.mark.xdist_group("e2e")
 NUSCENES_VERSION = "v1.0-scenegen"
@@ -66,3 +67,10 @@ def test_exported_boxes_and_points_agree_with_the_rendered_world(whole_dataset: 
             assert abs(inside - row["num_lidar_pts"]) <= 1  # the file has float32, which may move a point over a face
             if row["visibility_token"] != "1":
                 assert row["num_lidar_pts"] > 0
+    scores = score_detection(devkit, tmp_path)
+    present = [name for name, score in scores.mean_dist_aps.items() if score > 0.0]
+    assert "car" in present
+    for name in present:
+        assert scores.mean_dist_aps[name] == pytest.approx(1.0, abs=1e-9)
+        for error in ("trans_err", "scale_err", "vel_err"):
+            assert scores.get_label_tp(name, error) == pytest.approx(0.0, abs=1e-9)

@@ -132,7 +132,8 @@ def _write_points(open3d: Any, file: Path, scene: Scene, step: int) -> None:
         "instance": sweep.instance[:, None],
     }
     for name, values in columns.items():
-        cloud.point[name] = open3d.core.Tensor(np.ascontiguousarray(values))
+        native = values.astype(values.dtype.name)  # Open3D refuses types that name their byte order
+        cloud.point[name] = open3d.core.Tensor(np.ascontiguousarray(native))
     _check_written(open3d.t.io.write_point_cloud(str(file), cloud), file)
 
 

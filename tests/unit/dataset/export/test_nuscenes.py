@@ -17,6 +17,7 @@ from scenegen.dataset.export.nuscenes.lidar import LIDAR_FROM_NUSCENES
 from scenegen.dataset.export.nuscenes.sheet import build_sheet
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import Dataset
+from tests.unit.dataset.export.devkit_scores import score_detection, score_tracking
 
 VERSION = "v1.0-scenegen"
 KEY_STEPS = [0, 6, 12, 18]
@@ -345,49 +346,9 @@ def test_can_bus_opens(exported: Path, devkit: Any, dataset: Dataset) -> None:
         assert route.shape == driven.shape == (19, 2)
 
 
-def _results(devkit: Any) -> dict[str, Any]:
-    """Our own annotations in the form of results."""
-    from nuscenes.eval.detection.utils import category_to_detection_name
-
-    results: dict[str, list[dict[str, Any]]] = {}
-    for sample in devkit.sample:
-        boxes = []
-        for token in sample["anns"]:
-            row = devkit.get("sample_annotation", token)
-            name = category_to_detection_name(row["category_name"])
-            if name is None:
-                continue
-            geometry = {key: row[key] for key in ("sample_token", "translation", "size", "rotation")}
-            velocity = devkit.box_velocity(token)[:2].tolist()
-            names = [devkit.get("attribute", attribute)["name"] for attribute in row["attribute_tokens"]]
-            detection = {"detection_name": name, "detection_score": 0.9, "attribute_name": names[0] if names else ""}
-            track = {"tracking_id": row["instance_token"], "tracking_name": name, "tracking_score": 0.9}
-            boxes.append({**geometry, "velocity": velocity, **detection, **track})
-        results[sample["token"]] = boxes
-    modalities = {f"use_{name}": name == "camera" for name in ("camera", "lidar", "radar", "map", "external")}
-    return {"meta": modalities, "results": results}
-
-
 @needs_devkit
 def test_our_own_labels_score_one_in_detection(devkit: Any, tmp_path: Path) -> None:
-    from nuscenes.eval.common.config import config_factory
-    from nuscenes.eval.detection.evaluate import DetectionEval
-
-    results = _results(devkit)
-    for boxes in results["results"].values():
-        for box in boxes:
-            for key in ("tracking_id", "tracking_name", "tracking_score"):
-                del box[key]
-    (tmp_path / "results.json").write_text(json.dumps(results))
-    evaluation = DetectionEval(
-        devkit,
-        config_factory("detection_cvpr_2019"),
-        str(tmp_path / "results.json"),
-        "scenegen_all",
-        output_dir=str(tmp_path),
-        verbose=False,
-    )
-    metrics, _ = evaluation.evaluate()
+    metrics = score_detection(devkit, tmp_path)
     assert metrics.mean_ap == pytest.approx(1.0, abs=1e-9)
     assert metrics.nd_score == pytest.approx(1.0, abs=1e-6)
 
@@ -395,27 +356,6 @@ def test_our_own_labels_score_one_in_detection(devkit: Any, tmp_path: Path) -> N
 @needs_devkit
 @needs_motmetrics
 def test_our_own_labels_score_one_in_tracking(exported: Path, devkit: Any, tmp_path: Path) -> None:
-    from nuscenes.eval.common.config import config_factory
-    from nuscenes.eval.tracking.evaluate import TrackingEval
-
-    results = _results(devkit)
-    config = config_factory("tracking_nips_2019")
-    for token, boxes in results["results"].items():
-        kept = [box for box in boxes if box["tracking_name"] in config.tracking_names]
-        for box in kept:
-            for key in ("detection_name", "detection_score", "attribute_name"):
-                del box[key]
-        results["results"][token] = kept
-    (tmp_path / "results.json").write_text(json.dumps(results))
-    evaluation = TrackingEval(
-        config=config,
-        result_path=str(tmp_path / "results.json"),
-        eval_set="scenegen_all",
-        output_dir=str(tmp_path),
-        nusc_version=VERSION,
-        nusc_dataroot=str(exported),
-        verbose=False,
-    )
-    metrics, _ = evaluation.evaluate()
+    metrics = score_tracking(devkit, exported, tmp_path)
     assert metrics.compute_metric("amota") == pytest.approx(1.0, abs=1e-6)
     assert metrics.compute_metric("ids") == 0
