@@ -23,7 +23,7 @@ from scenegen.dataset.read import Scene
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, transform_points
-from scenegen.types import Camera, CameraRig, Lens, Prop, RoadMap
+from scenegen.types import PINHOLE, Camera, CameraRig, Lens, Prop, RoadMap
 from tests.unit.dataset.conftest import write_scene
 from tests.unit.dataset.export.conftest import write_labelled
 from tests.unit.dataset.export.export_scene import NUM_STEPS, export_record
@@ -264,21 +264,34 @@ def test_a_scene_without_pixel_maps_has_no_depth_and_says_so(exported: Path) -> 
     assert entry["controls"] == ["control_input_hdmap_bbox", "control_input_edge"]
 
 
-def only_agent(tmp_path: Path, agent_idx: int, *, place_m: tuple[float, float], heading_rad: float) -> Scene:
+def only_agent(
+    tmp_path: Path,
+    agent_idx: int,
+    *,
+    place_m: tuple[float, float],
+    heading_rad: float,
+    lens: Lens = PINHOLE,
+) -> Scene:
     """Write a scene with one agent on bare ground, and open it."""
     record = export_record(scene_id="one-00c0ffee")
     agent = record.layout.agents[agent_idx]
     center = np.tile([*place_m, 0.5 * agent.size_lwh_m[2]], (NUM_STEPS, 1))
     agent = dataclasses.replace(agent, center_world_m=center, heading_rad=np.full(NUM_STEPS, heading_rad))
     layout = dataclasses.replace(record.layout, agents=(agent,), road_map=RoadMap(num_roads=1))
-    rig = tiny_rig(size_px=(160, 96), names=("CAM_FRONT",))
+    (camera,) = tiny_rig(size_px=(160, 96), names=("CAM_FRONT",)).cameras
+    rig = CameraRig(name="one", cameras=(dataclasses.replace(camera, lens=lens),))
     write_labelled(tmp_path, dataclasses.replace(record, layout=layout, rig=rig))
     fold_receipts(tmp_path)
     return open_dataset(tmp_path)["one-00c0ffee"]
 
 
-def test_a_painted_box_covers_its_projection_in_its_colours(tmp_path: Path) -> None:
-    scene = only_agent(tmp_path, 1, place_m=(14.0, 0.0), heading_rad=2.0)
+@pytest.mark.parametrize(
+    "lens",
+    [PINHOLE, Lens(model="fisheye", coefficients=(0.02, -0.01, 0.003, -0.0005), max_angle_rad=1.0)],
+    ids=lambda lens: lens.model,
+)
+def test_a_painted_box_covers_its_projection_in_its_colours(tmp_path: Path, lens: Lens) -> None:
+    scene = only_agent(tmp_path, 1, place_m=(14.0, 0.0), heading_rad=2.0, lens=lens)
     (camera,) = scene.rig.cameras
     agent = scene.layout.agents[0]
     picture = WorldScenarioPainter(scene).paint(0, camera)
