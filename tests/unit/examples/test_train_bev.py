@@ -73,8 +73,8 @@ def test_mirroring_twice_changes_nothing_and_once_swaps_sides(example: ModuleTyp
         assert torch.equal(getattr(twice, name), getattr(moment, name)), name
     assert torch.equal(mirrored.is_seen, moment.is_seen.flip(-1))
     # what a cell sees in its own picture, the cell on the other side sees in the mirrored one
-    pixel = np.floor((moment.place[0, 0, 63, 40].numpy() + 1.0) * [20.0, 12.0]).astype(int)
-    other = np.floor((mirrored.place[0, 0, 63, 59].numpy() + 1.0) * [20.0, 12.0]).astype(int)
+    pixel = np.floor((moment.place[0, 0, 63, 45].numpy() + 1.0) * [20.0, 12.0]).astype(int)
+    other = np.floor((mirrored.place[0, 0, 63, 54].numpy() + 1.0) * [20.0, 12.0]).astype(int)
     assert torch.equal(moment.rgb[0, :, pixel[1], pixel[0]], mirrored.rgb[0, :, other[1], other[0]])
 
 
@@ -100,11 +100,11 @@ def test_it_runs_from_data_set_to_scores_and_picture(
 ) -> None:
     png, figures = tmp_path / "bev.png", tmp_path / "bev.json"
     example.main([str(dataset), "--steps", "2", "--image-size", "24", "40", "--png", str(png), "--json", str(figures)])
-    report = json.loads(figures.read_text())
+    report, printed = json.loads(figures.read_text()), capsys.readouterr().out
     assert report["num_parameters"] < 1_000_000
     for name in ("drivable", "vehicle"):
         assert 0.0 <= report["scores"][name]["held_out_iou"] <= 1.0
-        assert f"{name}: IoU" in capsys.readouterr().out or name == "vehicle"
+        assert f"{name}: IoU" in printed
     # both layouts are the same street, so the training maps' mean is right wherever nothing has moved
     assert report["scores"]["drivable"]["constant_iou"] > 0.95
     with Image.open(png) as image:
