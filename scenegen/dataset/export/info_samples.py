@@ -181,7 +181,7 @@ def write_infos(
 ) -> dict[str, list[dict[str, Any]]]:
     """Write the files of all scenes and return their infos by split, scene by scene, key frame by key frame.
 
-    Memory holds the infos, some 50 kB a key frame; pictures, sweeps and voxels pass through one at a time.
+    Memory holds the infos; pictures, sweeps and voxels pass through one at a time.
     """
     sheet = build_sheet(job.scenes())
     infos: dict[str, list[dict[str, Any]]] = defaultdict(list)
