@@ -54,6 +54,6 @@ def make_config(whole_dataset: Path, windows_folder: Path) -> MakeConfig:
 
 @pytest.fixture
 def short_pixel_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {"NUM_BANKS": 1, "WINDOWS_PER_BANK": 12, "STEPS_PER_BANK": 40, "PIXELS_PER_STEP": 64}
+    small = {"NUM_BANKS": 1, "WINDOWS_PER_BANK": 12, "STEPS_PER_BANK": 80, "PIXELS_PER_STEP": 64}
     for name, value in small.items():
         monkeypatch.setattr(pixels, name, value)
