@@ -104,7 +104,9 @@ class SceneSamples:
     def nuscenes_attributes(self) -> dict[tuple[int, int], str]:
         """NuScenes attribute of every (step, track) of the key frames, '' where its category has none."""
         agents = self.scene.layout.agents
-        top_mps = [float(np.linalg.norm(agent.velocity_world_mps[agent.valid], axis=1).max()) for agent in agents]
+        top_mps = [
+            float(np.linalg.norm(agent.velocity_world_mps[agent.valid], axis=1).max(initial=0.0)) for agent in agents
+        ]
         attributes = {}
         for step in self.steps:
             boxes = self.scene.boxes(step)
