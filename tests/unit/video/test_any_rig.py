@@ -91,7 +91,6 @@ def test_edges_of_an_image_are_as_bright_as_its_inside(scene: tuple[ConditionMap
     frames = PreviewBackbone().open_session(context).paint(maps, start_step=0).astype(int)
     small = maps.is_seen[3] & (maps.material[3, 0] == Material.SKY)
     rows = np.flatnonzero(small[:, 101:104].all(axis=1))
-    if len(rows) == 0:
-        pytest.skip("no sky at the right border of the small view")
+    assert len(rows) > 0  # the world of the fixture is the same every time
     inside, border = frames[3, 0, rows, 102], frames[3, 0, rows, 103]
     assert np.abs(inside - border).mean() < 6.0
