@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.dataset.read import Dataset, Scene, open_dataset
+from scenegen.dataset.read import Dataset, open_dataset
+from scenegen.dataset.stored_scene import Scene
 from scenegen.scene import SceneStage
 from scenegen.types import ConditionMaps, DenseLabels, Sweep
 

@@ -5,8 +5,9 @@ from scenegen.dataset.labels import Boxes, Boxes2d, LidarSweep, Occupancy
 from scenegen.dataset.manifest import Manifest, committed_scene_ids, fold_receipts, read_manifest
 from scenegen.dataset.open_xarray import open_xarray
 from scenegen.dataset.paths import DatasetPaths
-from scenegen.dataset.read import Dataset, Scene, open_dataset
+from scenegen.dataset.read import Dataset, open_dataset
 from scenegen.dataset.receipt import Receipt
+from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.write import ChunkError, SceneWriter, open_scene_writer
 
 __all__ = [

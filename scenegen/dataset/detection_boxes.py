@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from scenegen.dataset.labels import Boxes
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.geometry.rigid import invert_rigid, transform_points
 
 CONFIG_CLASSES = (

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from scenegen.dataset.manifest import SceneEntry
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.types import AgentCategory, Timeline
 from scenegen.types.layout import TIMES_OF_DAY, WEATHERS
 

@@ -13,8 +13,9 @@ import zarr
 from jaxtyping import UInt8, UInt64
 
 from scenegen.dataset.jpeg_codec import ImageCodec, PngCodec
-from scenegen.dataset.read import Scene, StoredArray
 from scenegen.dataset.schema import CHUNK_SEPARATOR
+from scenegen.dataset.stored_array import StoredArray
+from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
 
 CRC_BYTES = 4

@@ -13,9 +13,11 @@ from scenegen.dataset.durable import sha256_of_file
 from scenegen.dataset.label_checks import check_labels
 from scenegen.dataset.manifest import SceneEntry
 from scenegen.dataset.paths import DatasetPaths
-from scenegen.dataset.read import Dataset, Scene, StoredArray, open_dataset
+from scenegen.dataset.read import Dataset, open_dataset
 from scenegen.dataset.receipt import Receipt, content_sha256, read_receipt, size_of
 from scenegen.dataset.schema import ADDED_ARRAYS, ARRAYS, CAMERA_FIELD
+from scenegen.dataset.stored_array import StoredArray
+from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
 from scenegen.types import Semantic
 from scenegen.types.layout_json import layout_sha256

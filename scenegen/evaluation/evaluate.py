@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from scenegen.dataset.read import Dataset, Scene, open_dataset
+from scenegen.dataset.read import Dataset, open_dataset
+from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
 from scenegen.evaluation.footage import Footage
 from scenegen.evaluation.judging import FrameJudge

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.evaluation.moments import Moment
 from scenegen.scene import SceneStage
 from scenegen.types import ConditionMaps

@@ -18,7 +18,8 @@ from typing import Protocol
 
 import scenegen
 from scenegen.dataset.durable import fsync_tree, output_errors
-from scenegen.dataset.read import Dataset, Scene, open_dataset
+from scenegen.dataset.read import Dataset, open_dataset
+from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import ConfigError, DatasetError, OutputError
 
 FORMATS: dict[str, str] = {

@@ -26,7 +26,7 @@ from scenegen.dataset.export.nuscenes.scene_tables import check_pinholes
 from scenegen.dataset.export.poses import rotation_wxyz
 from scenegen.dataset.labels import LidarSweep
 from scenegen.dataset.picture_files import PictureFiles
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.geometry.rigid import invert_rigid, transform_points
 from scenegen.types import AgentCategory, AgentTrack, RoadMap
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.picture_files import PictureFiles
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.types import VEHICLE_CATEGORIES, AgentCategory
 
 INFO = {"description": "exported by scenegen; every picture is synthetic", "version": "1.0"}

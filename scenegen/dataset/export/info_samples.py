@@ -27,7 +27,7 @@ from scenegen.dataset.export.nuscenes.taxonomy import attribute_name, category_n
 from scenegen.dataset.export.poses import shifted
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.picture_files import PictureFiles
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.types import Camera
 
 VERSION = "v1.0-scenegen"

@@ -7,7 +7,8 @@ import uuid
 import numpy as np
 from jaxtyping import Int64
 
-from scenegen.dataset.read import Dataset, Scene
+from scenegen.dataset.read import Dataset
+from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
 
 TOKEN_SPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "scenegen")

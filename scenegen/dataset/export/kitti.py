@@ -24,7 +24,7 @@ from scenegen.dataset.export.nuscenes.scene_tables import check_pinholes
 from scenegen.dataset.export.poses import yaw_rad
 from scenegen.dataset.jpeg_codec import PngCodec
 from scenegen.dataset.labels import Boxes
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
 from scenegen.types import AgentCategory, Camera

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.preview import Mosaic
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.video_file import VideoFile
 from scenegen.types import Provenance, SceneRecord
 

@@ -18,7 +18,7 @@ from scenegen.dataset.export.nuscenes.scene_tables import ScenePlace, check_pinh
 from scenegen.dataset.export.nuscenes.sheet import build_sheet
 from scenegen.dataset.export.poses import rotation_wxyz, shifted
 from scenegen.dataset.picture_files import PictureFiles
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 
 END = "EOF"
 """Occ3D's word for no neighbour."""

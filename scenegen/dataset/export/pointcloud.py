@@ -20,7 +20,7 @@ from jaxtyping import Float64, Int32, UInt8
 
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.labels import Boxes, LidarSweep
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DependencyError
 from scenegen.geometry.rigid import transform_points
 from scenegen.types import OCC3D_GRID, SEMANTIC_OF_CATEGORY, AgentCategory, Semantic

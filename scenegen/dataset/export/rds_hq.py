@@ -26,7 +26,7 @@ from jaxtyping import Float64
 
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import TOKEN_SPACE, absolute_stamps_us
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
 from scenegen.types import AgentCategory, AgentTrack, Camera, RoadMap
 

@@ -47,7 +47,7 @@ from scenegen.dataset.label_checks.voxels import (
     check_voxels_at_boxes,
     check_voxels_of_agents,
 )
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 
 FRAME_CHECKS: tuple[Check, ...] = (
     check_timestamps,

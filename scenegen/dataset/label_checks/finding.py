@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64, UInt8
 from scenegen.dataset.detection_boxes import detection_lidar2ego
 from scenegen.dataset.image_fit import fit_image
 from scenegen.dataset.picture_files import PictureFiles
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import ConfigError
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import PINHOLE, Camera

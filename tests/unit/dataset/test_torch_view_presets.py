@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 from scenegen.dataset import fold_receipts, open_dataset  # noqa: E402
 from scenegen.dataset.export import export_dataset  # noqa: E402
 from scenegen.dataset.image_fit import fit_image  # noqa: E402
-from scenegen.dataset.read import Scene  # noqa: E402
+from scenegen.dataset.stored_scene import Scene  # noqa: E402
 from scenegen.dataset.torch_view import CAFFE_BGR, IMAGENET_RGB, SceneDataset, SceneLoader, collate  # noqa: E402
 from scenegen.errors import ConfigError  # noqa: E402
 from scenegen.geometry.rigid import invert_rigid, transform_points  # noqa: E402

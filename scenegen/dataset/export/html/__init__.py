@@ -25,8 +25,8 @@ from scenegen.dataset.export.html.page import LabelCounts, fill, json_for_script
 from scenegen.dataset.export.html.viewer_data import moment_data, picture_urls, static_data
 from scenegen.dataset.export.mp4 import on_canvas, record_of
 from scenegen.dataset.preview import Mosaic
-from scenegen.dataset.read import Scene
 from scenegen.dataset.receipt import size_of
+from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.video_file import VideoFile
 
 JPEG_QUALITY = 92

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scenegen.dataset.export.html.page import LabelCounts
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 
 
 def count_labels(scene: Scene) -> dict[str, LabelCounts]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from scenegen.dataset.bev_panel import AREA_RGB, CATEGORY_RGB, LINE_RGB
 from scenegen.dataset.export.poses import yaw_rad
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.types import AgentCategory
 from scenegen.types.layout import DASH_M, DASH_PERIOD_M
 

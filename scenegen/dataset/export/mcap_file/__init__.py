@@ -37,7 +37,7 @@ from scenegen.dataset.export.mcap_file.calibration import describe_lens
 from scenegen.dataset.export.poses import rotation_wxyz
 from scenegen.dataset.labels import Boxes, Boxes2d, LidarSweep
 from scenegen.dataset.picture_files import PictureFiles
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DependencyError
 from scenegen.types import AgentCategory, Camera
 

@@ -18,7 +18,7 @@ from scenegen.dataset.export.nuscenes.scene_tables import LOCATION, ScenePlace, 
 from scenegen.dataset.export.nuscenes.sheet import Sheet, build_sheet
 from scenegen.dataset.export.nuscenes.tables import Tables, open_tables
 from scenegen.dataset.export.nuscenes.vector_map import write_vector_map
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 
 VERSION = "v1.0-scenegen"
 SPLITS = ("train", "val", "test")

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from scenegen.dataset.export.poses import shifted
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 
 
 def write_can_bus(

@@ -24,7 +24,7 @@ from scenegen.dataset.export.nuscenes.taxonomy import attribute_name, category_n
 from scenegen.dataset.export.poses import rotation_wxyz, shifted
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.picture_files import PictureFiles
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
 
 LOCATION = "boston-seaport"

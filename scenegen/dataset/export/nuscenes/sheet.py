@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.dataset.durable import canonical_json, sha256_of_text
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.types import RoadMap
 from scenegen.types.layout_json import layout_to_dict
 

@@ -45,7 +45,7 @@ from scenegen.dataset.export.world_scenario.views import (
     fit_lens,
     name_views,
 )
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.video_file import VideoFile
 from scenegen.errors import DatasetError
 from scenegen.types import Camera

@@ -19,7 +19,7 @@ from scenegen.dataset.bev_panel import dashes_of
 from scenegen.dataset.export.world_scenario import clip_map
 from scenegen.dataset.export.world_scenario.tables import obstacle_category
 from scenegen.dataset.labels import Boxes
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.wireframe import EDGES, UNIT_CORNERS
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points

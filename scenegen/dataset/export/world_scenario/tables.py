@@ -18,7 +18,7 @@ from scenegen.dataset.export.lanes import lane_edges
 from scenegen.dataset.export.poses import rotation_wxyz
 from scenegen.dataset.export.world_scenario import clip_map
 from scenegen.dataset.export.world_scenario.views import rig_json
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
 from scenegen.types import AgentCategory, Lane, LaneLine
 

@@ -18,7 +18,7 @@ from scenegen.dataset.export import FORMATS, export_dataset
 from scenegen.dataset.export.camera_boxes import turn_around_y
 from scenegen.dataset.export.keys import sample_token, token_of
 from scenegen.dataset.picture_files import PictureFiles
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.wireframe import box_corners_world_m
 from scenegen.errors import DatasetError
 from scenegen.geometry.rigid import invert_rigid, transform_points

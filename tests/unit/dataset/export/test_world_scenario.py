@@ -19,7 +19,7 @@ from scenegen.dataset.export.world_scenario.controls import agent_rgb, edge_pict
 from scenegen.dataset.export.world_scenario.painting import WorldScenarioPainter
 from scenegen.dataset.export.world_scenario.tables import ClipTables
 from scenegen.dataset.export.world_scenario.views import fit_lens, name_views
-from scenegen.dataset.read import Scene
+from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, transform_points
