@@ -1,0 +1,183 @@
+"""The main job: layouts, cameras, model, storage, bars and workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from scenegen.config.require import require_choice, require_positive
+from scenegen.config.rig import RigConfig
+from scenegen.errors import ConfigError
+
+VIDEO_NAMES = ("native", "preview")
+OCCUPANCY_NAMES = ("rules",)
+RUN_NAMES = ("serial", "ray")
+SPLITS = ("train", "val", "test")
+PROGRESS_NAMES = ("auto", "rich", "plain")
+IMAGE_CODECS = ("jpeg", "png", "zstd")
+LABEL_STORES = ("stored", "rendered")
+LIDAR_STORES = ("key_frames", "none")
+MIN_FLICKER_STEPS = 3
+"""Consecutive steps without which no flicker can be told from steady change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OccupancyConfig:
+    """How the open parts of the world are filled."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        require_choice(self, "name", OCCUPANCY_NAMES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoConfig:
+    """Which backbone paints, and how.
+
+    Attributes:
+        name: `native` or `preview`.
+        steps: sampling steps per frame.
+        weights: a safetensors file; None for the shipped one. Its size of network stands in the file.
+        weights_sha256: what the file must hash to; None takes any.
+        history: carry the previous frame forward; false paints every step from its conditions alone.
+    """
+
+    name: str
+    steps: int
+    weights: str | None
+    weights_sha256: str | None
+    history: bool
+
+    def __post_init__(self) -> None:
+        require_choice(self, "name", VIDEO_NAMES)
+        require_positive(self, "steps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetConfig:
+    """What is stored of a scene, and how.
+
+    Attributes:
+        image_codec, jpeg_quality: of the pictures.
+        labels: maps per pixel (depth, semantic, instance, optical flow): `stored` with the scene, or `rendered` again
+            from its layout when they are read; both give the same bytes.
+        lidar: simulated sweeps at `key_frames`, or `none`. The labels counted from sweeps are stored either way.
+    """
+
+    image_codec: str
+    jpeg_quality: int
+    labels: str
+    lidar: str
+
+    def __post_init__(self) -> None:
+        require_choice(self, "image_codec", IMAGE_CODECS)
+        require_choice(self, "labels", LABEL_STORES)
+        require_choice(self, "lidar", LIDAR_STORES)
+        if not 1 <= self.jpeg_quality <= 100:
+            raise ConfigError("jpeg_quality from 1 to 100", found=str(self.jpeg_quality))
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityConfig:
+    """What a scene must reach before it is committed; nothing where both bars are None.
+
+    Both bars are ratios to the same judge's figures on ground-truth renders of the same steps, and hold for the worst
+    five seconds of a scene.
+
+    Attributes:
+        min_control: lowest share of the ground truth's mean IoU; None does not ask.
+        max_flicker: highest multiple of the ground truth's flicker; None does not ask.
+        max_attempts: how often a scene is painted at most, each time with other noise.
+        keep_failed: commit the best painting of a scene that stays under the bar; its scores say so.
+    """
+
+    min_control: float | None
+    max_flicker: float | None
+    max_attempts: int
+    keep_failed: bool
+
+    def __post_init__(self) -> None:
+        require_positive(self, "max_attempts")
+        for name in ("min_control", "max_flicker"):
+            if getattr(self, name) is not None:
+                require_positive(self, name)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether scenes are judged at all."""
+        return self.min_control is not None or self.max_flicker is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Where scenes run. Nothing here but `threads_per_scene` may change a byte.
+
+    Attributes:
+        name: `serial`, or the name of an executor registered as entry point (`ray`).
+        num_workers: scenes in flight.
+        threads_per_scene: threads of one scene's arithmetic.
+        max_failures: no new scene is started once more than this many have failed.
+    """
+
+    name: str
+    num_workers: int
+    threads_per_scene: int
+    max_failures: int
+
+    def __post_init__(self) -> None:
+        require_choice(self, "name", RUN_NAMES)
+        require_positive(self, "num_workers", "threads_per_scene")
+        if self.max_failures < 0:
+            raise ConfigError("max_failures of zero or more", found=str(self.max_failures))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateConfig:
+    """The main job: which layouts become which data set."""
+
+    layouts: tuple[str, ...]
+    prompt: str | None
+    seed: int
+    output: str
+    duration_s: float
+    rate_hz: float
+    split: str
+    num_steps_per_chunk: int
+    progress: str
+    rig: RigConfig
+    occupancy: OccupancyConfig
+    video: VideoConfig
+    dataset: DatasetConfig
+    quality: QualityConfig
+    run: RunConfig
+
+    def __post_init__(self) -> None:
+        if not self.layouts:
+            raise ConfigError("at least one layout", found="layouts=[]", fix="name one: layouts=[crossing_pedestrian]")
+        if self.seed < 0:
+            raise ConfigError("a seed of zero or more", found=str(self.seed))
+        if not self.output:
+            raise ConfigError("a folder in `output`", found="an empty text")
+        require_positive(self, "duration_s", "rate_hz", "num_steps_per_chunk")
+        require_choice(self, "split", SPLITS)
+        require_choice(self, "progress", PROGRESS_NAMES)
+        if self.quality.max_flicker is not None and self.num_steps_per_chunk < MIN_FLICKER_STEPS:
+            raise ConfigError(
+                f"num_steps_per_chunk of {MIN_FLICKER_STEPS} or more, within which flicker is seen",
+                found=str(self.num_steps_per_chunk),
+            )
+
+    def content_sha256(self) -> str:
+        """Hash everything here that decides bytes of a scene: not the layouts, the place, or the workers."""
+        decisive = asdict(self)
+        for key in ("layouts", "prompt", "output", "progress", "run", "seed"):
+            del decisive[key]
+        # The weights' own hash stands in the provenance; their path decides nothing.
+        del decisive["video"]["weights"]
+        del decisive["video"]["weights_sha256"]
+        if not self.quality.is_asked:
+            del decisive["quality"]
+        decisive["threads_per_scene"] = self.run.threads_per_scene
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
