@@ -19,7 +19,8 @@ from typing import Any
 
 from scenegen.config import GenerateConfig
 from scenegen.errors import ConfigError
-from scenegen.pipeline import OnChunk, SceneOutcome, attempt_scene, open_backbone
+from scenegen.painting import OnChunk
+from scenegen.pipeline import SceneOutcome, attempt_scene, open_backbone
 from scenegen.types import SceneRecord
 from scenegen.video.interface import VideoBackbone
 

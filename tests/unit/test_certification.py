@@ -138,7 +138,7 @@ def only_scene(config: GenerateConfig) -> Scene:
 
 
 def test_without_bars_nothing_is_judged(config: GenerateConfig, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scenegen.pipeline._open_inspection", lambda *a: pytest.fail("judged"))
+    monkeypatch.setattr("scenegen.painting._open_inspection", lambda *a: pytest.fail("judged"))
     run(with_quality(config, min_control=None), LabelBackbone(shares=(0.3,)))
     scene = only_scene(config)
     assert scene.attrs["scores"] == {} and scene.receipt.scores == {}

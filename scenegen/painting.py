@@ -1,0 +1,192 @@
+"""One scene, painted and committed.
+
+    world -> for every chunk: conditions -> frames -> labels -> disk -> judge -> commit, or paint again
+
+Every painting is staged beside the data set; the first above the bar of `quality` is committed, or else the best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from scenegen.config import GenerateConfig
+from scenegen.errors import QualityError
+from scenegen.interrupts import hold_interrupts
+from scenegen.scene import ChunkLabels, SceneStage, StageClock, build_stage
+from scenegen.types import SceneChunk, SceneRecord
+from scenegen.video.interface import VideoBackbone
+
+if TYPE_CHECKING:
+    from scenegen.certification import Certificate, Inspection
+    from scenegen.dataset.write import SceneWriter
+
+OnChunk = Callable[[str, int], None]
+"""Called after every chunk with the scene id and the number of frames (steps times views) just written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeScene:
+    """A committed scene: seconds per stage, and a warning where it is under the bar; see `pipeline.SceneOutcome`."""
+
+    cost_s: dict[str, float]
+    warning: str
+
+
+def generate_scene(
+    record: SceneRecord, *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
+) -> MadeScene:
+    """Make and commit one scene, painting it again with other noise while it is under the bar of `quality`.
+
+    Progress counts the first painting only.
+
+    Raises:
+        QualityError: it stayed under the bar, and `quality.keep_failed` is not set.
+    """
+    from scenegen.video.threads import pin_threads
+
+    pin_threads(config.run.threads_per_scene)
+    clock = StageClock()
+    with clock.stage("world"):
+        stage = build_stage(record)
+    quality = config.quality
+    with ExitStack() as stack:
+        best: Painting | None = None
+        attempts = range(quality.max_attempts if quality.is_asked else 1)
+        for attempt in attempts:
+            painting = _paint_scene(
+                record, stage, attempt=attempt, config=config, backbone=backbone, stack=stack, clock=clock,
+                on_chunk=on_chunk if attempt == 0 else _count_nothing,
+            )  # fmt: skip
+            if best is not None and best.shortfall <= painting.shortfall:
+                painting.writer.abort()
+            else:
+                if best is not None:
+                    best.writer.abort()
+                best = painting
+            if best.shortfall == 0.0:
+                break
+        assert best is not None
+        warning = _describe_missed(best, num_attempts=attempt + 1)
+        if warning and not quality.keep_failed:
+            raise QualityError(
+                "a scene above the bar of `quality`",
+                found=warning,
+                where=record.scene_id,
+                fix="raise quality.max_attempts, lower the bar, or keep such scenes with quality.keep_failed=true",
+            )
+        with clock.stage("write"), hold_interrupts():
+            _commit(best, num_attempts=attempt + 1, clock=clock)
+    return MadeScene(cost_s=clock.seconds(), warning=warning)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painting:
+    """A painted scene, staged and not yet committed.
+
+    Attributes:
+        attempt: which painting, from 0.
+        certificate: what the judge said; None where it was not asked.
+    """
+
+    attempt: int
+    writer: SceneWriter
+    certificate: Certificate | None
+
+    @property
+    def shortfall(self) -> float:
+        """How far it is under the bar; zero where it passed or no bar was set."""
+        return 0.0 if self.certificate is None else self.certificate.shortfall
+
+
+def _paint_scene(
+    record: SceneRecord,
+    stage: SceneStage,
+    *,
+    attempt: int,
+    config: GenerateConfig,
+    backbone: VideoBackbone,
+    stack: ExitStack,
+    clock: StageClock,
+    on_chunk: OnChunk,
+) -> Painting:
+    """Paint all chunks of a scene into its staging folder, which `stack` deletes unless it is committed.
+
+    Memory does not grow with the length of the scene: chunks stream from the ray caster to the disk. While the
+    model paints one chunk, a thread prepares the next; the order of all arithmetic stays fixed.
+    """
+    from scenegen.dataset.preview import PreviewWriter
+
+    session = backbone.open_session(replace(stage.context, attempt=attempt))
+    inspection = _open_inspection(record, stage, config) if config.quality.is_asked else None
+    with hold_interrupts():
+        writer = stack.enter_context(_open_writer(record, config))
+        preview = stack.enter_context(PreviewWriter(writer.preview_dir, record))
+    with closing(stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=clock)) as chunks:
+        for labels in chunks:
+            with clock.stage("paint"):
+                rgb = session.paint(labels.conditions, start_step=labels.start_step)
+            with clock.stage("write"), hold_interrupts():
+                chunk = _to_store(labels, rgb, config)
+                writer.append(chunk)
+                preview.append(chunk)
+            if inspection is not None:
+                with clock.stage("judge"):
+                    inspection.look(labels.conditions, chunk.rgb, start_step=labels.start_step)
+            on_chunk(record.scene_id, rgb.shape[0] * rgb.shape[1])
+    with clock.stage("write"), hold_interrupts():
+        preview.close()
+    return Painting(
+        attempt=attempt, writer=writer, certificate=None if inspection is None else inspection.certificate()
+    )
+
+
+def _to_store(labels: ChunkLabels, rgb: UInt8[np.ndarray, "V T H W 3"], config: GenerateConfig) -> SceneChunk:
+    """Join labels and frames, with what the configuration asks to be stored."""
+    chunk = labels.with_frames(rgb)
+    if config.dataset.labels == "stored":
+        chunk = replace(chunk, dense=labels.dense())
+    if config.dataset.lidar == "none" and chunk.lidar is not None:
+        chunk = replace(chunk, lidar=replace(chunk.lidar, sweeps=None))
+    return chunk
+
+
+def _commit(painting: Painting, *, num_attempts: int, clock: StageClock) -> None:
+    certificate = painting.certificate
+    cost = {"seconds": clock.seconds()}
+    if certificate is None:
+        painting.writer.commit(scores={}, cost=cost)
+        return
+    scores = certificate.scores(attempt=painting.attempt, num_attempts=num_attempts)
+    painting.writer.commit(scores=scores, cost=cost, found_share=certificate.found_share)
+
+
+def _describe_missed(painting: Painting, *, num_attempts: int) -> str:
+    if painting.certificate is None or painting.certificate.has_passed:
+        return ""
+    return f"{' and '.join(painting.certificate.missed)} in the best of {num_attempts} paintings"
+
+
+def _open_inspection(record: SceneRecord, stage: SceneStage, config: GenerateConfig) -> Inspection:
+    from scenegen.certification import Inspection, open_judging
+
+    return Inspection(record, context=stage.context, quality=config.quality, judging=open_judging())
+
+
+def _count_nothing(scene_id: str, num_frames: int) -> None:
+    """Take the place of progress where frames were counted already."""
+
+
+def _open_writer(record: SceneRecord, config: GenerateConfig) -> SceneWriter:
+    from scenegen.dataset.write import open_scene_writer
+
+    options = config.dataset
+    return open_scene_writer(
+        Path(config.output), record, image_codec=options.image_codec, jpeg_quality=options.jpeg_quality
+    )
