@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.read import Scene
+from scenegen.dataset.rotations import forward_axes, wrap_angle
 from scenegen.geometry.rigid import invert_rigid, transform_points
 
 CONFIG_CLASSES = (
@@ -91,9 +92,7 @@ def turned_lidar2ego(lidar2ego: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarra
 def boxes_in_frame(boxes: Boxes, frame_from_world: Float64[np.ndarray, "4 4"]) -> FrameBoxes:
     """Move world boxes into another frame; velocities stay relative to the world and turn with the axes."""
     rotation = frame_from_world[:3, :3]
-    w, x, y, z = boxes.rotation_wxyz.T
-    heading_world = np.stack([1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y)], axis=1)
-    heading = heading_world @ rotation.T
+    heading = forward_axes(boxes.rotation_wxyz) @ rotation.T
     velocity_world = np.concatenate([boxes.velocity_world_mps, np.zeros((len(boxes), 1))], axis=1)
     return FrameBoxes(
         center_m=transform_points(frame_from_world, boxes.center_world_m),
@@ -135,11 +134,6 @@ def bottom_centered(rows: Float64[np.ndarray, "N 9"]) -> Float64[np.ndarray, "N 
     lowered = rows.copy()
     lowered[:, 2] -= 0.5 * rows[:, 5]
     return lowered
-
-
-def wrap_angle(angle_rad: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
-    """Return angles in [-pi, pi)."""
-    return np.mod(angle_rad + np.pi, 2.0 * np.pi) - np.pi
 
 
 def class_labels(boxes: Boxes, classes: Sequence[str]) -> Int64[np.ndarray, " N"]:

@@ -22,9 +22,8 @@ from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import sample_token, token_of
 from scenegen.dataset.export.nuscenes.lidar import CHANNEL, sweep_columns
 from scenegen.dataset.export.nuscenes.scene_tables import ScenePlace, check_pinholes, picture_name, place_scene
-from scenegen.dataset.export.nuscenes.sheet import build_sheet
+from scenegen.dataset.export.nuscenes.sheet import build_sheet, shifted
 from scenegen.dataset.export.nuscenes.taxonomy import attribute_name, category_name
-from scenegen.dataset.export.poses import shifted
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import Scene

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 
 from scenegen.dataset.read import Scene
+from scenegen.dataset.rotations import rotation_matrices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +59,7 @@ class ObjectRows:
     @cached_property
     def world_from_agent(self) -> Float64[np.ndarray, "N 3 3"]:
         """Rotations of the boxes; quaternions must be of unit length."""
-        from scipy.spatial.transform import Rotation
-
-        return Rotation.from_quat(self.rotation_wxyz[:, [1, 2, 3, 0]]).as_matrix().reshape(-1, 3, 3)
+        return rotation_matrices(self.rotation_wxyz)
 
 
 @dataclass(frozen=True, kw_only=True)

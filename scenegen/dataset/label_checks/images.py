@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from scenegen.dataset.label_checks.finding import Finding, Object2dRows, SceneLabels
 from scenegen.dataset.label_checks.objects import pointer_findings
 from scenegen.dataset.label_checks.poses import describe
+from scenegen.dataset.rotations import yaw_rad
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, transform_points
@@ -204,8 +205,7 @@ def _unknown_instances(
 
 def _corners_world_m(labels: SceneLabels, row: int) -> Float64[np.ndarray, "8 3"]:
     objects = labels.objects
-    w, _, _, z = objects.rotation_wxyz[row]
-    heading_rad = 2.0 * float(np.arctan2(z, w))
+    heading_rad = float(yaw_rad(objects.rotation_wxyz[row : row + 1])[0])
     return box_corners_world_m(objects.center_world_m[row], objects.size_lwh_m[row], heading_rad=heading_rad)
 
 

@@ -18,13 +18,13 @@ from jaxtyping import Float64, Int64
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import absolute_stamps_us, sample_token, scene_name, token_of
 from scenegen.dataset.export.nuscenes.lidar import CHANNEL, ego_from_lidar, sweep_columns
-from scenegen.dataset.export.nuscenes.sheet import Sheet
+from scenegen.dataset.export.nuscenes.sheet import Sheet, shifted
 from scenegen.dataset.export.nuscenes.tables import Tables
 from scenegen.dataset.export.nuscenes.taxonomy import attribute_name, category_name
-from scenegen.dataset.export.poses import rotation_wxyz, shifted
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import Scene
+from scenegen.dataset.rotations import rotation_wxyz
 from scenegen.errors import DatasetError
 
 LOCATION = "boston-seaport"

@@ -20,6 +20,7 @@ from scenegen.dataset.export.world_scenario import clip_map
 from scenegen.dataset.export.world_scenario.tables import obstacle_category
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.read import Scene
+from scenegen.dataset.rotations import rotation_matrices
 from scenegen.dataset.wireframe import EDGES, UNIT_CORNERS
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
@@ -218,11 +219,10 @@ STRIP_CORNERS: Float64[np.ndarray, "Q 4 3"] = np.stack([corners for _, _, corner
 
 
 def _agent_solids(boxes: Boxes) -> Iterator[Solid]:
-    from scipy.spatial.transform import Rotation
-
+    rotations = rotation_matrices(boxes.rotation_wxyz)
     for row in range(len(boxes)):
         pose = np.eye(4)
-        pose[:3, :3] = Rotation.from_quat(boxes.rotation_wxyz[row, [1, 2, 3, 0]]).as_matrix()
+        pose[:3, :3] = rotations[row]
         pose[:3, 3] = boxes.center_world_m[row]
         category = obstacle_category(int(boxes.category[row]), boxes.attribute[row])
         front_rgb, back_rgb = GRADIENT_RGB[GROUP_OF_CATEGORY.get(category, "others")]

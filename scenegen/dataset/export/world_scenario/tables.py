@@ -15,10 +15,10 @@ from jaxtyping import Float64, Int64
 
 from scenegen.dataset.export.arrow import import_pyarrow
 from scenegen.dataset.export.lanes import lane_edges
-from scenegen.dataset.export.poses import rotation_wxyz
 from scenegen.dataset.export.world_scenario import clip_map
 from scenegen.dataset.export.world_scenario.views import rig_json
 from scenegen.dataset.read import Scene
+from scenegen.dataset.rotations import rotation_matrices, rotation_wxyz
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
 from scenegen.types import AgentCategory, Lane, LaneLine
 
@@ -214,12 +214,7 @@ def _turned(
     rotations: Float64[np.ndarray, "N 4"], dst_from_src: Float64[np.ndarray, "4 4"]
 ) -> Float64[np.ndarray, "N 4"]:
     """Move rotations (w, x, y, z) to another frame."""
-    from scipy.spatial.transform import Rotation
-
-    if not len(rotations):
-        return rotations
-    matrices = Rotation.from_quat(rotations[:, [1, 2, 3, 0]]).as_matrix()
-    return rotation_wxyz(dst_from_src[:3, :3] @ matrices)
+    return rotation_wxyz(dst_from_src[:3, :3] @ rotation_matrices(rotations)) if len(rotations) else rotations
 
 
 def _xyz(values: Float64[np.ndarray, "3"]) -> dict[str, float]:
