@@ -21,7 +21,7 @@ from jaxtyping import Float64, Int64
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.arrow import import_pyarrow
 from scenegen.dataset.export.keys import TOKEN_SPACE, absolute_stamps_us
-from scenegen.dataset.export.lanes import crossing_edges, lane_connections, lane_edges
+from scenegen.dataset.export.map_shapes import crossing_edges, lane_connections, lane_edges
 from scenegen.dataset.export.nuscenes.scene_tables import check_pinholes
 from scenegen.dataset.labels import LidarSweep
 from scenegen.dataset.picture_files import PictureFiles

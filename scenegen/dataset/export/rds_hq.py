@@ -26,6 +26,7 @@ from jaxtyping import Float64
 
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import TOKEN_SPACE, absolute_stamps_us
+from scenegen.dataset.export.map_shapes import area_polygon, on_ground, outlines_m
 from scenegen.dataset.read import Scene
 from scenegen.errors import DatasetError
 from scenegen.types import AgentCategory, AgentTrack, Camera, RoadMap
@@ -218,7 +219,7 @@ def _map_labels(road_map: RoadMap) -> dict[str, Any]:
         "lanes": _labels("polyline3d", [lane.centerline_world_m for lane in road_map.lanes]),
         "lanelines": _labels("polyline3d", [line.points_world_m for line in road_map.lane_lines]),
         "road_boundaries": _labels("polyline3d", _road_edges(road_map)),
-        "crosswalks": _labels("surface", [_on_ground(area.polygon_world_m) for area in road_map.areas_of("crossing")]),
+        "crosswalks": _labels("surface", [on_ground(area.polygon_world_m) for area in road_map.areas_of("crossing")]),
         "poles": _labels("polyline3d", _poles(road_map)),
     }
 
@@ -231,10 +232,7 @@ def _road_edges(road_map: RoadMap) -> list[Float64[np.ndarray, "_ 3"]]:
     """Return the outlines of all drivable ground together."""
     import shapely
 
-    areas = [shapely.Polygon(area.polygon_world_m, area.holes_world_m) for area in road_map.areas_of("drivable")]
-    union = shapely.union_all([shapely.make_valid(area) for area in areas])
-    parts = [part for part in getattr(union, "geoms", [union]) if part.geom_type == "Polygon" and not part.is_empty]
-    return [_on_ground(np.array(ring.coords)) for part in parts for ring in (part.exterior, *part.interiors)]
+    return outlines_m(shapely.union_all([area_polygon(area) for area in road_map.areas_of("drivable")]))
 
 
 def _poles(road_map: RoadMap) -> list[Float64[np.ndarray, "_ 3"]]:
@@ -243,10 +241,6 @@ def _poles(road_map: RoadMap) -> list[Float64[np.ndarray, "_ 3"]]:
         for prop in road_map.props
         if prop.kind in POLE_KINDS
     ]
-
-
-def _on_ground(points_m: Float64[np.ndarray, "N _"]) -> Float64[np.ndarray, "N 3"]:
-    return np.concatenate([points_m[:, :2], np.zeros((len(points_m), 1))], axis=1)
 
 
 def _toolkit_settings(cameras: list[str]) -> dict[str, Any]:

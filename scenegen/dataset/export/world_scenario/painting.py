@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from PIL import Image, ImageDraw
 
 from scenegen.dataset.bev_panel import dashes_of
+from scenegen.dataset.export.map_shapes import on_ground
 from scenegen.dataset.export.world_scenario import clip_map
 from scenegen.dataset.export.world_scenario.tables import obstacle_category
 from scenegen.dataset.labels import Boxes
@@ -87,7 +88,7 @@ class WorldScenarioPainter:
         self._scene = scene
         road_map = scene.layout.road_map
         lines = [
-            (_level(part), LINE_RGB[line.color])
+            (on_ground(part), LINE_RGB[line.color])
             for line in road_map.lane_lines
             for painted in clip_map.painted_lines(line)
             for part in dashes_of(painted, line.kind)
@@ -97,7 +98,7 @@ class WorldScenarioPainter:
         poles = [prop for prop in road_map.props if prop.kind in clip_map.POLE_CATEGORY]
         self._poles = [_cut(clip_map.pole_world_m(prop), POLE_RGB) for prop in poles]
         self._crosswalks = [
-            _cut(_closed(_level(area.polygon_world_m)), CROSSWALK_RGB).ends_world_m[:, 0]
+            _cut(_closed(on_ground(area.polygon_world_m)), CROSSWALK_RGB).ends_world_m[:, 0]
             for area in road_map.areas_of("crossing")
         ]
         self._plates = [_plate_solid(plate) for plate in clip_map.plates_of(road_map)]
@@ -279,13 +280,6 @@ def _cut_off_behind(ring_cam_m: Float64[np.ndarray, "N 3"]) -> Float64[np.ndarra
             share = (NEAR_M - point[2]) / (following_point[2] - point[2])
             kept.append(point + share * (following_point - point))
     return np.array(kept).reshape(-1, 3)
-
-
-def _level(points_m: Float64[np.ndarray, "N _"]) -> Float64[np.ndarray, "N 3"]:
-    """Put points on the ground."""
-    flat = np.zeros((len(points_m), 3))
-    flat[:, :2] = points_m[:, :2]
-    return flat
 
 
 def _closed(ring_m: Float64[np.ndarray, "N 3"]) -> Float64[np.ndarray, "M 3"]:
