@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.types import Area, Lane
+from scenegen.types import Area, Lane, Prop
 
 CONNECTED_M = 0.5
 CONNECTED_RAD = 0.5
@@ -81,6 +81,12 @@ def outlines_m(shape: Any) -> list[Float64[np.ndarray, "_ 3"]]:
 def on_ground(points_m: Float64[np.ndarray, "N _"]) -> Float64[np.ndarray, "N 3"]:
     """Put points on the ground, z = 0."""
     return np.concatenate([points_m[:, :2], np.zeros((len(points_m), 1))], axis=1)
+
+
+def upright_m(prop: Prop, *, usual_height_m: float) -> Float64[np.ndarray, "2 3"]:
+    """Return the foot and the top of a prop."""
+    x_m, y_m = prop.position_world_m
+    return np.array([[x_m, y_m, 0.0], [x_m, y_m, prop.height_m or usual_height_m]])
 
 
 def _heading_rad(along: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, " N"]:

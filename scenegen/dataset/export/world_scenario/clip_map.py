@@ -2,7 +2,7 @@
 
 What is ours: rails are the centre line moved by half the lane's width, and virtual, because paint is in
 `lane_line`; a boundary is the outline of everything drivable (areas and lanes together); heights that the layout
-leaves open are those of `DEFAULT_HEIGHT_M` (the world draws trees of 5.5 to 10 m), and signs have one size. Layouts
+leaves open are the world's, but for trees, of which it draws 5.5 to 10 m; signs have one size. Layouts
 know no stop lines and no road markings beyond lines and crossings.
 """
 
@@ -13,18 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.dataset.export.map_shapes import area_polygon, moved_left, outlines_m
+from scenegen.dataset.export.map_shapes import area_polygon, moved_left, outlines_m, upright_m
 from scenegen.types import LaneLine, Prop, RoadMap
-from scenegen.types.layout import DOUBLE_GAP_M
+from scenegen.types.layout import DOUBLE_GAP_M, USUAL_HEIGHT_M
 
-DEFAULT_HEIGHT_M = {
-    "tree": 7.0,
-    "pole": 6.0,
-    "street_lamp": 7.0,
-    "bollard": 0.9,
-    "traffic_light": 3.6,
-    "sign": 2.6,
-}
+TREE_HEIGHT_M = 7.0
 POLE_CATEGORY = {
     "tree": "TREE",
     "pole": "UNKNOWN",
@@ -73,8 +66,7 @@ def painted_lines(line: LaneLine) -> tuple[Float64[np.ndarray, "N 3"], ...]:
 
 def pole_world_m(prop: Prop) -> Float64[np.ndarray, "2 3"]:
     """Return the foot and the top of a prop."""
-    x_m, y_m = prop.position_world_m
-    return np.array([[x_m, y_m, 0.0], [x_m, y_m, prop.height_m or DEFAULT_HEIGHT_M[prop.kind]]])
+    return upright_m(prop, usual_height_m=TREE_HEIGHT_M if prop.kind == "tree" else USUAL_HEIGHT_M[prop.kind])
 
 
 def plates_of(road_map: RoadMap) -> tuple[Plate, ...]:

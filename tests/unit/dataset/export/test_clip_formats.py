@@ -14,10 +14,11 @@ import pytest
 
 from scenegen.dataset import open_dataset
 from scenegen.dataset.export import export_dataset
+from scenegen.dataset.export.rds_hq import map_labels
 from scenegen.dataset.read import Dataset
 from scenegen.geometry.rigid import transform_points
 from scenegen.layout.importers.argoverse2 import CATEGORY_OF_SOURCE, read_argoverse2
-from scenegen.types import AgentCategory
+from scenegen.types import AgentCategory, Prop, RoadMap
 
 pa = pytest.importorskip("pyarrow")
 feather = pytest.importorskip("pyarrow.feather")
@@ -187,6 +188,14 @@ def test_rds_hq_map_is_found_by_its_vertices(rds_hq: Path, dataset: Dataset) -> 
         for label in labels:
             (shape,) = label["labelData"]["shape3d"].values()
             assert np.array(shape["vertices"]).shape[1] == 3
+
+
+def test_props_of_open_height_are_as_tall_in_rds_hq_as_in_the_world() -> None:
+    kinds = ("street_lamp", "pole", "sign")
+    props = tuple(Prop(kind=kind, position_world_m=np.array([2.0, 1.0])) for kind in kinds)
+    labels = map_labels(RoadMap(lanes=(), lane_lines=(), areas=(), props=props))["poles"]["labels"]
+    tops_m = [label["labelData"]["shape3d"]["polyline3d"]["vertices"][1] for label in labels]
+    assert tops_m == [[2.0, 1.0, 7.0], [2.0, 1.0, 6.0]]
 
 
 def test_lerobot_rows_and_videos_agree(lerobot: Path, dataset: Dataset) -> None:
