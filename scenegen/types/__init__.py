@@ -16,6 +16,7 @@ from scenegen.types.layout import (
 from scenegen.types.lens import PINHOLE, Lens
 from scenegen.types.record import (
     EXTRA_RING,
+    USUAL_LIDAR_EGO_M,
     AgentPixels,
     DenseLabels,
     LidarLabels,
@@ -57,6 +58,7 @@ __all__ = [
     "SEMANTIC_OF_CATEGORY",
     "SEMANTIC_OF_GROUND",
     "STATIC_INSTANCE_OFFSET",
+    "USUAL_LIDAR_EGO_M",
     "VEHICLE_CATEGORIES",
     "AgentCategory",
     "AgentPixels",

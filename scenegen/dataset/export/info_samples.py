@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.dataset.detection_boxes import detection_lidar2ego
+from scenegen.dataset.detection_boxes import NUSCENES_CAMERAS, detection_lidar2ego
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import sample_token, token_of
 from scenegen.dataset.export.nuscenes.lidar import CHANNEL, sweep_columns
@@ -33,15 +33,6 @@ VERSION = "v1.0-scenegen"
 """Of the tables that the stock evaluations open: those of the `nuscenes` export."""
 DATA_ROOT = "./data/nuscenes"
 """Where training code expects the export, seen from its own folder."""
-CAMERA_ORDER = (
-    "CAM_FRONT",
-    "CAM_FRONT_RIGHT",
-    "CAM_FRONT_LEFT",
-    "CAM_BACK",
-    "CAM_BACK_LEFT",
-    "CAM_BACK_RIGHT",
-)
-"""Order of the cameras in stock files. Rigs with other cameras keep their own."""
 PICKLE_PROTOCOL = 4
 
 
@@ -58,7 +49,7 @@ class SceneSamples:
         self.place = place
         self.steps: list[int] = np.flatnonzero(scene.is_key_frame).tolist()
         of_name = {camera.name: camera for camera in scene.rig.cameras}
-        names = CAMERA_ORDER if set(of_name) == set(CAMERA_ORDER) else tuple(of_name)
+        names = NUSCENES_CAMERAS if set(of_name) == set(NUSCENES_CAMERAS) else tuple(of_name)
         self.cameras: tuple[Camera, ...] = tuple(of_name[name] for name in names)
         self._pictures = {name: PictureFiles(scene, name) for name in names}
         self.lidar2ego: Float64[np.ndarray, "4 4"] = detection_lidar2ego(scene)

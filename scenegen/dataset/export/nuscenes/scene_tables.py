@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from scenegen.dataset.detection_boxes import turned_lidar2ego
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import absolute_stamps_us, sample_token, scene_name, token_of
-from scenegen.dataset.export.nuscenes.lidar import CHANNEL, ego_from_lidar, sweep_columns
+from scenegen.dataset.export.nuscenes.lidar import CHANNEL, sweep_columns
 from scenegen.dataset.export.nuscenes.sheet import Sheet, shifted
 from scenegen.dataset.export.nuscenes.tables import Tables
 from scenegen.dataset.export.nuscenes.taxonomy import attribute_name, category_name
@@ -134,7 +135,7 @@ class SceneTables:
     def _add_calibration(self) -> None:
         for camera in self._scene.rig.cameras:
             self._add_calibrated_sensor(camera.name, camera.ego_from_cam, camera.K.tolist())
-        self._add_calibrated_sensor(CHANNEL, ego_from_lidar(self._scene.lidar2ego), [])
+        self._add_calibrated_sensor(CHANNEL, turned_lidar2ego(self._scene.lidar2ego), [])
 
     def _add_calibrated_sensor(self, channel: str, pose: Float64[np.ndarray, "4 4"], intrinsics: list[Any]) -> None:
         self._tables.add(

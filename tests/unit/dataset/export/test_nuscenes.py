@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from scenegen.dataset import open_dataset
+from scenegen.dataset.detection_boxes import LIDAR_FROM_NUSCENES
 from scenegen.dataset.export import export_dataset
-from scenegen.dataset.export.nuscenes.lidar import LIDAR_FROM_NUSCENES
 from scenegen.dataset.export.nuscenes.sheet import build_sheet
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import Dataset
