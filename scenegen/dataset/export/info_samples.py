@@ -23,7 +23,7 @@ from scenegen.dataset.export.keys import sample_token, token_of
 from scenegen.dataset.export.nuscenes.lidar import CHANNEL, sweep_columns
 from scenegen.dataset.export.nuscenes.scene_tables import ScenePlace, check_pinholes, picture_name, place_scene
 from scenegen.dataset.export.nuscenes.sheet import build_sheet, shifted
-from scenegen.dataset.export.nuscenes.taxonomy import attribute_name, category_name
+from scenegen.dataset.export.nuscenes.taxonomy import box_attribute
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import Scene
@@ -94,19 +94,11 @@ class SceneSamples:
     def nuscenes_attributes(self) -> dict[tuple[int, int], str]:
         """NuScenes attribute of every (step, track) of the key frames, '' where its category has none."""
         agents = self.scene.layout.agents
-        top_mps = [
-            float(np.linalg.norm(agent.velocity_world_mps[agent.valid], axis=1).max(initial=0.0)) for agent in agents
-        ]
         attributes = {}
         for step in self.steps:
             boxes = self.scene.boxes(step)
             for idx, track in enumerate(boxes.track_id.tolist()):
-                attributes[step, track] = attribute_name(
-                    category_name(agents[track].category, agents[track].source_category),
-                    boxes.attribute[idx],
-                    speed_mps=float(np.linalg.norm(boxes.velocity_world_mps[idx])),
-                    top_speed_mps=top_mps[track],
-                )
+                attributes[step, track] = box_attribute(boxes, idx, agents[track])
         return attributes
 
 

@@ -30,10 +30,9 @@ from scenegen.dataset.export.map_shapes import area_polygon, on_ground, outlines
 from scenegen.dataset.read import Scene
 from scenegen.errors import DatasetError
 from scenegen.types import AgentCategory, AgentTrack, Camera, RoadMap
-from scenegen.types.layout import USUAL_HEIGHT_M
+from scenegen.types.layout import MOVING_MPS, USUAL_HEIGHT_M
 
 FRAME_RATE_HZ, LABEL_EVERY = 30, 3
-MOVING_MPS = 0.2
 TYPE_OF_CATEGORY: dict[AgentCategory, str] = {
     AgentCategory.CAR: "Car",
     AgentCategory.TRUCK: "Truck",

@@ -21,7 +21,7 @@ from scenegen.dataset.export.keys import absolute_stamps_us, sample_token, scene
 from scenegen.dataset.export.nuscenes.lidar import CHANNEL, sweep_columns
 from scenegen.dataset.export.nuscenes.sheet import Sheet, shifted
 from scenegen.dataset.export.nuscenes.tables import Tables
-from scenegen.dataset.export.nuscenes.taxonomy import attribute_name, category_name
+from scenegen.dataset.export.nuscenes.taxonomy import box_attribute, category_name
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import Scene
@@ -199,7 +199,6 @@ class SceneTables:
         tokens = [token_of(scene_id, "annotation", track, step) for step, _ in places]
         instance = token_of(scene_id, "instance", track)
         name = category_name(agent.category, agent.source_category)
-        top_mps = float(np.linalg.norm(agent.velocity_world_mps[agent.valid], axis=1).max())
         self._tables.add(
             "instance",
             {
@@ -212,8 +211,7 @@ class SceneTables:
         )
         for (step, idx), (before, token, after) in zip(places, _neighbours(tokens), strict=True):
             at = boxes[step]
-            speed_mps = float(np.linalg.norm(at.velocity_world_mps[idx]))
-            attribute = attribute_name(name, at.attribute[idx], speed_mps=speed_mps, top_speed_mps=top_mps)
+            attribute = box_attribute(at, idx, agent)
             links = {"sample_token": self._samples[step], "instance_token": instance, "prev": before, "next": after}
             self._tables.add(
                 "sample_annotation",
