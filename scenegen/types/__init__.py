@@ -34,6 +34,7 @@ from scenegen.types.taxonomy import (
     AgentCategory,
     Material,
     Semantic,
+    belongs_to_agent,
     parse_category,
 )
 from scenegen.types.timeline import Timeline
@@ -93,6 +94,7 @@ __all__ = [
     "Sweep",
     "Timeline",
     "World",
+    "belongs_to_agent",
     "parse_category",
     "random_generator",
     "random_key",

@@ -12,6 +12,7 @@ from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 
 from scenegen.dataset.read import Scene
 from scenegen.dataset.rotations import rotation_matrices
+from scenegen.types import belongs_to_agent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,13 @@ class ObjectRows:
     def world_from_agent(self) -> Float64[np.ndarray, "N 3 3"]:
         """Rotations of the boxes; quaternions must be of unit length."""
         return rotation_matrices(self.rotation_wxyz)
+
+    def to_box(self, points_world_m: Float64[np.ndarray, "P 3"], row: int) -> Float64[np.ndarray, "P 3"]:
+        """Move points to the frame of a box, whose origin is its middle."""
+        points_box_m: Float64[np.ndarray, "P 3"] = (points_world_m - self.center_world_m[row]) @ self.world_from_agent[
+            row
+        ]
+        return points_box_m
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +157,17 @@ class SceneLabels:
             visible_fraction=column["visible_fraction"],
             num_px=column["num_px"],
         )
+
+
+def unknown_agents(
+    labels: SceneLabels, instance: np.ndarray, *, array: str, step: int, camera: str | None = None
+) -> Iterator[Finding]:
+    """Yield instance ids of one step that are neither static nor an agent of the step."""
+    present = 1 + labels.objects.track_id[labels.objects.step == step]
+    ids = np.unique(instance)
+    for unknown in np.setdiff1d(ids[belongs_to_agent(ids)], present).tolist():
+        expected = "0, static things and agents of the step"
+        yield Finding(array=array, step=step, camera=camera, expected=expected, found=f"instance {unknown}")
 
 
 Check: TypeAlias = Callable[[SceneLabels], Iterator[Finding]]

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.dataset.label_checks.finding import Finding, Object2dRows, SceneLabels
+from scenegen.dataset.label_checks.finding import Finding, Object2dRows, SceneLabels, unknown_agents
 from scenegen.dataset.label_checks.objects import pointer_findings
 from scenegen.dataset.label_checks.poses import describe
 from scenegen.dataset.rotations import yaw_rad
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, transform_points
-from scenegen.types import STATIC_INSTANCE_OFFSET, Camera
+from scenegen.types import Camera
 
 IN_IMAGE_MARGIN_PX = 3.0
 POINTS_ALONG = 12
@@ -174,7 +174,7 @@ def check_boxes2d_bound_instances(labels: SceneLabels) -> Iterator[Finding]:
             continue
         for step in labels.key_steps:
             instance = scene.array(path)[step]
-            yield from _unknown_instances(labels, instance, path=path, step=step, camera=camera)
+            yield from unknown_agents(labels, instance, array=path, step=step, camera=camera)
             if not labels.has_objects2d:
                 continue
             rows = labels.objects2d
@@ -189,18 +189,6 @@ def check_boxes2d_bound_instances(labels: SceneLabels) -> Iterator[Finding]:
                 if (rows.xyxy_px[row] != bounds_px).any():
                     expected, found = f"{describe(bounds_px)} px, as in {path}", describe(rows.xyxy_px[row])
                     yield _finding_of(labels, rows, row, array="objects2d/xyxy", expected=expected, found=found)
-
-
-def _unknown_instances(
-    labels: SceneLabels, instance: np.ndarray, *, path: str, step: int, camera: str
-) -> Iterator[Finding]:
-    """Yield ids in an instance map that are neither static nor an agent of the step."""
-    present = 1 + labels.objects.track_id[labels.objects.step == step]
-    found = np.unique(instance)
-    agents = found[(found > 0) & (found < STATIC_INSTANCE_OFFSET)]
-    for unknown in np.setdiff1d(agents, present).tolist():
-        expected = "0, static things and agents of the step"
-        yield Finding(array=path, step=step, camera=camera, expected=expected, found=f"instance {unknown}")
 
 
 def _corners_world_m(labels: SceneLabels, row: int) -> Float64[np.ndarray, "8 3"]:

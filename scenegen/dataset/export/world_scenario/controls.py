@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8, UInt16
 
 from scenegen.dataset.palette import semantic_palette
-from scenegen.types import STATIC_INSTANCE_OFFSET
+from scenegen.types import belongs_to_agent
 
 WHITE_DEPTH_M = 3.0
 EDGE_SIGMA_PX = 1.4
@@ -39,7 +39,7 @@ def segmentation_picture(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Draw classes, and agents in colours of their own."""
     picture = PALETTE[semantic]
-    is_agent = (instance > 0) & (instance < STATIC_INSTANCE_OFFSET)
+    is_agent = belongs_to_agent(instance)
     for agent in np.unique(instance[is_agent]).tolist():
         picture[instance == agent] = agent_rgb(agent)
     return picture
