@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -99,6 +100,18 @@ class Boxes2d:
 
     def __len__(self) -> int:
         return len(self.box)
+
+    @staticmethod
+    def of_columns(columns: Mapping[str, np.ndarray]) -> Boxes2d:
+        """Return the rows of the store's `objects2d`, whose columns are called as there."""
+        return Boxes2d(
+            box=columns["box"],
+            xyxy_px=columns["xyxy"],
+            center_px=columns["center"],
+            depth_m=columns["depth"],
+            visible_fraction=columns["visible_fraction"],
+            num_px=columns["num_px"],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

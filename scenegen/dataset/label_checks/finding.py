@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 
+from scenegen.dataset.labels import Boxes2d
 from scenegen.dataset.read import Scene
 from scenegen.dataset.rotations import rotation_matrices
 from scenegen.types import belongs_to_agent
@@ -72,17 +73,12 @@ class ObjectRows:
 
 @dataclass(frozen=True, kw_only=True)
 class Object2dRows:
-    """All 2-D boxes of a scene. `row` is the row in `ObjectRows`, `view` the index of the camera."""
+    """All 2-D boxes of a scene. `row` is that of its agent in `ObjectRows`, `view` the index of the camera."""
 
     step: Int64[np.ndarray, " M"]
     view: Int64[np.ndarray, " M"]
     row: Int64[np.ndarray, " M"]
-    box: Int64[np.ndarray, " M"]
-    xyxy_px: Float32[np.ndarray, "M 4"]
-    center_px: Float32[np.ndarray, "M 2"]
-    depth_m: Float32[np.ndarray, " M"]
-    visible_fraction: Float32[np.ndarray, " M"]
-    num_px: Int32[np.ndarray, " M"]
+    seen: Boxes2d
 
     def __len__(self) -> int:
         return len(self.step)
@@ -150,12 +146,7 @@ class SceneLabels:
             step=step,
             view=view,
             row=self.frame_ptr[step] + column["box"],
-            box=column["box"],
-            xyxy_px=column["xyxy"],
-            center_px=column["center"],
-            depth_m=column["depth"],
-            visible_fraction=column["visible_fraction"],
-            num_px=column["num_px"],
+            seen=Boxes2d.of_columns(column),
         )
 
 
