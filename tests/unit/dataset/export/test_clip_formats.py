@@ -6,14 +6,13 @@ import csv
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from scenegen.dataset import open_dataset
-from scenegen.dataset.export import export_dataset
 from scenegen.dataset.export.rds_hq import map_labels
 from scenegen.dataset.read import Dataset
 from scenegen.geometry.rigid import transform_points
@@ -26,23 +25,18 @@ parquet = pytest.importorskip("pyarrow.parquet")
 
 
 @pytest.fixture(scope="module")
-def dataset(labelled_dataset: Path) -> Dataset:
-    return open_dataset(labelled_dataset)
+def argoverse2(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("argoverse2")
 
 
 @pytest.fixture(scope="module")
-def argoverse2(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_dataset(labelled_dataset, format="argoverse2", out=tmp_path_factory.mktemp("av2") / "out").folder
+def rds_hq(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("rds_hq")
 
 
 @pytest.fixture(scope="module")
-def rds_hq(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_dataset(labelled_dataset, format="rds_hq", out=tmp_path_factory.mktemp("rds") / "out").folder
-
-
-@pytest.fixture(scope="module")
-def lerobot(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_dataset(labelled_dataset, format="lerobot", out=tmp_path_factory.mktemp("lerobot") / "out").folder
+def lerobot(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("lerobot")
 
 
 def _logs(folder: Path) -> dict[str, Path]:
