@@ -22,7 +22,7 @@ from scenegen.dataset.export.world_scenario.tables import obstacle_category
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.read import Scene
 from scenegen.dataset.rotations import rotation_matrices
-from scenegen.dataset.wireframe import EDGES, UNIT_CORNERS
+from scenegen.dataset.wireframe import EDGES, UNIT_CORNERS, cut_behind
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
 from scenegen.types import Camera
@@ -145,7 +145,7 @@ class _Canvas:
         ends_cam_m = transform_points(self._cam_from_world, segments.ends_world_m)
         is_near = np.linalg.norm(ends_cam_m, axis=-1).min(axis=1) < RANGE_M
         is_ahead = is_near & (ends_cam_m[:, :, 2] > NEAR_M).any(axis=1)
-        ends_px = project_points(_clipped(ends_cam_m[is_ahead]), self._camera)
+        ends_px = project_points(cut_behind(ends_cam_m[is_ahead], near_m=NEAR_M), self._camera)
         is_drawn = np.isfinite(ends_px).all(axis=(1, 2)) & self._touches(ends_px)
         for (start, end), rgb in zip(ends_px[is_drawn], segments.rgb[is_ahead][is_drawn], strict=True):
             self._draw.line([tuple(start), tuple(end)], fill=tuple(rgb.tolist()), width=self._line_px)
@@ -254,14 +254,6 @@ def _join(parts: list[Segments]) -> Segments:
         ends_world_m=np.concatenate([np.zeros((0, 2, 3)), *(part.ends_world_m for part in parts)]),
         rgb=np.concatenate([np.zeros((0, 3), np.uint8), *(part.rgb for part in parts)]),
     )
-
-
-def _clipped(ends_cam_m: Float64[np.ndarray, "S 2 3"]) -> Float64[np.ndarray, "S 2 3"]:
-    """Move ends that lie behind the camera along their piece to where they come before it."""
-    depth_m = ends_cam_m[:, :, 2]
-    way_m = ends_cam_m[:, ::-1] - ends_cam_m
-    share = (NEAR_M - depth_m) / np.where(way_m[:, :, 2] == 0.0, 1.0, way_m[:, :, 2])
-    return np.where((depth_m < NEAR_M)[:, :, None], ends_cam_m + share[:, :, None] * way_m, ends_cam_m)
 
 
 def _cut_off_behind(ring_cam_m: Float64[np.ndarray, "N 3"]) -> Float64[np.ndarray, "M 3"]:
