@@ -1,4 +1,4 @@
-r"""A small network that learns, from any scenegen data set, to draw the map and the vehicles around a car from above.
+"""A small network that learns, from any scenegen data set, to draw the map and the vehicles around a car from above.
 
     scenegen generate layouts=[procedural:1-16] video=preview rate_hz=4 duration_s=2 output=out/bev
     python examples/train_bev.py out/bev --png bev.png

@@ -18,7 +18,7 @@ from scenegen.checks.judge_targets import (
     agent_positions_ego_m,
     match_agents,
 )
-from scenegen.types import STATIC_INSTANCE_OFFSET, Camera
+from scenegen.types import Camera, belongs_to_agent
 
 GROUPS = ("pedestrians", "vehicles")
 MIN_HEIGHT_PX = 12
@@ -78,7 +78,7 @@ def is_alone(found: FoundAgents, truth: TrueAgents, instance: UInt16[np.ndarray,
     A bus called a car, or one person found twice, is wrong but not invented.
     """
     height, width = instance.shape
-    is_agent = (instance > 0) & (instance < STATIC_INSTANCE_OFFSET)
+    is_agent = belongs_to_agent(instance)
     alone = np.ones(len(found.kind), np.bool_)
     for n, (u, v) in enumerate(found.center_px):
         left, right = max(int(u - MIN_RADIUS_PX), 0), min(int(u + MIN_RADIUS_PX) + 1, width)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8, UInt16
 
-from scenegen.types import STATIC_INSTANCE_OFFSET, Material
+from scenegen.types import Material, belongs_to_agent
 
 MIN_BODY_PX = 20
 """A car is looked at in a frame that shows this many pixels of its body."""
@@ -45,7 +45,7 @@ def body_colors(
     instance: UInt16[np.ndarray, "H W"],
 ) -> BodyColors:
     """Compare the body colours of all cars with enough pixels in a frame."""
-    is_body = (material == Material.BODY) & (instance > 0) & (instance < STATIC_INSTANCE_OFFSET)
+    is_body = (material == Material.BODY) & belongs_to_agent(instance)
     agents = instance[is_body].astype(np.int64) - 1
     counts = np.bincount(agents)
     chosen = np.nonzero(counts >= MIN_BODY_PX)[0]

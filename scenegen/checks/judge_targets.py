@@ -16,7 +16,7 @@ from scipy import ndimage
 from scenegen.checks.classes import AGENT_KINDS, kind_of_semantic
 from scenegen.geometry.lens import project_points, unit_rays_ego, unproject_pixels
 from scenegen.geometry.rigid import invert_rigid, transform_points
-from scenegen.types import SEMANTIC_OF_CATEGORY, STATIC_INSTANCE_OFFSET, Camera, CameraRig, Layout
+from scenegen.types import SEMANTIC_OF_CATEGORY, Camera, CameraRig, Layout, belongs_to_agent
 
 MIN_RADIUS_PX = 3.0
 RADIUS_PER_HEIGHT = 0.25
@@ -75,7 +75,7 @@ class TrueAgents:
 def true_agents(layout: Layout, camera: Camera, *, step: int, instance: UInt16[np.ndarray, "H W"]) -> TrueAgents:
     """Return what a perfect judge would find in a view of one step, of any number of visible pixels."""
     width, height = camera.size_px
-    is_agent = (instance > 0) & (instance < STATIC_INSTANCE_OFFSET)
+    is_agent = belongs_to_agent(instance)
     labels = np.where(is_agent, instance, 0)
     counts = np.bincount(labels.ravel(), minlength=len(layout.agents) + 1)
     places = ndimage.find_objects(labels, max_label=len(layout.agents))

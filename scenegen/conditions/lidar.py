@@ -30,8 +30,8 @@ from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt16
 
 from scenegen.conditions.build import pack_tables, pack_world
 from scenegen.errors import ConfigError
-from scenegen.geometry.rigid import invert_rigid, planar_poses
-from scenegen.types import EXTRA_RING, ConditionMaps, Layout, Material, ShapeSet, Sweep, World
+from scenegen.geometry.rigid import invert_rigid, planar_poses, transform_points
+from scenegen.types import EXTRA_RING, USUAL_LIDAR_EGO_M, ConditionMaps, Layout, Material, ShapeSet, Sweep, World
 from scenegen.types.seeding import random_key
 
 INNER_M, OUTER_M = 0.002, 0.005
@@ -87,7 +87,7 @@ class LidarModel:
     num_azimuths: int = 1080
     min_range_m: float = 1.0
     max_range_m: float = 70.0
-    position_ego_m: tuple[float, float, float] = (0.94, 0.0, 1.84)
+    position_ego_m: tuple[float, float, float] = USUAL_LIDAR_EGO_M
 
     def __post_init__(self) -> None:
         if not 2 <= self.num_beams <= MAX_BEAMS:
@@ -271,7 +271,7 @@ class LidarScanner:
         from scenegen.conditions.lidar_kernel import intensity_of, into_box
 
         lidar_from_world = invert_rigid(world_from_lidar)
-        points = seen.point_world_m @ lidar_from_world[:3, :3].T + lidar_from_world[:3, 3]
+        points = transform_points(lidar_from_world, seen.point_world_m)
         range_m = np.linalg.norm(points, axis=1)
         away = seen.point_world_m - world_from_lidar[:3, 3]
         facing = np.abs((away * seen.normal_world).sum(axis=1)) / range_m

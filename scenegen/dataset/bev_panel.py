@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 from PIL import Image, ImageDraw
 
+from scenegen.dataset.bev_raster import UNIT_RECTANGLE
 from scenegen.geometry.lens import unproject_pixels
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import AgentCategory, AgentTrack, Camera, Layout, SceneRecord
@@ -54,7 +55,6 @@ EGO_FROM_BOTTOM = 0.36
 SMOOTHING = 2
 """The panel is drawn this many times larger and then reduced, which smooths its edges."""
 FRUSTUM_LENGTH_M = 9.0
-UNIT_BOX = np.array([[0.5, 0.5], [0.5, -0.5], [-0.5, -0.5], [-0.5, 0.5]])
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class BevPanel:
         for agent in self._layout.agents:
             if agent.valid[step]:
                 self._draw_agent(draw, agent, step, ego_from_world)
-        ego_box_m = UNIT_BOX * [4.6, 1.9] + [1.4, 0.0]
+        ego_box_m = UNIT_RECTANGLE * [4.6, 1.9] + [1.4, 0.0]
         draw.polygon(self._pixels(ego_box_m), fill=EGO_RGB)
         draw.polygon(self._pixels(np.array([[3.3, 0.0], [2.0, 0.7], [2.0, -0.7]])), fill=GROUND_RGB)
         return np.asarray(image.reduce(SMOOTHING))
@@ -135,7 +135,7 @@ class BevPanel:
         center_m = agent.center_world_m[step, :2]
         heading = agent.heading_rad[step]
         world_from_box = np.array([[np.cos(heading), -np.sin(heading)], [np.sin(heading), np.cos(heading)]])
-        corners_m = (UNIT_BOX * np.maximum(agent.size_lwh_m[:2], 0.5)) @ world_from_box.T + center_m
+        corners_m = (UNIT_RECTANGLE * np.maximum(agent.size_lwh_m[:2], 0.5)) @ world_from_box.T + center_m
         outline = self._pixels(_move(corners_m, ego_from_world))
         color = CATEGORY_RGB[agent.category]
         draw.polygon(outline, fill=tuple(channel * 5 // 8 for channel in color), outline=color, width=SMOOTHING)

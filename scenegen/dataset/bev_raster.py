@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
 from scenegen.dataset.labels import Boxes
+from scenegen.dataset.rotations import forward_axes
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import OCC3D_GRID, VEHICLE_CATEGORIES, AgentCategory, RoadMap
 
@@ -110,8 +111,7 @@ def _to_ego(
 
 def _footprints(boxes: Boxes, ego_from_world: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "N 4 2"]:
     """Return the corners of every box from above."""
-    w, z = boxes.rotation_wxyz[:, 0], boxes.rotation_wxyz[:, 3]
-    cos, sin = 1.0 - 2.0 * z**2, 2.0 * w * z
+    cos, sin, _ = forward_axes(boxes.rotation_wxyz).T
     corners = UNIT_RECTANGLE * boxes.size_lwh_m[:, None, :2]
     turn = np.stack([np.stack([cos, sin], axis=-1), np.stack([-sin, cos], axis=-1)], axis=1)
     corners_world_m = corners @ turn + boxes.center_world_m[:, None, :2]

@@ -1,5 +1,7 @@
 """Boxes as detection code wants them: in the LiDAR or ego frame, in the layouts of both mmdet3d generations.
 
+What that code takes for granted is here too: the order of classes, attributes and cameras.
+
 The LiDAR frame of these formats has nuScenes' axes, x right, y forward, z up: BEVFormer moves its memory along y when
 the car drives ahead, and models trained on nuScenes have seen cars ahead of them along y. `scene.lidar2ego` has our own
 axes, x forward; `detection_lidar2ego` turns it.
@@ -14,8 +16,10 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from scenegen.dataset.labels import Boxes
+from scenegen.dataset.rotations import forward_axes, wrap_angle
 from scenegen.dataset.stored_scene import Scene
-from scenegen.geometry.rigid import invert_rigid, transform_points
+from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
+from scenegen.types import USUAL_LIDAR_EGO_M
 
 CONFIG_CLASSES = (
     "car",
@@ -54,13 +58,19 @@ CONVERTER_ATTRIBUTES = (
     "vehicle.stopped",
     "None",
 )
+NUSCENES_CAMERAS = (
+    "CAM_FRONT",
+    "CAM_FRONT_RIGHT",
+    "CAM_FRONT_LEFT",
+    "CAM_BACK",
+    "CAM_BACK_LEFT",
+    "CAM_BACK_RIGHT",
+)
+"""Order of the cameras in the info files of mmdet3d. Rigs with other cameras keep their own."""
 LIDAR_FROM_NUSCENES = np.array(
     [[0.0, 1.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 )
 """To the axes of `scene.lidar2ego` (x forward, y left) from nuScenes' (x right, y forward)."""
-
-USUAL_LIDAR2EGO = np.array([[1.0, 0.0, 0.0, 0.94], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.84], [0.0, 0.0, 0.0, 1.0]])
-"""Where the LiDAR frame is in scenes that store no sweeps: where nuScenes has it, on the roof."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +84,11 @@ class FrameBoxes:
 
 
 def detection_lidar2ego(scene: Scene) -> Float64[np.ndarray, "4 4"]:
-    """Return the pose of a scene's LiDAR with nuScenes' axes."""
-    has_sweeps = scene.has_array("lidar/lidar2ego")
-    return turned_lidar2ego(scene.lidar2ego if has_sweeps else USUAL_LIDAR2EGO)
+    """Return the pose of a scene's LiDAR with nuScenes' axes; where nuScenes has it in scenes that store no sweeps."""
+    if scene.has_array("lidar/lidar2ego"):
+        return turned_lidar2ego(scene.lidar2ego)
+    x_m, y_m, z_m = USUAL_LIDAR_EGO_M
+    return turned_lidar2ego(planar_pose(x_m, y_m, 0.0, z_m=z_m))
 
 
 def turned_lidar2ego(lidar2ego: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
@@ -91,9 +103,7 @@ def turned_lidar2ego(lidar2ego: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarra
 def boxes_in_frame(boxes: Boxes, frame_from_world: Float64[np.ndarray, "4 4"]) -> FrameBoxes:
     """Move world boxes into another frame; velocities stay relative to the world and turn with the axes."""
     rotation = frame_from_world[:3, :3]
-    w, x, y, z = boxes.rotation_wxyz.T
-    heading_world = np.stack([1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y)], axis=1)
-    heading = heading_world @ rotation.T
+    heading = forward_axes(boxes.rotation_wxyz) @ rotation.T
     velocity_world = np.concatenate([boxes.velocity_world_mps, np.zeros((len(boxes), 1))], axis=1)
     return FrameBoxes(
         center_m=transform_points(frame_from_world, boxes.center_world_m),
@@ -135,11 +145,6 @@ def bottom_centered(rows: Float64[np.ndarray, "N 9"]) -> Float64[np.ndarray, "N 
     lowered = rows.copy()
     lowered[:, 2] -= 0.5 * rows[:, 5]
     return lowered
-
-
-def wrap_angle(angle_rad: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
-    """Return angles in [-pi, pi)."""
-    return np.mod(angle_rad + np.pi, 2.0 * np.pi) - np.pi
 
 
 def class_labels(boxes: Boxes, classes: Sequence[str]) -> Int64[np.ndarray, " N"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Shaped, UInt8
+from jaxtyping import Float, Float64, Shaped, UInt8
 from PIL import Image
 
 from scenegen.errors import ConfigError
@@ -51,6 +51,18 @@ class ImageFit:
         size_wh = (self.size_hw[1], self.size_hw[0])
         resized = Image.fromarray(picture).resize(size_wh, Image.Resampling.BICUBIC, box=self.source_box_px)
         return np.asarray(resized)
+
+    def move(self, points_px: Float[np.ndarray, "*N 2"]) -> Float64[np.ndarray, "*N 2"]:
+        """Return where points of the stored picture are in the fitted one."""
+        return points_px * np.array(self.scale_xy) + self.fitted_from_stored[:2, 2]
+
+    def move_boxes(self, xyxy_px: Float[np.ndarray, "N 4"]) -> Float64[np.ndarray, "N 2 2"]:
+        """Return the two corners of boxes in the fitted picture, cut to it."""
+        return self.clip(self.move(xyxy_px.reshape(-1, 2, 2)))
+
+    def clip(self, points_px: Float64[np.ndarray, "*N 2"]) -> Float64[np.ndarray, "*N 2"]:
+        """Move points outside the fitted picture to its edge."""
+        return np.clip(points_px, 0.0, np.array(self.size_hw[::-1], np.float64))
 
     def pick(self, labels: Shaped[np.ndarray, "H W *C"]) -> Shaped[np.ndarray, "h w *C"]:
         """Take for every new pixel the stored one that its middle falls into: for labels, which must not be mixed.

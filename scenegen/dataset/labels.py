@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt8, UInt16
 
 from scenegen.errors import DatasetError
-from scenegen.types import STATIC_INSTANCE_OFFSET
+from scenegen.types import belongs_to_agent
+
+Array = TypeVar("Array", bound=np.ndarray)
 
 GENERATE_AGAIN = (
     "generate the data set again with this version, or open it with scenegen.rerender.open_rendered, "
@@ -25,6 +29,17 @@ def missing_label_error(path: str, *, scene_id: str) -> DatasetError:
         where=f"scene {scene_id}",
         fix=GENERATE_AGAIN,
     )
+
+
+def present(values: Array | None, path: str, *, scene_id: str) -> Array:
+    """Return the values of a label that a scene may be written without.
+
+    Raises:
+        DatasetError: it was.
+    """
+    if values is None:
+        raise missing_label_error(path, scene_id=scene_id)
+    return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +75,7 @@ class Boxes:
         Raises:
             DatasetError: the scene was written without it.
         """
-        if self.stored_lidar_pts is None:
-            raise missing_label_error("objects/num_lidar_pts", scene_id=self.scene_id)
-        return self.stored_lidar_pts
+        return present(self.stored_lidar_pts, "objects/num_lidar_pts", scene_id=self.scene_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +100,18 @@ class Boxes2d:
 
     def __len__(self) -> int:
         return len(self.box)
+
+    @staticmethod
+    def of_columns(columns: Mapping[str, np.ndarray]) -> Boxes2d:
+        """Return the rows of the store's `objects2d`, whose columns are called as there."""
+        return Boxes2d(
+            box=columns["box"],
+            xyxy_px=columns["xyxy"],
+            center_px=columns["center"],
+            depth_m=columns["depth"],
+            visible_fraction=columns["visible_fraction"],
+            num_px=columns["num_px"],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +158,7 @@ class Occupancy:
         Raises:
             DatasetError: the scene was written without it.
         """
-        if self.stored_mask_lidar is None:
-            raise missing_label_error("occupancy/mask_lidar", scene_id=self.scene_id)
-        return self.stored_mask_lidar
+        return present(self.stored_mask_lidar, "occupancy/mask_lidar", scene_id=self.scene_id)
 
     @property
     def instance(self) -> UInt16[np.ndarray, "X Y Z"]:
@@ -144,9 +167,7 @@ class Occupancy:
         Raises:
             DatasetError: the scene was written without it.
         """
-        if self.stored_instance is None:
-            raise missing_label_error("occupancy/instance", scene_id=self.scene_id)
-        return self.stored_instance
+        return present(self.stored_instance, "occupancy/instance", scene_id=self.scene_id)
 
     @cached_property
     def flow_mps(self) -> Float32[np.ndarray, "X Y Z 2"]:
@@ -156,6 +177,6 @@ class Occupancy:
             DatasetError: the scene was written without `occupancy/instance`.
         """
         flow = np.zeros((*self.instance.shape, 2), np.float32)
-        is_agent = (self.instance > 0) & (self.instance < STATIC_INSTANCE_OFFSET)
+        is_agent = belongs_to_agent(self.instance)
         flow[is_agent] = self.velocity_ego_mps[self.instance[is_agent].astype(np.int64) - 1]
         return flow

@@ -46,11 +46,7 @@ def project_edges(
     depth_m = ends_cam_m[:, :, 2]
     near_m = NEAR_M * np.cos(camera.lens.max_angle_rad) if camera.lens.is_angular else NEAR_M
     in_front = (depth_m > near_m).any(axis=1)
-    ends_cam_m, depth_m = ends_cam_m[in_front], depth_m[in_front]
-    step_m = ends_cam_m[:, ::-1] - ends_cam_m
-    share = (near_m - depth_m) / np.where(step_m[:, :, 2] == 0.0, 1.0, step_m[:, :, 2])
-    is_behind = (depth_m < near_m)[:, :, None]
-    ends_cam_m = np.where(is_behind, ends_cam_m + share[:, :, None] * step_m, ends_cam_m)
+    ends_cam_m = cut_behind(ends_cam_m[in_front], near_m=near_m)
     is_front = IS_FRONT_EDGE[in_front]
     if camera.lens.model == "pinhole":
         homogeneous = ends_cam_m @ camera.K.T
@@ -61,3 +57,11 @@ def project_edges(
     pieces_px = np.stack([along_px[:, :-1], along_px[:, 1:]], axis=2).reshape(-1, 2, 2)
     is_seen = np.isfinite(pieces_px).all(axis=(1, 2))
     return pieces_px[is_seen], np.repeat(is_front, NUM_PIECES)[is_seen]
+
+
+def cut_behind(ends_cam_m: Float64[np.ndarray, "S 2 3"], *, near_m: float) -> Float64[np.ndarray, "S 2 3"]:
+    """Move ends of lines that are closer to the camera plane than `near_m`, or behind it, along their line to there."""
+    depth_m = ends_cam_m[:, :, 2]
+    way_m = ends_cam_m[:, ::-1] - ends_cam_m
+    share = (near_m - depth_m) / np.where(way_m[:, :, 2] == 0.0, 1.0, way_m[:, :, 2])
+    return np.where((depth_m < near_m)[:, :, None], ends_cam_m + share[:, :, None] * way_m, ends_cam_m)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64
 
 from scenegen.geometry.rigid import planar_poses
 from scenegen.layout.paths import Path
-from scenegen.types.layout import AgentTrack, EgoTrack
+from scenegen.types.layout import MOVING_MPS, AgentTrack, EgoTrack
 from scenegen.types.taxonomy import AgentCategory
 
 EGO_SIZE_LWH_M = (4.7, 1.9, 1.7)
@@ -205,7 +205,7 @@ def standing_track(
 
 def default_attribute(category: AgentCategory, top_speed_mps: float) -> str:
     """Return the nuScenes attribute that fits a category and how it moves."""
-    moving = top_speed_mps > 0.2
+    moving = top_speed_mps > MOVING_MPS
     if category is AgentCategory.PEDESTRIAN:
         return "pedestrian.moving" if moving else "pedestrian.standing"
     if category in (AgentCategory.BICYCLE, AgentCategory.MOTORCYCLE):

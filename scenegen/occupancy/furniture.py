@@ -14,6 +14,7 @@ from scenegen.occupancy.draft import Look, Solid, WorldDraft, box, cylinder
 from scenegen.occupancy.greenery import draw_foliage_look, plant_tree
 from scenegen.occupancy.raster import cells_of_disc, cells_of_rectangle
 from scenegen.types import Material, Prop, Semantic
+from scenegen.types.layout import USUAL_HEIGHT_M
 
 PLOT_RADIUS_M = 0.4
 CELL_REACH_M = 0.29
@@ -35,15 +36,16 @@ def add_prop(draft: WorldDraft, prop: Prop, generator: np.random.Generator, *, a
         )  # fmt: skip
     elif prop.kind == "hedge":
         _add_hedge_prop(draft, prop, generator, autumn=autumn)
-    elif prop.kind == "street_lamp":
-        add_lamp(draft, generator, base_world_m=position, heading_rad=heading, height_m=prop.height_m or 7.0)
-    elif prop.kind == "traffic_light":
-        add_traffic_light(draft, generator, base_world_m=position, heading_rad=heading, height_m=prop.height_m or 3.6)
-    elif prop.kind == "sign":
-        add_sign(draft, generator, base_world_m=position, heading_rad=heading, height_m=prop.height_m or 2.6)
-    elif prop.kind in ("pole", "bollard"):
-        height_m = prop.height_m or (0.9 if prop.kind == "bollard" else 6.0)
-        add_post(draft, generator, base_world_m=position, height_m=height_m, radius_m=0.1)
+    elif prop.kind in USUAL_HEIGHT_M:
+        height_m = prop.height_m or USUAL_HEIGHT_M[prop.kind]
+        if prop.kind == "street_lamp":
+            add_lamp(draft, generator, base_world_m=position, heading_rad=heading, height_m=height_m)
+        elif prop.kind == "traffic_light":
+            add_traffic_light(draft, generator, base_world_m=position, heading_rad=heading, height_m=height_m)
+        elif prop.kind == "sign":
+            add_sign(draft, generator, base_world_m=position, heading_rad=heading, height_m=height_m)
+        else:
+            add_post(draft, generator, base_world_m=position, height_m=height_m, radius_m=0.1)
     else:
         raise WorldError("a known prop kind", found=repr(prop.kind), where=draft.site.layout.layout_id)
 

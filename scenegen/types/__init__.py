@@ -16,6 +16,7 @@ from scenegen.types.layout import (
 from scenegen.types.lens import PINHOLE, Lens
 from scenegen.types.record import (
     EXTRA_RING,
+    USUAL_LIDAR_EGO_M,
     AgentPixels,
     DenseLabels,
     LidarLabels,
@@ -33,6 +34,7 @@ from scenegen.types.taxonomy import (
     AgentCategory,
     Material,
     Semantic,
+    belongs_to_agent,
     parse_category,
 )
 from scenegen.types.timeline import Timeline
@@ -57,6 +59,7 @@ __all__ = [
     "SEMANTIC_OF_CATEGORY",
     "SEMANTIC_OF_GROUND",
     "STATIC_INSTANCE_OFFSET",
+    "USUAL_LIDAR_EGO_M",
     "VEHICLE_CATEGORIES",
     "AgentCategory",
     "AgentPixels",
@@ -91,6 +94,7 @@ __all__ = [
     "Sweep",
     "Timeline",
     "World",
+    "belongs_to_agent",
     "parse_category",
     "random_generator",
     "random_key",

@@ -23,8 +23,12 @@ DOUBLE_GAP_M = 0.14
 """Between the two strokes of a double line."""
 LINE_COLORS = ("white", "yellow")
 AREA_KINDS = ("drivable", "sidewalk", "crossing", "parking", "grass", "building", "construction")
+MOVING_MPS = 0.2
+"""Slower agents stand."""
 LANE_KINDS = ("vehicle", "bike", "bus", "walk")
 PROP_KINDS = ("tree", "pole", "street_lamp", "traffic_light", "sign", "bollard", "hedge")
+USUAL_HEIGHT_M = {"pole": 6.0, "street_lamp": 7.0, "bollard": 0.9, "traffic_light": 3.6, "sign": 2.6}
+"""Heights of props that the layout leaves open. What grows has none: the world draws it."""
 
 
 @dataclass(frozen=True, kw_only=True)

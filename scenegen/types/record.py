@@ -86,6 +86,8 @@ class Sweep:
 
 
 EXTRA_RING = 255
+USUAL_LIDAR_EGO_M = (0.94, 0.0, 1.84)
+"""Where nuScenes has its LiDAR on the vehicle, on the roof."""
 
 
 @dataclass(frozen=True, kw_only=True)

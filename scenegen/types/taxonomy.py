@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import numpy as np
+from jaxtyping import Bool, Integer
+
 
 class Semantic(IntEnum):
     """Occ3D-nuScenes classes; 17 is free space, and sky in an image."""
@@ -128,6 +131,15 @@ VEHICLE_CATEGORIES = frozenset(
 
 STATIC_INSTANCE_OFFSET = 0x8000
 """Instance ids in images: 0 nothing, 1 + agent index for agents, this offset + index for static things."""
+
+
+def belongs_to_agent(instance: Integer[np.ndarray, "*N"]) -> Bool[np.ndarray, "*N"]:
+    """Return which instance ids are those of agents.
+
+    >>> belongs_to_agent(np.array([0, 1, STATIC_INSTANCE_OFFSET], np.uint16)).tolist()
+    [False, True, False]
+    """
+    return (instance > 0) & (instance < STATIC_INSTANCE_OFFSET)
 
 
 def parse_category(name: str) -> AgentCategory | None:

@@ -7,12 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from scenegen.dataset import fold_receipts
-from tests.unit.dataset.conftest import write_chunks
-from tests.unit.dataset.tiny_scene import full_chunks, tiny_record
-
 REPOSITORY = Path(__file__).parents[2]
 
 BLOCK = """
@@ -55,15 +49,6 @@ VERIFY = """
 from scenegen.cli import main
 sys.exit(main(['verify', sys.argv[1], '--deep']))
 """
-
-
-@pytest.fixture(scope="module")
-def dataset_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scene with every label that can be stored."""
-    folder = tmp_path_factory.mktemp("base")
-    write_chunks(folder, tiny_record(), full_chunks(tiny_record()))
-    fold_receipts(folder)
-    return folder
 
 
 def run(script: str, dataset_dir: Path) -> subprocess.CompletedProcess[str]:

@@ -14,10 +14,8 @@ import numpy as np
 import pytest
 import zarr
 
-from scenegen.dataset import fold_receipts
 from scenegen.dataset.schema import ARRAYS, CAMERA_FIELD, scene_attributes_schema, scene_schema_text
-from tests.unit.dataset.conftest import write_chunks
-from tests.unit.dataset.tiny_scene import full_chunks, tiny_chunk, tiny_record
+from tests.unit.dataset.tiny_scene import tiny_chunk, tiny_record
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -58,14 +56,6 @@ CONTRACT = {
     "map/lane_lines/points": ("float64", ("line_point", "xyz")),
     "map/areas/points": ("float64", ("corner", "xy")),
 }
-
-
-@pytest.fixture(scope="module")
-def dataset_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("contract")
-    write_chunks(folder, tiny_record(), full_chunks(tiny_record()))
-    fold_receipts(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

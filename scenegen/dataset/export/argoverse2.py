@@ -21,11 +21,11 @@ from jaxtyping import Float64, Int64
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.arrow import import_pyarrow
 from scenegen.dataset.export.keys import TOKEN_SPACE, absolute_stamps_us
-from scenegen.dataset.export.lanes import crossing_edges, lane_connections, lane_edges
+from scenegen.dataset.export.map_shapes import crossing_edges, lane_connections, lane_edges
 from scenegen.dataset.export.nuscenes.scene_tables import check_pinholes
-from scenegen.dataset.export.poses import rotation_wxyz
 from scenegen.dataset.labels import LidarSweep
 from scenegen.dataset.picture_files import PictureFiles
+from scenegen.dataset.rotations import rotation_matrices, rotation_wxyz
 from scenegen.dataset.stored_scene import Scene
 from scenegen.geometry.rigid import invert_rigid, transform_points
 from scenegen.types import AgentCategory, AgentTrack, RoadMap
@@ -108,7 +108,7 @@ def _annotations(scene: Scene, stamps_ns: Int64[np.ndarray, " T"]) -> dict[str, 
     for step in range(scene.num_steps):
         boxes = scene.boxes(step)
         world_from_agent = np.tile(np.eye(4), (len(boxes), 1, 1))
-        world_from_agent[:, :3, :3] = _rotations(boxes.rotation_wxyz)
+        world_from_agent[:, :3, :3] = rotation_matrices(boxes.rotation_wxyz)
         world_from_agent[:, :3, 3] = boxes.center_world_m
         parts["stamp"].append(np.full(len(boxes), stamps_ns[step]))
         parts["track"].append(boxes.track_id)
@@ -135,15 +135,6 @@ def category_name(agent: AgentTrack) -> str:
         return agent.source_category
     name = NAME_OF_CATEGORY[agent.category]
     return WITHOUT_RIDER.get(name, name) if agent.attribute == "cycle.without_rider" else name
-
-
-def _rotations(wxyz: Float64[np.ndarray, "N 4"]) -> Float64[np.ndarray, "N 3 3"]:
-    from scipy.spatial.transform import Rotation
-
-    if not len(wxyz):
-        return np.zeros((0, 3, 3))
-    matrices: Float64[np.ndarray, "N 3 3"] = Rotation.from_quat(wxyz[:, [1, 2, 3, 0]]).as_matrix()
-    return matrices
 
 
 def _write_calibration(folder: Path, scene: Scene) -> None:

@@ -10,6 +10,7 @@ from jaxtyping import Float64, Int64
 from scenegen.dataset.columns import visibility_level
 from scenegen.dataset.detection_boxes import CONVERTER_ATTRIBUTES, CONVERTER_CLASSES, class_labels
 from scenegen.dataset.export.info_samples import Sample
+from scenegen.dataset.rotations import forward_axes
 from scenegen.geometry.rigid import invert_rigid, transform_points
 from scenegen.types import Camera
 
@@ -52,9 +53,7 @@ def camera_boxes(sample: Sample, camera: Camera) -> CameraBoxes:
     kept = (labels >= 0) & (seen.depth_m > 0.0) & np.isfinite(seen.center_px).all(axis=1)
     chosen = seen.box[kept]
     cam_from_world = invert_rigid(sample.ego2world @ camera.ego_from_cam)
-    w, x, y, z = boxes.rotation_wxyz[chosen].T
-    heading_world = np.stack([1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y)], axis=1)
-    heading = heading_world @ cam_from_world[:3, :3].T
+    heading = forward_axes(boxes.rotation_wxyz[chosen]) @ cam_from_world[:3, :3].T
     turn_rad = turn_around_y(heading)
     flat = np.concatenate([boxes.velocity_world_mps[chosen], np.zeros((len(chosen), 1))], axis=1)
     velocity = flat @ cam_from_world[:3, :3].T

@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.dataset.detection_boxes import detection_lidar2ego
+from scenegen.dataset.detection_boxes import NUSCENES_CAMERAS, detection_lidar2ego
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import sample_token, token_of
 from scenegen.dataset.export.nuscenes.lidar import CHANNEL, sweep_columns
 from scenegen.dataset.export.nuscenes.scene_tables import ScenePlace, check_pinholes, picture_name, place_scene
-from scenegen.dataset.export.nuscenes.sheet import build_sheet
-from scenegen.dataset.export.nuscenes.taxonomy import attribute_name, category_name
-from scenegen.dataset.export.poses import shifted
+from scenegen.dataset.export.nuscenes.sheet import build_sheet, shifted
+from scenegen.dataset.export.nuscenes.taxonomy import box_attribute
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.stored_scene import Scene
@@ -34,15 +33,6 @@ VERSION = "v1.0-scenegen"
 """Of the tables that the stock evaluations open: those of the `nuscenes` export."""
 DATA_ROOT = "./data/nuscenes"
 """Where training code expects the export, seen from its own folder."""
-CAMERA_ORDER = (
-    "CAM_FRONT",
-    "CAM_FRONT_RIGHT",
-    "CAM_FRONT_LEFT",
-    "CAM_BACK",
-    "CAM_BACK_LEFT",
-    "CAM_BACK_RIGHT",
-)
-"""Order of the cameras in stock files. Rigs with other cameras keep their own."""
 PICKLE_PROTOCOL = 4
 
 
@@ -59,7 +49,7 @@ class SceneSamples:
         self.place = place
         self.steps: list[int] = np.flatnonzero(scene.is_key_frame).tolist()
         of_name = {camera.name: camera for camera in scene.rig.cameras}
-        names = CAMERA_ORDER if set(of_name) == set(CAMERA_ORDER) else tuple(of_name)
+        names = NUSCENES_CAMERAS if set(of_name) == set(NUSCENES_CAMERAS) else tuple(of_name)
         self.cameras: tuple[Camera, ...] = tuple(of_name[name] for name in names)
         self._pictures = {name: PictureFiles(scene, name) for name in names}
         self.lidar2ego: Float64[np.ndarray, "4 4"] = detection_lidar2ego(scene)
@@ -104,19 +94,11 @@ class SceneSamples:
     def nuscenes_attributes(self) -> dict[tuple[int, int], str]:
         """NuScenes attribute of every (step, track) of the key frames, '' where its category has none."""
         agents = self.scene.layout.agents
-        top_mps = [
-            float(np.linalg.norm(agent.velocity_world_mps[agent.valid], axis=1).max(initial=0.0)) for agent in agents
-        ]
         attributes = {}
         for step in self.steps:
             boxes = self.scene.boxes(step)
             for idx, track in enumerate(boxes.track_id.tolist()):
-                attributes[step, track] = attribute_name(
-                    category_name(agents[track].category, agents[track].source_category),
-                    boxes.attribute[idx],
-                    speed_mps=float(np.linalg.norm(boxes.velocity_world_mps[idx])),
-                    top_speed_mps=top_mps[track],
-                )
+                attributes[step, track] = box_attribute(boxes, idx, agents[track])
         return attributes
 
 

@@ -21,9 +21,9 @@ from jaxtyping import Float64
 
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.nuscenes.scene_tables import check_pinholes
-from scenegen.dataset.export.poses import yaw_rad
 from scenegen.dataset.jpeg_codec import PngCodec
 from scenegen.dataset.labels import Boxes
+from scenegen.dataset.rotations import yaw_rad
 from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points

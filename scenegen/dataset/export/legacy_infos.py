@@ -13,7 +13,7 @@ from scenegen.dataset.detection_boxes import FrameBoxes, boxes_in_lidar, categor
 from scenegen.dataset.export.info_samples import DATA_ROOT, VERSION, Sample, write_pickle
 from scenegen.dataset.export.keys import token_of
 from scenegen.dataset.export.nuscenes.lidar import CHANNEL
-from scenegen.dataset.export.poses import rotation_wxyz
+from scenegen.dataset.rotations import rotation_wxyz
 from scenegen.geometry.rigid import invert_rigid
 
 

@@ -25,7 +25,7 @@ from jaxtyping import Float32, Float64, UInt8
 from scenegen.dataset.columns import GRAVITY_MPS2
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.arrow import import_pyarrow
-from scenegen.dataset.export.poses import rotation_wxyz
+from scenegen.dataset.rotations import rotation_wxyz
 from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.video_file import VideoFile
 from scenegen.errors import DatasetError

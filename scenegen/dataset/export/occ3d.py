@@ -15,9 +15,9 @@ from jaxtyping import Float64
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import sample_token, token_of
 from scenegen.dataset.export.nuscenes.scene_tables import ScenePlace, check_pinholes, picture_name, place_scene
-from scenegen.dataset.export.nuscenes.sheet import build_sheet
-from scenegen.dataset.export.poses import rotation_wxyz, shifted
+from scenegen.dataset.export.nuscenes.sheet import build_sheet, shifted
 from scenegen.dataset.picture_files import PictureFiles
+from scenegen.dataset.rotations import rotation_wxyz
 from scenegen.dataset.stored_scene import Scene
 
 END = "EOF"

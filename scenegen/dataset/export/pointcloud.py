@@ -20,33 +20,21 @@ from jaxtyping import Float64, Int32, UInt8
 
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.labels import Boxes, LidarSweep
+from scenegen.dataset.palette import semantic_palette
 from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DependencyError
 from scenegen.geometry.rigid import transform_points
 from scenegen.types import OCC3D_GRID, SEMANTIC_OF_CATEGORY, AgentCategory, Semantic
 
-CLASS_RGB = np.array(
-    [
-        (150, 150, 150),  # others
-        (112, 128, 144),  # barrier
-        (220, 20, 60),  # bicycle
-        (255, 127, 80),  # bus
-        (255, 158, 0),  # car
-        (233, 150, 70),  # construction_vehicle
-        (255, 61, 99),  # motorcycle
-        (0, 0, 230),  # pedestrian
-        (47, 79, 79),  # traffic_cone
-        (255, 140, 0),  # trailer
-        (255, 99, 71),  # truck
-        (90, 94, 102),  # driveable_surface
-        (175, 0, 75),  # other_flat
-        (170, 160, 150),  # sidewalk
-        (112, 180, 60),  # terrain
-        (222, 184, 135),  # manmade
-        (0, 130, 40),  # vegetation
-    ],
-    np.uint8,
+CLASS_RGB: UInt8[np.ndarray, "K 3"] = semantic_palette(
+    {
+        Semantic.OTHERS: (150, 150, 150),
+        Semantic.DRIVEABLE_SURFACE: (90, 94, 102),
+        Semantic.SIDEWALK: (170, 160, 150),
+        Semantic.VEGETATION: (0, 130, 40),
+    }
 )
+"""Ground and plants in colours nearer to their own, against which agents stand out."""
 FACES = (
     ((1, 0, 0), ((1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1))),
     ((-1, 0, 0), ((0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0))),

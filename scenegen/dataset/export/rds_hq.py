@@ -26,12 +26,13 @@ from jaxtyping import Float64
 
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import TOKEN_SPACE, absolute_stamps_us
+from scenegen.dataset.export.map_shapes import area_polygon, on_ground, outlines_m, upright_m
 from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
 from scenegen.types import AgentCategory, AgentTrack, Camera, RoadMap
+from scenegen.types.layout import MOVING_MPS, USUAL_HEIGHT_M
 
 FRAME_RATE_HZ, LABEL_EVERY = 30, 3
-MOVING_MPS = 0.2
 TYPE_OF_CATEGORY: dict[AgentCategory, str] = {
     AgentCategory.CAR: "Car",
     AgentCategory.TRUCK: "Truck",
@@ -45,8 +46,6 @@ TYPE_OF_CATEGORY: dict[AgentCategory, str] = {
 OTHER_TYPE = "Others"
 MAP_TYPES = ("lanelines", "road_boundaries", "crosswalks", "poles")
 POLE_KINDS = ("pole", "street_lamp")
-POLE_HEIGHT_M = 6.0
-"""Of props whose height the layout leaves open."""
 NUM_FTHETA = 6
 
 
@@ -115,7 +114,7 @@ def _write_clip(job: ExportJob, scene: Scene, clip_id: str) -> None:
             for idx in range(0, len(moments), LABEL_EVERY)
         },
         **_intrinsics(scene),
-        **{f"3d_{name}": {f"{name}.json": labels} for name, labels in _map_labels(scene.layout.road_map).items()},
+        **{f"3d_{name}": {f"{name}.json": labels} for name, labels in map_labels(scene.layout.road_map).items()},
     }
     for folder, content in contents.items():
         write_tar(job.folder / folder / f"{clip_id}.tar", clip_id, content)
@@ -213,12 +212,13 @@ def _ftheta(camera: Camera) -> Float64[np.ndarray, "14"]:
     return np.array([camera.K[0, 2], camera.K[1, 2], *camera.size_px, *powers, 0.0, 1.0, 0.0, 0.0], np.float64)
 
 
-def _map_labels(road_map: RoadMap) -> dict[str, Any]:
+def map_labels(road_map: RoadMap) -> dict[str, Any]:
+    """Return the labels of every kind of map element."""
     return {
         "lanes": _labels("polyline3d", [lane.centerline_world_m for lane in road_map.lanes]),
         "lanelines": _labels("polyline3d", [line.points_world_m for line in road_map.lane_lines]),
         "road_boundaries": _labels("polyline3d", _road_edges(road_map)),
-        "crosswalks": _labels("surface", [_on_ground(area.polygon_world_m) for area in road_map.areas_of("crossing")]),
+        "crosswalks": _labels("surface", [on_ground(area.polygon_world_m) for area in road_map.areas_of("crossing")]),
         "poles": _labels("polyline3d", _poles(road_map)),
     }
 
@@ -231,22 +231,12 @@ def _road_edges(road_map: RoadMap) -> list[Float64[np.ndarray, "_ 3"]]:
     """Return the outlines of all drivable ground together."""
     import shapely
 
-    areas = [shapely.Polygon(area.polygon_world_m, area.holes_world_m) for area in road_map.areas_of("drivable")]
-    union = shapely.union_all([shapely.make_valid(area) for area in areas])
-    parts = [part for part in getattr(union, "geoms", [union]) if part.geom_type == "Polygon" and not part.is_empty]
-    return [_on_ground(np.array(ring.coords)) for part in parts for ring in (part.exterior, *part.interiors)]
+    return outlines_m(shapely.union_all([area_polygon(area) for area in road_map.areas_of("drivable")]))
 
 
 def _poles(road_map: RoadMap) -> list[Float64[np.ndarray, "_ 3"]]:
-    return [
-        np.array([[*prop.position_world_m, 0.0], [*prop.position_world_m, prop.height_m or POLE_HEIGHT_M]])
-        for prop in road_map.props
-        if prop.kind in POLE_KINDS
-    ]
-
-
-def _on_ground(points_m: Float64[np.ndarray, "N _"]) -> Float64[np.ndarray, "N 3"]:
-    return np.concatenate([points_m[:, :2], np.zeros((len(points_m), 1))], axis=1)
+    props = [prop for prop in road_map.props if prop.kind in POLE_KINDS]
+    return [upright_m(prop, usual_height_m=USUAL_HEIGHT_M[prop.kind]) for prop in props]
 
 
 def _toolkit_settings(cameras: list[str]) -> dict[str, Any]:

@@ -10,7 +10,10 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 
+from scenegen.dataset.labels import Boxes2d
+from scenegen.dataset.rotations import rotation_matrices
 from scenegen.dataset.stored_scene import Scene
+from scenegen.types import belongs_to_agent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,24 +61,24 @@ class ObjectRows:
     @cached_property
     def world_from_agent(self) -> Float64[np.ndarray, "N 3 3"]:
         """Rotations of the boxes; quaternions must be of unit length."""
-        from scipy.spatial.transform import Rotation
+        return rotation_matrices(self.rotation_wxyz)
 
-        return Rotation.from_quat(self.rotation_wxyz[:, [1, 2, 3, 0]]).as_matrix().reshape(-1, 3, 3)
+    def to_box(self, points_world_m: Float64[np.ndarray, "P 3"], row: int) -> Float64[np.ndarray, "P 3"]:
+        """Move points to the frame of a box, whose origin is its middle."""
+        points_box_m: Float64[np.ndarray, "P 3"] = (points_world_m - self.center_world_m[row]) @ self.world_from_agent[
+            row
+        ]
+        return points_box_m
 
 
 @dataclass(frozen=True, kw_only=True)
 class Object2dRows:
-    """All 2-D boxes of a scene. `row` is the row in `ObjectRows`, `view` the index of the camera."""
+    """All 2-D boxes of a scene. `row` is that of its agent in `ObjectRows`, `view` the index of the camera."""
 
     step: Int64[np.ndarray, " M"]
     view: Int64[np.ndarray, " M"]
     row: Int64[np.ndarray, " M"]
-    box: Int64[np.ndarray, " M"]
-    xyxy_px: Float32[np.ndarray, "M 4"]
-    center_px: Float32[np.ndarray, "M 2"]
-    depth_m: Float32[np.ndarray, " M"]
-    visible_fraction: Float32[np.ndarray, " M"]
-    num_px: Int32[np.ndarray, " M"]
+    seen: Boxes2d
 
     def __len__(self) -> int:
         return len(self.step)
@@ -143,13 +146,19 @@ class SceneLabels:
             step=step,
             view=view,
             row=self.frame_ptr[step] + column["box"],
-            box=column["box"],
-            xyxy_px=column["xyxy"],
-            center_px=column["center"],
-            depth_m=column["depth"],
-            visible_fraction=column["visible_fraction"],
-            num_px=column["num_px"],
+            seen=Boxes2d.of_columns(column),
         )
+
+
+def unknown_agents(
+    labels: SceneLabels, instance: np.ndarray, *, array: str, step: int, camera: str | None = None
+) -> Iterator[Finding]:
+    """Yield instance ids of one step that are neither static nor an agent of the step."""
+    present = 1 + labels.objects.track_id[labels.objects.step == step]
+    ids = np.unique(instance)
+    for unknown in np.setdiff1d(ids[belongs_to_agent(ids)], present).tolist():
+        expected = "0, static things and agents of the step"
+        yield Finding(array=array, step=step, camera=camera, expected=expected, found=f"instance {unknown}")
 
 
 Check: TypeAlias = Callable[[SceneLabels], Iterator[Finding]]

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.dataset.label_checks.finding import Finding, Object2dRows, SceneLabels
+from scenegen.dataset.label_checks.finding import Finding, Object2dRows, SceneLabels, unknown_agents
 from scenegen.dataset.label_checks.objects import pointer_findings
 from scenegen.dataset.label_checks.poses import describe
+from scenegen.dataset.rotations import yaw_rad
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, transform_points
-from scenegen.types import STATIC_INSTANCE_OFFSET, Camera
+from scenegen.types import Camera
 
 IN_IMAGE_MARGIN_PX = 3.0
 POINTS_ALONG = 12
@@ -68,19 +69,19 @@ def check_boxes2d(labels: SceneLabels) -> Iterator[Finding]:
         return
     rows = labels.objects2d
     size_px = np.array([camera.size_px for camera in labels.scene.rig.cameras])[rows.view]
-    low, high = rows.xyxy_px[:, :2], rows.xyxy_px[:, 2:]
+    low, high = rows.seen.xyxy_px[:, :2], rows.seen.xyxy_px[:, 2:]
     is_inside = (low >= 0.0).all(axis=1) & (high <= size_px).all(axis=1) & (low < high).all(axis=1)
     for row in np.flatnonzero(~is_inside).tolist():
         expected = f"a box inside {size_px[row][0]} x {size_px[row][1]} px"
-        found = describe(rows.xyxy_px[row])
+        found = describe(rows.seen.xyxy_px[row])
         yield _finding_of(labels, rows, row, array="objects2d/xyxy", expected=expected, found=found)
     area_px = (high - low).prod(axis=1)
-    for row in np.flatnonzero(is_inside & ((rows.num_px < 1) | (rows.num_px > area_px))).tolist():
+    for row in np.flatnonzero(is_inside & ((rows.seen.num_px < 1) | (rows.seen.num_px > area_px))).tolist():
         expected = f"1 to {area_px[row]:.0f} pixels, the area of its box"
-        found = str(rows.num_px[row])
+        found = str(rows.seen.num_px[row])
         yield _finding_of(labels, rows, row, array="objects2d/num_px", expected=expected, found=found)
-    for row in np.flatnonzero(~((rows.visible_fraction > 0.0) & (rows.visible_fraction <= 1.0))).tolist():
-        found = str(rows.visible_fraction[row])
+    for row in np.flatnonzero(~((rows.seen.visible_fraction > 0.0) & (rows.seen.visible_fraction <= 1.0))).tolist():
+        found = str(rows.seen.visible_fraction[row])
         array = "objects2d/visible_fraction"
         yield _finding_of(labels, rows, row, array=array, expected="a share above 0, up to 1", found=found)
 
@@ -96,7 +97,7 @@ def check_centers_reproject(labels: SceneLabels) -> Iterator[Finding]:
         center_world_m = labels.objects.center_world_m[rows.row[of_view]]
         center_cam_m = np.einsum("nij,nj->ni", cam_from_world[:, :3, :3], center_world_m) + cam_from_world[:, :3, 3]
         expected_px = project_points(center_cam_m, camera)
-        found_px = rows.center_px[of_view].astype(np.float64)
+        found_px = rows.seen.center_px[of_view].astype(np.float64)
         tolerance_px = CENTER_TOLERANCE_PX + FLOAT32_SHARE * np.abs(expected_px)
         is_close = np.abs(found_px - expected_px) <= tolerance_px
         is_nowhere = np.isnan(expected_px) & np.isnan(found_px)
@@ -104,7 +105,7 @@ def check_centers_reproject(labels: SceneLabels) -> Iterator[Finding]:
             expected, found = f"({describe(expected_px[idx])}) px", f"({describe(found_px[idx])}) px"
             row = int(of_view[idx])
             yield _finding_of(labels, rows, row, array="objects2d/center", expected=expected, found=found)
-        depth_m, found_m = center_cam_m[:, 2], rows.depth_m[of_view]
+        depth_m, found_m = center_cam_m[:, 2], rows.seen.depth_m[of_view]
         is_off = ~(np.abs(found_m - depth_m) <= DEPTH_TOLERANCE_M + FLOAT32_SHARE * np.abs(depth_m))
         for idx in np.flatnonzero(is_off).tolist():
             expected, found = f"{depth_m[idx]:.4f} m", f"{found_m[idx]:.4f} m"
@@ -122,7 +123,7 @@ def check_boxes2d_within_projections(labels: SceneLabels) -> Iterator[Finding]:
     rows, scene = labels.objects2d, labels.scene
     outside: list[tuple[int, Float64[np.ndarray, "4"]]] = []
     num_compared = 0
-    for row in np.flatnonzero(rows.num_px >= MIN_VISIBLE_PX).tolist():
+    for row in np.flatnonzero(rows.seen.num_px >= MIN_VISIBLE_PX).tolist():
         camera = scene.rig.cameras[rows.view[row]]
         corners_m = _corners_world_m(labels, int(rows.row[row]))
         bounds_px = _projected_bounds(corners_m, camera, scene.ego2global[rows.step[row]])
@@ -132,13 +133,13 @@ def check_boxes2d_within_projections(labels: SceneLabels) -> Iterator[Finding]:
         extent_px = bounds_px[2:] - bounds_px[:2]
         margin_px = WITHIN_MARGIN_PX + (0.0 if camera.lens.model == "pinhole" else WITHIN_MARGIN_SHARE) * extent_px
         low, high = bounds_px[:2] - margin_px, bounds_px[2:] + margin_px
-        if (rows.xyxy_px[row, :2] < low).any() or (rows.xyxy_px[row, 2:] > high).any():
+        if (rows.seen.xyxy_px[row, :2] < low).any() or (rows.seen.xyxy_px[row, 2:] > high).any():
             outside.append((row, bounds_px))
     if len(outside) <= (1.0 - MIN_WITHIN_SHARE) * num_compared:
         return
     for row, bounds_px in outside:
         expected = f"within {describe(bounds_px)} px, its projected box ({len(outside)} of {num_compared} are not)"
-        found = describe(rows.xyxy_px[row])
+        found = describe(rows.seen.xyxy_px[row])
         yield _finding_of(labels, rows, row, array="objects2d/xyxy", expected=expected, found=found)
 
 
@@ -173,39 +174,26 @@ def check_boxes2d_bound_instances(labels: SceneLabels) -> Iterator[Finding]:
             continue
         for step in labels.key_steps:
             instance = scene.array(path)[step]
-            yield from _unknown_instances(labels, instance, path=path, step=step, camera=camera)
+            yield from unknown_agents(labels, instance, array=path, step=step, camera=camera)
             if not labels.has_objects2d:
                 continue
             rows = labels.objects2d
             for row in np.flatnonzero((rows.step == step) & (rows.view == view)).tolist():
                 is_own = instance == 1 + labels.objects.track_id[rows.row[row]]
-                if int(is_own.sum()) != rows.num_px[row]:
-                    expected, found = f"{is_own.sum()} pixels, as in {path}", str(rows.num_px[row])
+                if int(is_own.sum()) != rows.seen.num_px[row]:
+                    expected, found = f"{is_own.sum()} pixels, as in {path}", str(rows.seen.num_px[row])
                     yield _finding_of(labels, rows, row, array="objects2d/num_px", expected=expected, found=found)
                     continue
                 v, u = np.nonzero(is_own)
                 bounds_px = np.array([u.min(), v.min(), u.max() + 1, v.max() + 1])
-                if (rows.xyxy_px[row] != bounds_px).any():
-                    expected, found = f"{describe(bounds_px)} px, as in {path}", describe(rows.xyxy_px[row])
+                if (rows.seen.xyxy_px[row] != bounds_px).any():
+                    expected, found = f"{describe(bounds_px)} px, as in {path}", describe(rows.seen.xyxy_px[row])
                     yield _finding_of(labels, rows, row, array="objects2d/xyxy", expected=expected, found=found)
-
-
-def _unknown_instances(
-    labels: SceneLabels, instance: np.ndarray, *, path: str, step: int, camera: str
-) -> Iterator[Finding]:
-    """Yield ids in an instance map that are neither static nor an agent of the step."""
-    present = 1 + labels.objects.track_id[labels.objects.step == step]
-    found = np.unique(instance)
-    agents = found[(found > 0) & (found < STATIC_INSTANCE_OFFSET)]
-    for unknown in np.setdiff1d(agents, present).tolist():
-        expected = "0, static things and agents of the step"
-        yield Finding(array=path, step=step, camera=camera, expected=expected, found=f"instance {unknown}")
 
 
 def _corners_world_m(labels: SceneLabels, row: int) -> Float64[np.ndarray, "8 3"]:
     objects = labels.objects
-    w, _, _, z = objects.rotation_wxyz[row]
-    heading_rad = 2.0 * float(np.arctan2(z, w))
+    heading_rad = float(yaw_rad(objects.rotation_wxyz[row : row + 1])[0])
     return box_corners_world_m(objects.center_world_m[row], objects.size_lwh_m[row], heading_rad=heading_rad)
 
 
@@ -255,7 +243,7 @@ def _finding_of(labels: SceneLabels, rows: Object2dRows, row: int, *, array: str
         array=array,
         step=int(rows.step[row]),
         camera=labels.scene.cameras[rows.view[row]],
-        box=int(rows.box[row]),
+        box=int(rows.seen.box[row]),
         expected=expected,
         found=found,
     )

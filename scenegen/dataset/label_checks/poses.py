@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from scenegen.dataset.label_checks.finding import Finding, SceneLabels
+from scenegen.dataset.rotations import rotation_matrices, wrap_angle
 from scenegen.types import Timeline
 
 RIGID_TOLERANCE = 1e-6
@@ -125,7 +126,7 @@ def describe(values: np.ndarray) -> str:
 
 def _turn(angle_rad: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
     """Return angles without their full turns, as sizes in 0..pi; infinite for NaN."""
-    return np.nan_to_num(np.abs(np.mod(angle_rad + np.pi, 2.0 * np.pi) - np.pi), nan=np.inf)
+    return np.nan_to_num(np.abs(wrap_angle(angle_rad)), nan=np.inf)
 
 
 def _angle_between(wxyz: Float64[np.ndarray, "N 4"], poses: Float64[np.ndarray, "N 4 4"]) -> Float64[np.ndarray, " N"]:
@@ -135,6 +136,6 @@ def _angle_between(wxyz: Float64[np.ndarray, "N 4"], poses: Float64[np.ndarray, 
     angle_rad = np.full(len(poses), np.inf)
     valid = is_rigid(poses) & (np.abs(np.linalg.norm(wxyz, axis=1) - 1.0) < ANGLE_TOLERANCE_RAD)
     if valid.any():
-        turned = Rotation.from_quat(wxyz[valid][:, [1, 2, 3, 0]]).inv() * Rotation.from_matrix(poses[valid, :3, :3])
-        angle_rad[valid] = turned.magnitude()
+        turned = np.swapaxes(rotation_matrices(wxyz[valid]), 1, 2) @ poses[valid, :3, :3]
+        angle_rad[valid] = Rotation.from_matrix(turned).magnitude()
     return angle_rad

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scenegen.dataset.label_checks.finding import Finding, SceneLabels
+from scenegen.dataset.label_checks.finding import Finding, SceneLabels, unknown_agents
 from scenegen.dataset.label_checks.objects import pointer_findings
 from scenegen.geometry.rigid import transform_points
-from scenegen.types import STATIC_INSTANCE_OFFSET
 
 INSIDE_MARGIN_M = 1e-3
 """Points of agents lie at least 2 mm inside their boxes, and all others at least 5 mm outside."""
@@ -60,11 +59,7 @@ def check_sweep_values(labels: SceneLabels) -> Iterator[Finding]:
             yield Finding(array="lidar/points", step=step, expected="finite metres", found="others")
         if not ((intensity[part] >= 0.0) & (intensity[part] <= 1.0)).all():
             yield Finding(array="lidar/intensity", step=step, expected="0 to 1", found="values beyond")
-        ids = np.unique(instance[part])
-        present = 1 + labels.objects.track_id[labels.objects.step == step]
-        for unknown in np.setdiff1d(ids[(ids > 0) & (ids < STATIC_INSTANCE_OFFSET)], present).tolist():
-            expected = "0, static things and agents of the step"
-            yield Finding(array="lidar/instance", step=step, expected=expected, found=f"instance {unknown}")
+        yield from unknown_agents(labels, instance[part], array="lidar/instance", step=step)
 
 
 def check_points_in_boxes(labels: SceneLabels) -> Iterator[Finding]:
@@ -74,12 +69,11 @@ def check_points_in_boxes(labels: SceneLabels) -> Iterator[Finding]:
         return
     pointers, points_lidar_m = scene.array("lidar/ptr")[:], scene.array("lidar/points")[:].astype(np.float64)
     instance, num_points = scene.array("lidar/instance")[:], scene.array("objects/num_lidar_pts")[:]
-    world_from_agent = objects.world_from_agent
     for step in labels.key_steps:
         part = slice(pointers[step], pointers[step + 1])
         points_world_m = transform_points(scene.ego2global[step] @ scene.lidar2ego, points_lidar_m[part])
         for row in np.flatnonzero(objects.step == step).tolist():
-            in_box_m = (points_world_m - objects.center_world_m[row]) @ world_from_agent[row]
+            in_box_m = objects.to_box(points_world_m, row)
             is_inside = (np.abs(in_box_m) <= 0.5 * objects.size_lwh_m[row] + INSIDE_MARGIN_M).all(axis=1)
             box, track_id = int(objects.box[row]), int(objects.track_id[row])
             if int(is_inside.sum()) != num_points[row]:

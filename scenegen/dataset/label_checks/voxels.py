@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 
 from scenegen.dataset.label_checks.finding import Finding, SceneLabels
-from scenegen.types import OCC3D_GRID, SEMANTIC_OF_CATEGORY, STATIC_INSTANCE_OFFSET, AgentCategory, Semantic
+from scenegen.geometry.rigid import invert_rigid, transform_points
+from scenegen.types import OCC3D_GRID, SEMANTIC_OF_CATEGORY, AgentCategory, Semantic, belongs_to_agent
 
 VOXEL_REACH_M = 0.5 * np.sqrt(3.0) * OCC3D_GRID.voxel_m + 0.01
 """How far the middle of a voxel may lie outside a box of which it holds a point."""
@@ -22,8 +23,8 @@ def check_voxels_at_boxes(labels: SceneLabels) -> Iterator[Finding]:
     for step in labels.key_steps:
         semantics = scene.array("occupancy/semantics")[step]
         rows = np.flatnonzero(objects.step == step)
-        ego_from_world = np.linalg.inv(scene.ego2global[step])
-        center_ego_m = objects.center_world_m[rows] @ ego_from_world[:3, :3].T + ego_from_world[:3, 3]
+        ego_from_world = invert_rigid(scene.ego2global[step])
+        center_ego_m = transform_points(ego_from_world, objects.center_world_m[rows])
         for idx in np.flatnonzero(_is_well_inside(center_ego_m)).tolist():
             row = int(rows[idx])
             if objects.size_lwh_m[row, 2] < MIN_HEIGHT_M or _is_overlapped(labels, row, rows):
@@ -53,7 +54,7 @@ def check_voxels_of_agents(labels: SceneLabels) -> Iterator[Finding]:
         instance = scene.array("occupancy/instance")[step]
         semantics = scene.array("occupancy/semantics")[step]
         row_of_track = {int(objects.track_id[row]): row for row in np.flatnonzero(objects.step == step).tolist()}
-        agents = np.unique(instance[(instance > 0) & (instance < STATIC_INSTANCE_OFFSET)])
+        agents = np.unique(instance[belongs_to_agent(instance)])
         for track_id in (agents.astype(np.int64) - 1).tolist():
             array, row = "occupancy/instance", row_of_track.get(track_id)
             if row is None:
@@ -66,10 +67,8 @@ def check_voxels_of_agents(labels: SceneLabels) -> Iterator[Finding]:
             if len(found):
                 expected = f"class {int(semantic)} in its voxels"
                 yield Finding(array=array, step=step, box=box, expected=expected, found=f"classes {found.tolist()}")
-            world_from_ego = scene.ego2global[step]
-            center_world_m = centers_ego_m[is_own] @ world_from_ego[:3, :3].T + world_from_ego[:3, 3]
-            in_box_m = (center_world_m - objects.center_world_m[row]) @ objects.world_from_agent[row]
-            beyond_m = (np.abs(in_box_m) - 0.5 * objects.size_lwh_m[row]).max()
+            center_world_m = transform_points(scene.ego2global[step], centers_ego_m[is_own])
+            beyond_m = (np.abs(objects.to_box(center_world_m, row)) - 0.5 * objects.size_lwh_m[row]).max()
             if beyond_m > VOXEL_REACH_M:
                 expected = f"its voxels within {VOXEL_REACH_M:.2f} m of its box"
                 yield Finding(array=array, step=step, box=box, expected=expected, found=f"one {beyond_m:.2f} m outside")
@@ -90,11 +89,11 @@ def check_free_voxels_belong_to_nothing(labels: SceneLabels) -> Iterator[Finding
 
 def voxel_centers_ego_m() -> Float64[np.ndarray, "X Y Z 3"]:
     """Return the middle of every voxel of the occupancy view."""
-    axes = [
-        origin_m + OCC3D_GRID.voxel_m * (np.arange(length) + 0.5)
-        for origin_m, length in zip(OCC3D_GRID.origin_m, OCC3D_GRID.shape, strict=True)
-    ]
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    return _centers_ego_m(np.moveaxis(np.indices(OCC3D_GRID.shape), 0, -1))
+
+
+def _centers_ego_m(index: Int64[np.ndarray, "*N 3"]) -> Float64[np.ndarray, "*N 3"]:
+    return np.array(OCC3D_GRID.origin_m) + OCC3D_GRID.voxel_m * (index + 0.5)
 
 
 def _is_well_inside(center_ego_m: Float64[np.ndarray, "N 3"]) -> Bool[np.ndarray, " N"]:
@@ -124,8 +123,7 @@ def _voxels_near(
     first, last = np.maximum(first, 0), np.minimum(last, OCC3D_GRID.shape)
     index = np.stack(np.meshgrid(*(np.arange(a, b) for a, b in zip(first, last, strict=True)), indexing="ij"), axis=-1)
     index = index.reshape(-1, 3)
-    middle_m = np.array(OCC3D_GRID.origin_m) + OCC3D_GRID.voxel_m * (index + 0.5)
-    in_box_m = (middle_m - center_ego_m) @ ego_from_agent
+    in_box_m = (_centers_ego_m(index) - center_ego_m) @ ego_from_agent
     return tuple(index[(np.abs(in_box_m) <= reach_m).all(axis=1)].T)
 
 

@@ -84,11 +84,8 @@ def picture_labels(view: SceneView, camera: int, step: int) -> PictureLabels:
     seen = view.scene.boxes2d(step, view.cameras[camera].name)
     labels = class_labels(view.scene.boxes(step), CONVERTER_CLASSES)[seen.box]
     fit = view.fits[camera]
-    scale = np.array(fit.scale_xy)
-    offset = fit.fitted_from_stored[:2, 2]
-    size_wh = np.array(fit.size_hw[::-1], np.float64)
-    xyxy = np.clip(seen.xyxy_px.reshape(-1, 2, 2) * scale + offset, 0.0, size_wh)
-    centers = np.clip(seen.center_px * scale + offset, 0.0, size_wh)
+    xyxy = fit.move_boxes(seen.xyxy_px)
+    centers = fit.clip(fit.move(seen.center_px))
     kept = (labels >= 0) & ((xyxy[:, 1] - xyxy[:, 0]) >= MIN_SIDE_PX).all(axis=1) & (seen.depth_m > 0.0)
     kept &= np.isfinite(centers).all(axis=1)
     return PictureLabels(

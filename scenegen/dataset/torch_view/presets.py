@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scenegen.dataset.detection_boxes import CONFIG_CLASSES
+from scenegen.dataset.detection_boxes import CONFIG_CLASSES, NUSCENES_CAMERAS
 from scenegen.dataset.torch_view import bevdet, bevformer, raw, streampetr
 from scenegen.dataset.torch_view.normalization import CAFFE_BGR, IMAGENET_RGB, Normalization
 from scenegen.dataset.torch_view.options import SampleOptions
@@ -15,15 +15,6 @@ from scenegen.dataset.torch_view.window import Moments
 from scenegen.errors import ConfigError
 from scenegen.types import AgentCategory
 
-NUSCENES_CAMERAS = (
-    "CAM_FRONT",
-    "CAM_FRONT_RIGHT",
-    "CAM_FRONT_LEFT",
-    "CAM_BACK",
-    "CAM_BACK_LEFT",
-    "CAM_BACK_RIGHT",
-)
-"""Order of the cameras in the info files of mmdet3d."""
 BEVDET_CAMERAS = (
     "CAM_FRONT_LEFT",
     "CAM_FRONT",

@@ -116,14 +116,12 @@ def _boxes2d(view: SceneView, moments: Moments, options: SampleOptions) -> dict[
 
 def _seen_boxes(view: SceneView, camera: int, step: int) -> dict[str, torch.Tensor]:
     seen, fit = view.scene.boxes2d(step, view.cameras[camera].name), view.fits[camera]
-    scale, offset = np.array(fit.scale_xy), fit.fitted_from_stored[:2, 2]
-    size_wh = np.array(fit.size_hw[::-1], np.float64)
-    xyxy = np.clip(seen.xyxy_px.reshape(-1, 2, 2) * scale + offset, 0.0, size_wh)
+    xyxy = fit.move_boxes(seen.xyxy_px)
     kept = (xyxy[:, 1] > xyxy[:, 0]).all(axis=1)
     return {
         "box": torch.from_numpy(seen.box[kept]),
         "xyxy_px": torch.from_numpy(xyxy[kept].reshape(-1, 4).astype(np.float32)),
-        "center_px": torch.from_numpy((seen.center_px[kept] * scale + offset).astype(np.float32)),
+        "center_px": torch.from_numpy(fit.move(seen.center_px[kept]).astype(np.float32)),
         "depth_m": torch.from_numpy(seen.depth_m[kept]),
         "visible_fraction": torch.from_numpy(seen.visible_fraction[kept]),
     }

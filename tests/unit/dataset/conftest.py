@@ -10,6 +10,7 @@ import pytest
 from scenegen.dataset import Receipt, fold_receipts, open_scene_writer
 from scenegen.types import SceneChunk, SceneRecord
 from tests.unit.dataset.tiny_scene import bare_chunks, full_chunks, tiny_chunks, tiny_record
+from tests.unit.dataset.turning_scene import write_turning_dataset
 
 
 def write_chunks(dataset_dir: Path, record: SceneRecord, chunks: Sequence[SceneChunk], **options: Any) -> Receipt:
@@ -21,6 +22,12 @@ def write_chunks(dataset_dir: Path, record: SceneRecord, chunks: Sequence[SceneC
 
 def write_scene(dataset_dir: Path, record: SceneRecord, *, chunk_steps: int = 3, **options: Any) -> Receipt:
     return write_chunks(dataset_dir, record, tiny_chunks(record, chunk_steps=chunk_steps), **options)
+
+
+def write_full_dataset(folder: Path) -> None:
+    """Write one scene with every label that can be stored."""
+    write_chunks(folder, tiny_record(), full_chunks(tiny_record()))
+    fold_receipts(folder)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,8 +56,15 @@ def shared_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same scene with the labels of every pixel."""
     folder = tmp_path_factory.mktemp("full")
-    write_chunks(folder, tiny_record(), full_chunks(tiny_record()))
-    fold_receipts(folder)
+    write_full_dataset(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def turning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two labelled scenes whose ego turns."""
+    folder = tmp_path_factory.mktemp("turning")
+    write_turning_dataset(folder)
     return folder
 
 

@@ -22,17 +22,10 @@ from scenegen.errors import ConfigError  # noqa: E402
 from scenegen.geometry.rigid import invert_rigid, transform_points  # noqa: E402
 from scenegen.types import CameraRig, Lens  # noqa: E402
 from tests.unit.dataset.tiny_scene import tiny_record, tiny_rig  # noqa: E402
-from tests.unit.dataset.turning_scene import TRAIN_ID, VAL_ID, write_turning_dataset  # noqa: E402
+from tests.unit.dataset.turning_scene import TRAIN_ID, VAL_ID  # noqa: E402
 
 KEY_STEPS = (0, 6, 12, 18)
 PRESETS = ("bevformer", "streampetr", "bevdet", "flashocc")
-
-
-@pytest.fixture(scope="module")
-def turning(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("turning")
-    write_turning_dataset(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

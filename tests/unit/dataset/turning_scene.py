@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scenegen.dataset import fold_receipts, open_scene_writer
+from scenegen.dataset import fold_receipts
 from scenegen.geometry.rigid import planar_poses
 from scenegen.types import EgoTrack, SceneRecord
-from tests.unit.dataset.export.export_scene import NUM_STEPS, export_chunks, export_record
+from tests.unit.dataset.export.export_scene import NUM_STEPS, export_record, write_labelled
 
 TRAIN_ID, VAL_ID = "turn-00c0ffee", "turn-5ca1ab1e"
 
@@ -29,9 +29,5 @@ def turning_record(*, scene_id: str, split: str) -> SceneRecord:
 def write_turning_dataset(folder: Path) -> None:
     """Write two scenes of four key frames each, in two splits."""
     for scene_id, split in ((TRAIN_ID, "train"), (VAL_ID, "val")):
-        record = turning_record(scene_id=scene_id, split=split)
-        with open_scene_writer(folder, record, num_steps_per_shard=8) as writer:
-            for chunk in export_chunks(record):
-                writer.append(chunk)
-            writer.commit(scores={}, cost={})
+        write_labelled(folder, turning_record(scene_id=scene_id, split=split))
     fold_receipts(folder)

@@ -269,7 +269,7 @@ CASES: list[tuple[Check, str, Change, str]] = [
 def test_a_generated_scene_passes_every_check(sound: Path) -> None:
     (scene,) = open_dataset(sound)
     labels = SceneLabels(scene)
-    assert len(labels.objects2d) >= 2 * STEPS and (labels.objects2d.num_px >= 50).any()
+    assert len(labels.objects2d) >= 2 * STEPS and (labels.objects2d.seen.num_px >= 50).any()
     for check in (*FRAME_CHECKS, *SHAPE_CHECKS, *LABEL_CHECKS):
         assert list(check(labels)) == [], check.__name__
     assert verify_dataset(sound, deep=True).damages == ()

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from PIL import Image
 
 from scenegen.dataset.bev_panel import AREA_RGB, CATEGORY_RGB, LINE_RGB
-from scenegen.dataset.export.poses import yaw_rad
+from scenegen.dataset.rotations import yaw_rad
 from scenegen.dataset.stored_scene import Scene
 from scenegen.types import AgentCategory
 from scenegen.types.layout import DASH_M, DASH_PERIOD_M
@@ -58,7 +58,7 @@ def static_data(scene: Scene) -> dict[str, Any]:
 def moment_data(scene: Scene, step: int) -> dict[str, Any]:
     """Return the labels of one step, a key frame."""
     pose, boxes = scene.ego2global[step], scene.boxes(step)
-    yaw = yaw_rad(boxes.rotation_wxyz) if len(boxes) else np.zeros(0)
+    yaw = yaw_rad(boxes.rotation_wxyz)
     speed_mps = np.linalg.norm(boxes.velocity_world_mps, axis=1)
     points = [None] * len(boxes) if boxes.stored_lidar_pts is None else boxes.stored_lidar_pts.tolist()
     rows = [

@@ -34,9 +34,9 @@ from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import absolute_stamps_us
 from scenegen.dataset.export.mcap_file import foxglove
 from scenegen.dataset.export.mcap_file.calibration import describe_lens
-from scenegen.dataset.export.poses import rotation_wxyz
 from scenegen.dataset.labels import Boxes, Boxes2d, LidarSweep
 from scenegen.dataset.picture_files import PictureFiles
+from scenegen.dataset.rotations import rotation_wxyz
 from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DependencyError
 from scenegen.types import AgentCategory, Camera

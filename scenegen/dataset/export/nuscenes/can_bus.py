@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from scenegen.dataset.export.poses import shifted
+from scenegen.dataset.export.nuscenes.sheet import shifted
 from scenegen.dataset.stored_scene import Scene
 
 

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageDraw
 
+from scenegen.dataset.export.map_shapes import polygons_of
 from scenegen.dataset.export.nuscenes.sheet import Sheet, Tile
 
 PIXELS_PER_M = 10
@@ -47,8 +48,7 @@ def _masked_polygons(tile: Tile) -> list[Any]:
         for area in tile.road_map.areas
         if area.kind in MASKED_KINDS
     ]
-    union = shapely.union_all([shapely.make_valid(area) for area in areas])
-    return [part for part in getattr(union, "geoms", [union]) if part.geom_type == "Polygon" and not part.is_empty]
+    return polygons_of(shapely.union_all([shapely.make_valid(area) for area in areas]))
 
 
 def _draw_band(polygons: list[Any], first_row: int, *, size_px: tuple[int, int], height: int) -> Image.Image:

@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from scenegen.dataset.detection_boxes import turned_lidar2ego
 from scenegen.dataset.export import ExportJob
 from scenegen.dataset.export.keys import absolute_stamps_us, sample_token, scene_name, token_of
-from scenegen.dataset.export.nuscenes.lidar import CHANNEL, ego_from_lidar, sweep_columns
-from scenegen.dataset.export.nuscenes.sheet import Sheet
+from scenegen.dataset.export.nuscenes.lidar import CHANNEL, sweep_columns
+from scenegen.dataset.export.nuscenes.sheet import Sheet, shifted
 from scenegen.dataset.export.nuscenes.tables import Tables
-from scenegen.dataset.export.nuscenes.taxonomy import attribute_name, category_name
-from scenegen.dataset.export.poses import rotation_wxyz, shifted
+from scenegen.dataset.export.nuscenes.taxonomy import box_attribute, category_name
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.picture_files import PictureFiles
+from scenegen.dataset.rotations import rotation_wxyz
 from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
 
@@ -134,7 +135,7 @@ class SceneTables:
     def _add_calibration(self) -> None:
         for camera in self._scene.rig.cameras:
             self._add_calibrated_sensor(camera.name, camera.ego_from_cam, camera.K.tolist())
-        self._add_calibrated_sensor(CHANNEL, ego_from_lidar(self._scene.lidar2ego), [])
+        self._add_calibrated_sensor(CHANNEL, turned_lidar2ego(self._scene.lidar2ego), [])
 
     def _add_calibrated_sensor(self, channel: str, pose: Float64[np.ndarray, "4 4"], intrinsics: list[Any]) -> None:
         self._tables.add(
@@ -198,7 +199,6 @@ class SceneTables:
         tokens = [token_of(scene_id, "annotation", track, step) for step, _ in places]
         instance = token_of(scene_id, "instance", track)
         name = category_name(agent.category, agent.source_category)
-        top_mps = float(np.linalg.norm(agent.velocity_world_mps[agent.valid], axis=1).max())
         self._tables.add(
             "instance",
             {
@@ -211,8 +211,7 @@ class SceneTables:
         )
         for (step, idx), (before, token, after) in zip(places, _neighbours(tokens), strict=True):
             at = boxes[step]
-            speed_mps = float(np.linalg.norm(at.velocity_world_mps[idx]))
-            attribute = attribute_name(name, at.attribute[idx], speed_mps=speed_mps, top_speed_mps=top_mps)
+            attribute = box_attribute(at, idx, agent)
             links = {"sample_token": self._samples[step], "instance_token": instance, "prev": before, "next": after}
             self._tables.add(
                 "sample_annotation",

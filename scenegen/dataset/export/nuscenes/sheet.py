@@ -68,6 +68,13 @@ class _Extent:
     high_m: Float64[np.ndarray, "2"]
 
 
+def shifted(pose: Float64[np.ndarray, "*T 4 4"], shift_m: Float64[np.ndarray, "2"]) -> Float64[np.ndarray, "*T 4 4"]:
+    """Move poses in the horizontal plane, from a scene's world frame to the sheet."""
+    moved = pose.copy()
+    moved[..., :2, 3] += shift_m
+    return moved
+
+
 def build_sheet(scenes: Iterable[Scene]) -> Sheet:
     """Lay the road maps of scenes out side by side, in rows that make the sheet about square."""
     extents: dict[str, _Extent] = {}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from scenegen.types import AgentCategory
+import numpy as np
+
+from scenegen.dataset.labels import Boxes
+from scenegen.types import AgentCategory, AgentTrack
+from scenegen.types.layout import MOVING_MPS
 
 NAME_OF_CATEGORY: dict[AgentCategory, str] = {
     AgentCategory.CAR: "vehicle.car",
@@ -61,9 +65,6 @@ ATTRIBUTE_NOTES: dict[str, str] = {
 VISIBILITY_LEVELS = {"1": (0, 40), "2": (40, 60), "3": (60, 80), "4": (80, 100)}
 """Token of each level and the percentages of the thing that are visible."""
 
-MOVING_MPS = 0.2
-"""As in `scenegen.layout`: slower things stand."""
-
 LANE_TYPE_OF_KIND = {"vehicle": "CAR", "bus": "CAR", "bike": "BIKE"}
 """Lanes of other kinds (`walk`) are no lanes in nuScenes."""
 LINE_OF_KIND = {"solid": "SINGLE_SOLID", "dashed": "SINGLE_DASHED", "double_solid": "DOUBLE_SOLID"}
@@ -76,6 +77,16 @@ def category_name(category: AgentCategory, source_category: str) -> str:
     ('vehicle.bus.rigid', 'vehicle.bus.bendy')
     """
     return source_category if source_category in CATEGORY_NOTES else NAME_OF_CATEGORY[category]
+
+
+def box_attribute(boxes: Boxes, idx: int, agent: AgentTrack) -> str:
+    """Return the nuScenes attribute of a box of an agent, '' where its category has none."""
+    return attribute_name(
+        category_name(agent.category, agent.source_category),
+        boxes.attribute[idx],
+        speed_mps=float(np.linalg.norm(boxes.velocity_world_mps[idx])),
+        top_speed_mps=float(np.linalg.norm(agent.velocity_world_mps[agent.valid], axis=1).max()),
+    )
 
 
 def attribute_name(name: str, attribute: str, *, speed_mps: float, top_speed_mps: float) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.dataset.export.keys import token_of
-from scenegen.dataset.export.lanes import lane_connections
+from scenegen.dataset.export.map_shapes import lane_connections
 from scenegen.dataset.export.nuscenes.sheet import Sheet, Tile
 from scenegen.dataset.export.nuscenes.taxonomy import LANE_TYPE_OF_KIND, LINE_OF_KIND
 from scenegen.types import Area, Lane, LaneLine

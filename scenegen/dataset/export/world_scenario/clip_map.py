@@ -2,29 +2,22 @@
 
 What is ours: rails are the centre line moved by half the lane's width, and virtual, because paint is in
 `lane_line`; a boundary is the outline of everything drivable (areas and lanes together); heights that the layout
-leaves open are those of `DEFAULT_HEIGHT_M` (the world draws trees of 5.5 to 10 m), and signs have one size. Layouts
+leaves open are the world's, but for trees, of which it draws 5.5 to 10 m; signs have one size. Layouts
 know no stop lines and no road markings beyond lines and crossings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
 
+from scenegen.dataset.export.map_shapes import area_polygon, moved_left, outlines_m, upright_m
 from scenegen.types import LaneLine, Prop, RoadMap
-from scenegen.types.layout import DOUBLE_GAP_M
+from scenegen.types.layout import DOUBLE_GAP_M, USUAL_HEIGHT_M
 
-DEFAULT_HEIGHT_M = {
-    "tree": 7.0,
-    "pole": 6.0,
-    "street_lamp": 7.0,
-    "bollard": 0.9,
-    "traffic_light": 3.6,
-    "sign": 2.6,
-}
+TREE_HEIGHT_M = 7.0
 POLE_CATEGORY = {
     "tree": "TREE",
     "pole": "UNKNOWN",
@@ -50,18 +43,8 @@ class Plate:
     heading_rad: float
 
 
-def moved_left(line_m: Float64[np.ndarray, "N 3"], distance_m: float) -> Float64[np.ndarray, "N 3"]:
-    """Move every point of a line to its left, level."""
-    along = np.gradient(line_m[:, :2], axis=0)
-    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    moved = line_m.copy()
-    moved[:, 0] -= distance_m * along[:, 1]
-    moved[:, 1] += distance_m * along[:, 0]
-    return moved
-
-
-def boundaries_world_m(road_map: RoadMap) -> Iterator[Float64[np.ndarray, "N 3"]]:
-    """Give the closed outlines of what is drivable, outer and inner; the last point is the first."""
+def boundaries_world_m(road_map: RoadMap) -> list[Float64[np.ndarray, "_ 3"]]:
+    """Return the closed outlines of what is drivable, outer and inner; the last point is the first."""
     import shapely
 
     lanes = [
@@ -69,17 +52,8 @@ def boundaries_world_m(road_map: RoadMap) -> Iterator[Float64[np.ndarray, "N 3"]
         for lane in road_map.lanes
         if lane.kind != "walk" and len(lane.centerline_world_m) > 1
     ]
-    areas = [
-        shapely.make_valid(shapely.Polygon(area.polygon_world_m, area.holes_world_m))
-        for area in road_map.areas
-        if area.kind in ("drivable", "parking")
-    ]
-    surface = shapely.union_all([*lanes, *areas]).simplify(SIMPLIFIED_M)
-    for part in getattr(surface, "geoms", [surface]):
-        if part.geom_type == "Polygon" and not part.is_empty:
-            for ring in (part.exterior, *part.interiors):
-                corners = np.array(ring.coords)[:, :2]
-                yield np.concatenate([corners, np.zeros((len(corners), 1))], axis=1)
+    areas = [area_polygon(area) for area in road_map.areas if area.kind in ("drivable", "parking")]
+    return outlines_m(shapely.union_all([*lanes, *areas]).simplify(SIMPLIFIED_M))
 
 
 def painted_lines(line: LaneLine) -> tuple[Float64[np.ndarray, "N 3"], ...]:
@@ -92,8 +66,7 @@ def painted_lines(line: LaneLine) -> tuple[Float64[np.ndarray, "N 3"], ...]:
 
 def pole_world_m(prop: Prop) -> Float64[np.ndarray, "2 3"]:
     """Return the foot and the top of a prop."""
-    x_m, y_m = prop.position_world_m
-    return np.array([[x_m, y_m, 0.0], [x_m, y_m, prop.height_m or DEFAULT_HEIGHT_M[prop.kind]]])
+    return upright_m(prop, usual_height_m=TREE_HEIGHT_M if prop.kind == "tree" else USUAL_HEIGHT_M[prop.kind])
 
 
 def plates_of(road_map: RoadMap) -> tuple[Plate, ...]:

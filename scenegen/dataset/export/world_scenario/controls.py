@@ -12,34 +12,14 @@ import colorsys
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8, UInt16
 
-from scenegen.types import STATIC_INSTANCE_OFFSET, Semantic
+from scenegen.dataset.palette import semantic_palette
+from scenegen.types import belongs_to_agent
 
 WHITE_DEPTH_M = 3.0
 EDGE_SIGMA_PX = 1.4
 EDGE_LOW, EDGE_HIGH = 20.0, 60.0
 """Slopes of the brightness (0 to 255, per pixel and Sobel weight 8) that continue and that start an edge."""
-SEMANTIC_RGB: dict[Semantic, tuple[int, int, int]] = {
-    Semantic.OTHERS: (110, 110, 110),
-    Semantic.BARRIER: (112, 128, 144),
-    Semantic.BICYCLE: (220, 20, 60),
-    Semantic.BUS: (255, 127, 80),
-    Semantic.CAR: (255, 158, 0),
-    Semantic.CONSTRUCTION_VEHICLE: (233, 150, 70),
-    Semantic.MOTORCYCLE: (255, 61, 99),
-    Semantic.PEDESTRIAN: (0, 0, 230),
-    Semantic.TRAFFIC_CONE: (47, 79, 79),
-    Semantic.TRAILER: (255, 140, 0),
-    Semantic.TRUCK: (255, 99, 71),
-    Semantic.DRIVEABLE_SURFACE: (0, 207, 191),
-    Semantic.OTHER_FLAT: (175, 0, 75),
-    Semantic.SIDEWALK: (75, 0, 75),
-    Semantic.TERRAIN: (112, 180, 60),
-    Semantic.MANMADE: (222, 184, 135),
-    Semantic.VEGETATION: (0, 175, 0),
-    Semantic.FREE: (70, 130, 180),
-}
-"""Colours of the nuScenes palette; free is sky."""
-PALETTE: UInt8[np.ndarray, "K 3"] = np.array([SEMANTIC_RGB[semantic] for semantic in Semantic], np.uint8)
+PALETTE: UInt8[np.ndarray, "K 3"] = semantic_palette()
 GOLDEN_RATIO = 0.618033988749895
 
 
@@ -59,7 +39,7 @@ def segmentation_picture(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Draw classes, and agents in colours of their own."""
     picture = PALETTE[semantic]
-    is_agent = (instance > 0) & (instance < STATIC_INSTANCE_OFFSET)
+    is_agent = belongs_to_agent(instance)
     for agent in np.unique(instance[is_agent]).tolist():
         picture[instance == agent] = agent_rgb(agent)
     return picture

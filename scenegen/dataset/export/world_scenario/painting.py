@@ -16,11 +16,13 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from PIL import Image, ImageDraw
 
 from scenegen.dataset.bev_panel import dashes_of
+from scenegen.dataset.export.map_shapes import on_ground
 from scenegen.dataset.export.world_scenario import clip_map
 from scenegen.dataset.export.world_scenario.tables import obstacle_category
 from scenegen.dataset.labels import Boxes
+from scenegen.dataset.rotations import rotation_matrices
 from scenegen.dataset.stored_scene import Scene
-from scenegen.dataset.wireframe import EDGES, UNIT_CORNERS
+from scenegen.dataset.wireframe import EDGES, UNIT_CORNERS, cut_behind
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
 from scenegen.types import Camera
@@ -86,7 +88,7 @@ class WorldScenarioPainter:
         self._scene = scene
         road_map = scene.layout.road_map
         lines = [
-            (_level(part), LINE_RGB[line.color])
+            (on_ground(part), LINE_RGB[line.color])
             for line in road_map.lane_lines
             for painted in clip_map.painted_lines(line)
             for part in dashes_of(painted, line.kind)
@@ -96,7 +98,7 @@ class WorldScenarioPainter:
         poles = [prop for prop in road_map.props if prop.kind in clip_map.POLE_CATEGORY]
         self._poles = [_cut(clip_map.pole_world_m(prop), POLE_RGB) for prop in poles]
         self._crosswalks = [
-            _cut(_closed(_level(area.polygon_world_m)), CROSSWALK_RGB).ends_world_m[:, 0]
+            _cut(_closed(on_ground(area.polygon_world_m)), CROSSWALK_RGB).ends_world_m[:, 0]
             for area in road_map.areas_of("crossing")
         ]
         self._plates = [_plate_solid(plate) for plate in clip_map.plates_of(road_map)]
@@ -143,7 +145,7 @@ class _Canvas:
         ends_cam_m = transform_points(self._cam_from_world, segments.ends_world_m)
         is_near = np.linalg.norm(ends_cam_m, axis=-1).min(axis=1) < RANGE_M
         is_ahead = is_near & (ends_cam_m[:, :, 2] > NEAR_M).any(axis=1)
-        ends_px = project_points(_clipped(ends_cam_m[is_ahead]), self._camera)
+        ends_px = project_points(cut_behind(ends_cam_m[is_ahead], near_m=NEAR_M), self._camera)
         is_drawn = np.isfinite(ends_px).all(axis=(1, 2)) & self._touches(ends_px)
         for (start, end), rgb in zip(ends_px[is_drawn], segments.rgb[is_ahead][is_drawn], strict=True):
             self._draw.line([tuple(start), tuple(end)], fill=tuple(rgb.tolist()), width=self._line_px)
@@ -218,11 +220,10 @@ STRIP_CORNERS: Float64[np.ndarray, "Q 4 3"] = np.stack([corners for _, _, corner
 
 
 def _agent_solids(boxes: Boxes) -> Iterator[Solid]:
-    from scipy.spatial.transform import Rotation
-
+    rotations = rotation_matrices(boxes.rotation_wxyz)
     for row in range(len(boxes)):
         pose = np.eye(4)
-        pose[:3, :3] = Rotation.from_quat(boxes.rotation_wxyz[row, [1, 2, 3, 0]]).as_matrix()
+        pose[:3, :3] = rotations[row]
         pose[:3, 3] = boxes.center_world_m[row]
         category = obstacle_category(int(boxes.category[row]), boxes.attribute[row])
         front_rgb, back_rgb = GRADIENT_RGB[GROUP_OF_CATEGORY.get(category, "others")]
@@ -255,14 +256,6 @@ def _join(parts: list[Segments]) -> Segments:
     )
 
 
-def _clipped(ends_cam_m: Float64[np.ndarray, "S 2 3"]) -> Float64[np.ndarray, "S 2 3"]:
-    """Move ends that lie behind the camera along their piece to where they come before it."""
-    depth_m = ends_cam_m[:, :, 2]
-    way_m = ends_cam_m[:, ::-1] - ends_cam_m
-    share = (NEAR_M - depth_m) / np.where(way_m[:, :, 2] == 0.0, 1.0, way_m[:, :, 2])
-    return np.where((depth_m < NEAR_M)[:, :, None], ends_cam_m + share[:, :, None] * way_m, ends_cam_m)
-
-
 def _cut_off_behind(ring_cam_m: Float64[np.ndarray, "N 3"]) -> Float64[np.ndarray, "M 3"]:
     """Cut a polygon at the plane before the camera. Source: Sutherland and Hodgman (1974), one plane."""
     is_ahead = ring_cam_m[:, 2] >= NEAR_M
@@ -279,13 +272,6 @@ def _cut_off_behind(ring_cam_m: Float64[np.ndarray, "N 3"]) -> Float64[np.ndarra
             share = (NEAR_M - point[2]) / (following_point[2] - point[2])
             kept.append(point + share * (following_point - point))
     return np.array(kept).reshape(-1, 3)
-
-
-def _level(points_m: Float64[np.ndarray, "N _"]) -> Float64[np.ndarray, "N 3"]:
-    """Put points on the ground."""
-    flat = np.zeros((len(points_m), 3))
-    flat[:, :2] = points_m[:, :2]
-    return flat
 
 
 def _closed(ring_m: Float64[np.ndarray, "N 3"]) -> Float64[np.ndarray, "M 3"]:

@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from scenegen.dataset.export.arrow import import_pyarrow
-from scenegen.dataset.export.lanes import lane_edges
-from scenegen.dataset.export.poses import rotation_wxyz
+from scenegen.dataset.export.map_shapes import lane_edges, on_ground
 from scenegen.dataset.export.world_scenario import clip_map
 from scenegen.dataset.export.world_scenario.views import rig_json
+from scenegen.dataset.rotations import rotation_matrices, rotation_wxyz
 from scenegen.dataset.stored_scene import Scene
 from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
 from scenegen.types import AgentCategory, Lane, LaneLine
@@ -61,10 +61,10 @@ class ClipTables:
         lanes = [lane for lane in road_map.lanes if lane.kind in VEHICLE_TYPE]
         self._write_map("lane", [self._lane(lane) for lane in lanes])
         self._write_map("lane_line", [self._lane_line(line) for line in road_map.lane_lines])
-        boundaries = list(clip_map.boundaries_world_m(road_map))
+        boundaries = clip_map.boundaries_world_m(road_map)
         self._write_map("road_boundary", [self._place(ring, "road_boundary") for ring in boundaries])
         crossings = [area.polygon_world_m for area in road_map.areas_of("crossing")]
-        self._write_map("crosswalk", [self._place(_on_ground(ring), "PEDESTRIAN") for ring in crossings])
+        self._write_map("crosswalk", [self._place(on_ground(ring), "PEDESTRIAN") for ring in crossings])
         poles = [prop for prop in road_map.props if prop.kind in clip_map.POLE_CATEGORY]
         rows = [self._place(clip_map.pole_world_m(prop), clip_map.POLE_CATEGORY[prop.kind]) for prop in poles]
         self._write_map("pole", rows)
@@ -214,12 +214,7 @@ def _turned(
     rotations: Float64[np.ndarray, "N 4"], dst_from_src: Float64[np.ndarray, "4 4"]
 ) -> Float64[np.ndarray, "N 4"]:
     """Move rotations (w, x, y, z) to another frame."""
-    from scipy.spatial.transform import Rotation
-
-    if not len(rotations):
-        return rotations
-    matrices = Rotation.from_quat(rotations[:, [1, 2, 3, 0]]).as_matrix()
-    return rotation_wxyz(dst_from_src[:3, :3] @ matrices)
+    return rotation_wxyz(dst_from_src[:3, :3] @ rotation_matrices(rotations)) if len(rotations) else rotations
 
 
 def _xyz(values: Float64[np.ndarray, "3"]) -> dict[str, float]:
@@ -228,7 +223,3 @@ def _xyz(values: Float64[np.ndarray, "3"]) -> dict[str, float]:
 
 def _xyzw(wxyz: Float64[np.ndarray, "4"]) -> dict[str, float]:
     return dict(zip("wxyz", wxyz.tolist(), strict=True))
-
-
-def _on_ground(ring_m: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "N 3"]:
-    return np.concatenate([ring_m, np.zeros((len(ring_m), 1))], axis=1)

@@ -1,29 +1,13 @@
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from scenegen.dataset import fold_receipts, open_scene_writer
-from scenegen.types import SceneRecord
-from tests.unit.dataset.export.export_scene import export_chunks, export_record
-
-
-def write_labelled(dataset_dir: Path, record: SceneRecord, *, image_codec: str = "jpeg") -> None:
-    with open_scene_writer(dataset_dir, record, num_steps_per_shard=8, image_codec=image_codec) as writer:
-        for chunk in export_chunks(record):
-            writer.append(chunk)
-        writer.commit(scores={}, cost={})
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_power_cuts() -> Iterator[None]:
-    """Do not wait for the disk in tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda descriptor: None)
-        yield
+from scenegen.dataset import Dataset, fold_receipts, open_dataset
+from scenegen.dataset.export import export_dataset
+from tests.unit.dataset.export.export_scene import export_record, write_labelled
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +18,21 @@ def labelled_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_labelled(folder, export_record(scene_id="all-5ca1ab1e", split="val", shift_m=3.0))
     fold_receipts(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def dataset(labelled_dataset: Path) -> Dataset:
+    return open_dataset(labelled_dataset)
+
+
+@pytest.fixture(scope="session")
+def exported_as(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Exports the labelled scenes, once per format; tests must not change what comes out."""
+    root = tmp_path_factory.mktemp("exports")
+
+    def export(format: str) -> Path:
+        if not (root / format).exists():
+            export_dataset(labelled_dataset, format=format, out=root / format)
+        return root / format
+
+    return export

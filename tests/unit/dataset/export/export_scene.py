@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
+from scenegen.dataset import open_scene_writer
 from scenegen.dataset.wireframe import box_corners_world_m, project_edges
 from scenegen.geometry.rigid import invert_rigid, transform_points
 from scenegen.types import (
@@ -220,3 +222,10 @@ def lidar_labels(record: SceneRecord) -> LidarLabels:
         num_points=(POINTS_PER_AGENT * valid).astype(np.int32),
         mask=mask,
     )
+
+
+def write_labelled(dataset_dir: Path, record: SceneRecord, *, image_codec: str = "jpeg") -> None:
+    with open_scene_writer(dataset_dir, record, num_steps_per_shard=8, image_codec=image_codec) as writer:
+        for chunk in export_chunks(record):
+            writer.append(chunk)
+        writer.commit(scores={}, cost={})

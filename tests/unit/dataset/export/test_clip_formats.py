@@ -6,18 +6,18 @@ import csv
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from scenegen.dataset import open_dataset
-from scenegen.dataset.export import export_dataset
+from scenegen.dataset.export.rds_hq import map_labels
 from scenegen.dataset.read import Dataset
 from scenegen.geometry.rigid import transform_points
 from scenegen.layout.importers.argoverse2 import CATEGORY_OF_SOURCE, read_argoverse2
-from scenegen.types import AgentCategory
+from scenegen.types import AgentCategory, Prop, RoadMap
 
 pa = pytest.importorskip("pyarrow")
 feather = pytest.importorskip("pyarrow.feather")
@@ -25,23 +25,18 @@ parquet = pytest.importorskip("pyarrow.parquet")
 
 
 @pytest.fixture(scope="module")
-def dataset(labelled_dataset: Path) -> Dataset:
-    return open_dataset(labelled_dataset)
+def argoverse2(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("argoverse2")
 
 
 @pytest.fixture(scope="module")
-def argoverse2(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_dataset(labelled_dataset, format="argoverse2", out=tmp_path_factory.mktemp("av2") / "out").folder
+def rds_hq(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("rds_hq")
 
 
 @pytest.fixture(scope="module")
-def rds_hq(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_dataset(labelled_dataset, format="rds_hq", out=tmp_path_factory.mktemp("rds") / "out").folder
-
-
-@pytest.fixture(scope="module")
-def lerobot(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_dataset(labelled_dataset, format="lerobot", out=tmp_path_factory.mktemp("lerobot") / "out").folder
+def lerobot(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("lerobot")
 
 
 def _logs(folder: Path) -> dict[str, Path]:
@@ -187,6 +182,14 @@ def test_rds_hq_map_is_found_by_its_vertices(rds_hq: Path, dataset: Dataset) -> 
         for label in labels:
             (shape,) = label["labelData"]["shape3d"].values()
             assert np.array(shape["vertices"]).shape[1] == 3
+
+
+def test_props_of_open_height_are_as_tall_in_rds_hq_as_in_the_world() -> None:
+    kinds = ("street_lamp", "pole", "sign")
+    props = tuple(Prop(kind=kind, position_world_m=np.array([2.0, 1.0])) for kind in kinds)
+    labels = map_labels(RoadMap(lanes=(), lane_lines=(), areas=(), props=props))["poles"]["labels"]
+    tops_m = [label["labelData"]["shape3d"]["polyline3d"]["vertices"][1] for label in labels]
+    assert tops_m == [[2.0, 1.0, 7.0], [2.0, 1.0, 6.0]]
 
 
 def test_lerobot_rows_and_videos_agree(lerobot: Path, dataset: Dataset) -> None:

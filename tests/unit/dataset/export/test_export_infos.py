@@ -24,7 +24,7 @@ from scenegen.errors import DatasetError
 from scenegen.geometry.rigid import invert_rigid, transform_points
 from tests.unit.dataset.export.export_scene import POINTS_PER_AGENT
 from tests.unit.dataset.tiny_scene import bare_chunks, tiny_record
-from tests.unit.dataset.turning_scene import TRAIN_ID, VAL_ID, write_turning_dataset
+from tests.unit.dataset.turning_scene import TRAIN_ID, VAL_ID
 
 KEY_STEPS = (0, 6, 12, 18)
 LEGACY = {
@@ -47,13 +47,6 @@ class PlainUnpickler(pickle.Unpickler):
 
 def load(path: Path) -> Any:
     return PlainUnpickler(io.BytesIO(path.read_bytes())).load()
-
-
-@pytest.fixture(scope="module")
-def turning(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("turning")
-    write_turning_dataset(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -379,7 +372,9 @@ class RealUnpickler(pickle.Unpickler):
 def test_files_lie_over_those_of_the_nuscenes_export(turning: Path, exports: dict[str, Path], tmp_path: Path) -> None:
     export_dataset(turning, format="nuscenes", out=tmp_path / "nuscenes")
     for name in ("bevformer", "mmdet3d"):
-        for file in exports[name].glob("samples/*/*"):
+        files = sorted(exports[name].glob("samples/*/*"))
+        assert len(files) == 2 * len(KEY_STEPS) * 7  # of two scenes, six cameras and the LiDAR
+        for file in files:
             assert file.read_bytes() == (tmp_path / "nuscenes" / file.relative_to(exports[name])).read_bytes()
 
 

@@ -28,8 +28,7 @@ from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import open_dataset
 from scenegen.errors import ConfigError, DatasetError, DependencyError, OutputError
 from scenegen.types import Lens
-from tests.unit.dataset.export.conftest import write_labelled
-from tests.unit.dataset.export.export_scene import export_chunks, export_record
+from tests.unit.dataset.export.export_scene import export_chunks, export_record, write_labelled
 
 OPTIONAL_PACKAGES = {"ply": "open3d", "mcap": "mcap"}
 INSTALLED = sorted(

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ from PIL import Image
 from scenegen.dataset import fold_receipts, open_dataset
 from scenegen.dataset.export import export_dataset
 from tests.unit.dataset.export.bare_scene import write_bare
-from tests.unit.dataset.export.conftest import write_labelled
-from tests.unit.dataset.export.export_scene import export_record
+from tests.unit.dataset.export.export_scene import export_record, write_labelled
 
 SCENE_ID = "all-00c0ffee"
 KEY_STEPS = [0, 6, 12, 18]
@@ -60,10 +60,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def exported(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("html") / "out"
-    export_dataset(labelled_dataset, format="html", out=out)
-    return out
+def exported(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("html")
 
 
 @pytest.fixture(scope="module")

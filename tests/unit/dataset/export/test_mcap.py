@@ -8,6 +8,7 @@ import importlib.util
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,7 @@ from scenegen.errors import DependencyError
 from scenegen.geometry.lens import project_points
 from scenegen.types import Camera, CameraRig, Lens
 from tests.unit.dataset.export.bare_scene import write_bare
-from tests.unit.dataset.export.conftest import write_labelled
-from tests.unit.dataset.export.export_scene import NUM_STEPS, export_record
+from tests.unit.dataset.export.export_scene import NUM_STEPS, export_record, write_labelled
 from tests.unit.dataset.tiny_scene import tiny_rig
 
 SCENE_ID = "all-00c0ffee"
@@ -39,10 +39,8 @@ Message = tuple[int, dict[str, Any], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def exported(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("mcap") / "out"
-    export_dataset(labelled_dataset, format="mcap", out=out)
-    return out
+def exported(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("mcap")
 
 
 def read_messages(path: Path) -> dict[str, list[Message]]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from scenegen.dataset import open_dataset
+from scenegen.dataset.detection_boxes import LIDAR_FROM_NUSCENES
 from scenegen.dataset.export import export_dataset
-from scenegen.dataset.export.nuscenes.lidar import LIDAR_FROM_NUSCENES
 from scenegen.dataset.export.nuscenes.sheet import build_sheet
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.read import Dataset
@@ -61,15 +60,8 @@ needs_motmetrics = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def exported(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("nuscenes") / "out"
-    export_dataset(labelled_dataset, format="nuscenes", out=folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def dataset(labelled_dataset: Path) -> Dataset:
-    return open_dataset(labelled_dataset)
+def exported(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("nuscenes")
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from scenegen.dataset import open_dataset
 from scenegen.dataset.export import export_dataset
 from scenegen.dataset.export.keys import sample_token
 from scenegen.dataset.read import Dataset
@@ -21,23 +21,18 @@ KEY_STEPS = [0, 6, 12, 18]
 
 
 @pytest.fixture(scope="module")
-def dataset(labelled_dataset: Path) -> Dataset:
-    return open_dataset(labelled_dataset)
+def occ3d(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("occ3d")
 
 
 @pytest.fixture(scope="module")
-def occ3d(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_dataset(labelled_dataset, format="occ3d", out=tmp_path_factory.mktemp("occ3d") / "out").folder
+def coco(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("coco")
 
 
 @pytest.fixture(scope="module")
-def coco(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_dataset(labelled_dataset, format="coco", out=tmp_path_factory.mktemp("coco") / "out").folder
-
-
-@pytest.fixture(scope="module")
-def kitti(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_dataset(labelled_dataset, format="kitti", out=tmp_path_factory.mktemp("kitti") / "out").folder
+def kitti(exported_as: Callable[[str], Path]) -> Path:
+    return exported_as("kitti")
 
 
 def test_occ3d_labels_are_the_voxels_of_the_key_frames(occ3d: Path, dataset: Dataset) -> None:

@@ -12,7 +12,7 @@ import pytest
 from numpy.polynomial import polynomial
 from scipy.spatial.transform import Rotation
 
-from scenegen.dataset import fold_receipts, open_dataset, open_scene_writer
+from scenegen.dataset import fold_receipts, open_dataset
 from scenegen.dataset.export import export_dataset
 from scenegen.dataset.export.keys import absolute_stamps_us
 from scenegen.dataset.export.world_scenario.controls import agent_rgb, edge_picture, segmentation_picture
@@ -25,9 +25,8 @@ from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, transform_points
 from scenegen.types import PINHOLE, Camera, CameraRig, Lens, Prop, RoadMap
 from tests.unit.dataset.conftest import write_scene
-from tests.unit.dataset.export.conftest import write_labelled
-from tests.unit.dataset.export.export_scene import NUM_STEPS, export_record
-from tests.unit.dataset.tiny_scene import full_chunks, tiny_record, tiny_rig
+from tests.unit.dataset.export.export_scene import NUM_STEPS, export_record, write_labelled
+from tests.unit.dataset.tiny_scene import tiny_record, tiny_rig
 
 pq = pytest.importorskip("pyarrow.parquet", reason="PyArrow is not installed: scenegen[generate]")
 av = pytest.importorskip("av", reason="PyAV is not installed: scenegen[generate]")
@@ -42,18 +41,6 @@ def exported(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -
     out = tmp_path_factory.mktemp("world_scenario") / "out"
     export_dataset(labelled_dataset, format="world_scenario", out=out, scene_ids=[SCENE_ID])
     return out
-
-
-@pytest.fixture(scope="module")
-def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scene with pixel maps."""
-    folder, record = tmp_path_factory.mktemp("tiny"), tiny_record()
-    with open_scene_writer(folder, record, num_steps_per_shard=4) as writer:
-        for chunk in full_chunks(record, chunk_steps=4):
-            writer.append(chunk)
-        writer.commit(scores={}, cost={})
-    fold_receipts(folder)
-    return folder
 
 
 def read_table(out: Path, name: str) -> list[dict[str, Any]]:
@@ -239,10 +226,10 @@ def frames_of(path: Path) -> np.ndarray[Any, Any]:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
-def test_every_camera_has_every_control_at_every_step(tiny_dataset: Path, tmp_path: Path) -> None:
+def test_every_camera_has_every_control_at_every_step(full_dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export_dataset(tiny_dataset, format="world_scenario", out=out)
-    scene = open_dataset(tiny_dataset)[TINY_ID]
+    export_dataset(full_dataset, format="world_scenario", out=out)
+    scene = open_dataset(full_dataset)[TINY_ID]
     names = json.loads((out / "cameras.json").read_text())[TINY_ID]
     assert len({entry["videos"] for entry in names.values()}) == len(scene.cameras)
     for kind in ("videos", *(f"control_input_{name}" for name in ("hdmap_bbox", "edge", "depth", "seg"))):
