@@ -51,7 +51,7 @@ class DatasetPaths:
         """Zarr store of a scene.
 
         >>> DatasetPaths(Path("ds")).scene("crossing-0a1b2c3d").as_posix()
-        'ds/scenes/ac/crossing-0a1b2c3d.zarr'
+        'ds/scenes/c8/crossing-0a1b2c3d.zarr'
         """
         bucket = hashlib.sha256(check_scene_id(scene_id).encode()).hexdigest()[:2]
         return self.root / "scenes" / bucket / f"{scene_id}.zarr"

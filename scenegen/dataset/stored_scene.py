@@ -20,7 +20,7 @@ from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, SPEC_OF_PATH
 from scenegen.dataset.stored_array import StoredArray
 from scenegen.dataset.strict_store import StrictStore
 from scenegen.errors import DatasetError
-from scenegen.types import PINHOLE, Camera, CameraRig, DenseLabels, Layout, Lens, Sweep
+from scenegen.types import PINHOLE, Camera, CameraRig, DenseLabels, Layout, Lens, Provenance, SceneRecord, Sweep
 from scenegen.types.layout_json import layout_from_dict
 
 register_image_codecs()
@@ -63,6 +63,11 @@ class Scene:
         """Steps of the scene."""
         return int(self.attrs["timeline"]["num_steps"])
 
+    @property
+    def rate_hz(self) -> float:
+        """Steps per second."""
+        return float(self.attrs["timeline"]["rate_hz"])
+
     @cached_property
     def timestamps_us(self) -> Int64[np.ndarray, " T"]:
         """Microseconds from scene start."""
@@ -97,6 +102,25 @@ class Scene:
             for camera in self.attrs["rig"]["cameras"]
         )
         return CameraRig(name=self.attrs["rig"]["name"], cameras=cameras)
+
+    @cached_property
+    def record(self) -> SceneRecord:
+        """The header that the scene was written from."""
+        return SceneRecord(
+            scene_id=self.scene_id,
+            layout=self.layout,
+            rig=self.rig,
+            seed=int(self.attrs["seed"]),
+            split=self.attrs["split"],
+            provenance=Provenance(
+                code_version=self.attrs["code_version"],
+                config_sha256=self.attrs["config_sha256"],
+                model_id=self.attrs["model"]["model_id"],
+                weights_sha256=self.attrs["model"]["weights_sha256"],
+                model_licence=self.attrs["model"]["licence"],
+                source_licence=self.attrs["source"]["licence"],
+            ),
+        )
 
     def rgb(self, camera: str) -> StoredArray:
         """Pictures of a camera: lazy, T H W 3, uint8 sRGB."""
@@ -167,14 +191,7 @@ class Scene:
         row = self._known_step(step) * len(self.cameras) + view
         start, stop = columns["ptr"][row], columns["ptr"][row + 1]
         part = {name: values[start:stop] for name, values in columns.items()}
-        return Boxes2d(
-            box=part["box"],
-            xyxy_px=part["xyxy"],
-            center_px=part["center"],
-            depth_m=part["depth"],
-            visible_fraction=part["visible_fraction"],
-            num_px=part["num_px"],
-        )
+        return Boxes2d.of_columns(part)
 
     @cached_property
     def lidar2ego(self) -> Float64[np.ndarray, "4 4"]:

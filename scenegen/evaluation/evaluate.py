@@ -97,9 +97,7 @@ def evaluate_dataset(plan: EvaluationPlan, *, judge: FrameJudge, watcher: Watche
     models = ModelFinder(plan.dataset_dir, weights=plan.weights)
     found = {scene_id: models.find(dataset[scene_id].attrs["model"]) for scene_id in scene_ids}
     moments = {
-        scene_id: plan_moments(
-            dataset[scene_id].num_steps, rate_hz=dataset[scene_id].attrs["timeline"]["rate_hz"], every=plan.every
-        )
+        scene_id: plan_moments(dataset[scene_id].num_steps, rate_hz=dataset[scene_id].rate_hz, every=plan.every)
         for scene_id in scene_ids
     }
     watcher.plan(num_scenes=len(scene_ids), num_moments=sum(map(len, moments.values())))

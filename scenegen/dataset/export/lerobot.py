@@ -112,7 +112,7 @@ def _check_alike(scene: Scene, first: Scene) -> None:
     """
 
     def shape_of(one: Scene) -> tuple[Any, ...]:
-        return (_rate_hz(one), *((camera.name, camera.size_px) for camera in one.rig.cameras))
+        return (one.rate_hz, *((camera.name, camera.size_px) for camera in one.rig.cameras))
 
     if shape_of(scene) != shape_of(first):
         raise DatasetError(
@@ -121,14 +121,10 @@ def _check_alike(scene: Scene, first: Scene) -> None:
             where=f"scene {scene.scene_id}",
             fix="export the scenes of one rig at a time: --scenes",
         )
-    if not _rate_hz(scene).is_integer():
+    if not scene.rate_hz.is_integer():
         raise DatasetError(
-            "a whole number of steps per second", found=f"{_rate_hz(scene):g}", where=f"scene {scene.scene_id}"
+            "a whole number of steps per second", found=f"{scene.rate_hz:g}", where=f"scene {scene.scene_id}"
         )
-
-
-def _rate_hz(scene: Scene) -> float:
-    return float(scene.attrs["timeline"]["rate_hz"])
 
 
 def _place(episode: int) -> tuple[int, int]:
@@ -146,7 +142,7 @@ def _write_episode(job: ExportJob, scene: Scene, book: Book) -> None:
     for name, values in columns.items():
         totals[name].add(values.astype(np.float64))
     numbers = {
-        "timestamp": (np.arange(length) / _rate_hz(scene)).astype(np.float32),
+        "timestamp": (np.arange(length) / scene.rate_hz).astype(np.float32),
         "frame_index": np.arange(length),
         "episode_index": np.full(length, episode),
         "index": book.num_frames + np.arange(length),
@@ -168,7 +164,7 @@ def _write_episode(job: ExportJob, scene: Scene, book: Book) -> None:
         "meta/episodes/file_index": 0,
     }
     for camera in scene.cameras:
-        span = {"from_timestamp": 0.0, "to_timestamp": length / _rate_hz(scene)}
+        span = {"from_timestamp": 0.0, "to_timestamp": length / scene.rate_hz}
         where = {"chunk_index": chunk, "file_index": file, **span}
         row |= {f"videos/observation.images.{camera}/{key}": value for key, value in where.items()}
     for name, total in totals.items():
@@ -188,8 +184,8 @@ def _vectors(scene: Scene) -> dict[str, Float32[np.ndarray, "T _"]]:
     pose = np.concatenate([scene.ego2global[:, :3, 3], rotation_wxyz(rotation)], axis=1)
     heading = np.unwrap(np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0]))
     action = np.zeros((scene.num_steps, len(ACTION)))
-    action[:-1, 0] = np.diff(speed) * _rate_hz(scene)
-    action[:-1, 1] = np.diff(heading) * _rate_hz(scene)
+    action[:-1, 0] = np.diff(speed) * scene.rate_hz
+    action[:-1, 1] = np.diff(heading) * scene.rate_hz
     columns = {"observation.state": state, "observation.pose": pose, "action": action}
     return {name: values.astype(np.float32) for name, values in columns.items()}
 
@@ -215,7 +211,7 @@ def _write_videos(job: ExportJob, scene: Scene, episode: int) -> dict[str, Total
             path = job.folder / "videos" / key / f"chunk-{chunk:03d}" / f"file-{file:03d}.mp4"
             path.parent.mkdir(parents=True, exist_ok=True)
             videos[key] = VideoFile(
-                path, rate_hz=_rate_hz(scene), size_px=camera.size_px, crf=CRF, group_steps=GROUP_STEPS
+                path, rate_hz=scene.rate_hz, size_px=camera.size_px, crf=CRF, group_steps=GROUP_STEPS
             )
             stack.callback(videos[key].close)
         for step in range(scene.num_steps):
@@ -257,7 +253,7 @@ def _write_meta(folder: Path, first: Scene, book: Book, splits: list[str]) -> No
         "chunks_size": FILES_PER_CHUNK,
         "data_files_size_in_mb": 100,
         "video_files_size_in_mb": 500,
-        "fps": int(_rate_hz(first)),
+        "fps": int(first.rate_hz),
         "splits": ranges,
         "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
         "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
@@ -280,7 +276,7 @@ def _features(scene: Scene) -> dict[str, Any]:
                 "video.codec": "h264",
                 "video.pix_fmt": "yuv420p",
                 "video.is_depth_map": False,
-                "video.fps": int(_rate_hz(scene)),
+                "video.fps": int(scene.rate_hz),
                 "video.channels": 3,
                 "has_audio": False,
             },

@@ -9,14 +9,11 @@ import csv
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
 from scenegen.dataset.export import ExportJob
+from scenegen.dataset.export.canvas import on_canvas
 from scenegen.dataset.preview import Mosaic
 from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.video_file import VideoFile
-from scenegen.types import Provenance, SceneRecord
 
 CRF = 16
 """Visually lossless; the frames of an export are looked at one by one."""
@@ -32,8 +29,8 @@ def write(job: ExportJob) -> None:
 
 
 def _write_videos(job: ExportJob, scene: Scene, folder: Path) -> None:
-    rate_hz = float(scene.attrs["timeline"]["rate_hz"])
-    mosaic = Mosaic(record_of(scene))
+    rate_hz = scene.rate_hz
+    mosaic = Mosaic(scene.record)
     with ExitStack() as stack:
         videos = {
             camera.name: VideoFile(folder / f"{camera.name}.mp4", rate_hz=rate_hz, size_px=camera.size_px, crf=CRF)
@@ -48,35 +45,6 @@ def _write_videos(job: ExportJob, scene: Scene, folder: Path) -> None:
                 video.append(pictures[camera])
             overview.append(mosaic.draw(on_canvas(scene, pictures), step=step))
             job.step_done()
-
-
-def record_of(scene: Scene) -> SceneRecord:
-    """Return the header that a stored scene was written from."""
-    attributes = scene.attrs
-    return SceneRecord(
-        scene_id=scene.scene_id,
-        layout=scene.layout,
-        rig=scene.rig,
-        seed=int(attributes["seed"]),
-        split=attributes["split"],
-        provenance=Provenance(
-            code_version=attributes["code_version"],
-            config_sha256=attributes["config_sha256"],
-            model_id=attributes["model"]["model_id"],
-            weights_sha256=attributes["model"]["weights_sha256"],
-            model_licence=attributes["model"]["licence"],
-            source_licence=attributes["source"]["licence"],
-        ),
-    )
-
-
-def on_canvas(scene: Scene, pictures: dict[str, UInt8[np.ndarray, "_h _w 3"]]) -> UInt8[np.ndarray, "V H W 3"]:
-    """Put the pictures of one step on the rig's common canvas."""
-    width, height = scene.rig.size_px
-    canvas = np.zeros((len(pictures), height, width, 3), np.uint8)
-    for view, picture in zip(canvas, pictures.values(), strict=True):
-        view[: picture.shape[0], : picture.shape[1]] = picture
-    return canvas
 
 
 def _write_timestamps(path: Path, scene: Scene) -> None:

@@ -111,7 +111,7 @@ def check_velocities(labels: SceneLabels) -> Iterator[Finding]:
     of the way comes on top, for recorded boxes, whose motion is not that of bodies.
     """
     objects, time_s = labels.objects, 1e-6 * labels.scene.timestamps_us
-    step_s = max(1.0 / float(labels.scene.attrs["timeline"]["rate_hz"]), SHORTEST_INTERVAL_S)
+    step_s = max(1.0 / labels.scene.rate_hz, SHORTEST_INTERVAL_S)
     velocity = objects.velocity_world_mps
     for first, last, said_m in track_windows(objects, time_s):
         moved_m = (objects.center_world_m[last] - objects.center_world_m[first])[:, :2]

@@ -19,7 +19,7 @@ FLOAT32_SHARE = 1e-6
 
 def check_timestamps(labels: SceneLabels) -> Iterator[Finding]:
     """Stamps rise, and step k has `round(k * 1e6 / rate_hz)` microseconds."""
-    rate_hz = float(labels.scene.attrs["timeline"]["rate_hz"])
+    rate_hz = labels.scene.rate_hz
     expected_us = Timeline(rate_hz=rate_hz, num_steps=labels.scene.num_steps).timestamps_us()
     found_us = labels.scene.timestamps_us
     for step in np.flatnonzero(found_us != expected_us).tolist():
@@ -33,7 +33,7 @@ def check_timestamps(labels: SceneLabels) -> Iterator[Finding]:
 
 def check_key_frames(labels: SceneLabels) -> Iterator[Finding]:
     """Key frames are the steps at 2 Hz."""
-    rate_hz = float(labels.scene.attrs["timeline"]["rate_hz"])
+    rate_hz = labels.scene.rate_hz
     expected = Timeline(rate_hz=rate_hz, num_steps=labels.scene.num_steps).is_key_frame()
     for step in np.flatnonzero(labels.scene.is_key_frame != expected).tolist():
         found = str(bool(labels.scene.is_key_frame[step]))

@@ -20,10 +20,10 @@ import numpy as np
 from PIL import Image
 
 from scenegen.dataset.export import ExportJob
+from scenegen.dataset.export.canvas import on_canvas
 from scenegen.dataset.export.html.facts import count_labels, flatten, provenance_of
 from scenegen.dataset.export.html.page import LabelCounts, fill, json_for_script, resource, table
 from scenegen.dataset.export.html.viewer_data import moment_data, picture_urls, static_data
-from scenegen.dataset.export.mp4 import on_canvas, record_of
 from scenegen.dataset.preview import Mosaic
 from scenegen.dataset.receipt import size_of
 from scenegen.dataset.stored_scene import Scene
@@ -107,9 +107,9 @@ def _write_preview(job: ExportJob, scene: Scene, folder: Path) -> None:
         for suffix, path in stored.items():
             shutil.copyfile(path, folder / f"preview{suffix}")
         return
-    mosaic = Mosaic(record_of(scene))
+    mosaic = Mosaic(scene.record)
     middle = scene.num_steps // 2
-    video = VideoFile(folder / "preview.mp4", rate_hz=float(scene.attrs["timeline"]["rate_hz"]), size_px=mosaic.size_px)
+    video = VideoFile(folder / "preview.mp4", rate_hz=scene.rate_hz, size_px=mosaic.size_px)
     try:
         for step in range(scene.num_steps):
             rgb = on_canvas(scene, {camera: scene.rgb(camera)[step] for camera in scene.cameras})

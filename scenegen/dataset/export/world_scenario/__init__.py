@@ -151,7 +151,7 @@ def _open_videos(folder: Path, scene: Scene, camera: Camera, view: str, kinds: t
         (folder / kind / view).mkdir(parents=True, exist_ok=True)
         videos[kind] = VideoFile(
             folder / kind / view / f"{scene.scene_id}.mp4",
-            rate_hz=float(scene.attrs["timeline"]["rate_hz"]),
+            rate_hz=scene.rate_hz,
             size_px=camera.size_px,
             crf=CRF,
         )
