@@ -43,7 +43,7 @@ demo: setup
 	$(BIN)/scenegen generate output=out/demo
 
 test: setup-dev system-libs
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup-dev
 	$(BIN)/ruff check .

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from scenegen.dataset import open_dataset
 from tests.conftest import run_scenegen
-
-pytestmark = pytest.mark.xdist_group("model")
 
 JOB = (
     "layouts=[crossing_pedestrian]",

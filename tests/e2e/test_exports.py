@@ -14,7 +14,6 @@ from scenegen.dataset.export import FORMATS, SUMMARY_NAME
 from tests.conftest import run_scenegen
 from tests.unit.dataset.export.devkit_scores import score_detection
 
-pytestmark = pytest.mark.xdist_group("e2e")
 NUSCENES_VERSION = "v1.0-scenegen"
 OPTIONAL_PACKAGES = {"ply": "open3d", "mcap": "mcap"}
 INSTALLED = sorted(

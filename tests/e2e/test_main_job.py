@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import zarr
 
 from scenegen.dataset import DatasetPaths, open_dataset, read_manifest
 from scenegen.types import Layout
 from tests.conftest import TINY_JOB, run_scenegen
-
-pytestmark = pytest.mark.xdist_group("e2e")
 
 
 def content_of(folder: Path) -> dict[str, str]:

@@ -25,7 +25,7 @@ from tests.conftest import REPOSITORY, TINY_JOB
 from tests.e2e.test_main_job import content_of
 from tests.unit.pipeline.conftest import SilentReporter
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.ray]
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,6 @@ import pytest
 from scenegen.dataset import open_dataset
 from tests.conftest import run_scenegen
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
 LOGS = {
     "av2": "argoverse2/adcf7d18-0510-35b0-a2fa-b4cea13a6d76",
     "scenarionet": "nuscenes_mini/scenes/sd_nuscenes_v1.0-mini_scene-0061.pkl",

@@ -10,8 +10,6 @@ import pytest
 
 from tests.conftest import run_scenegen
 
-pytestmark = pytest.mark.xdist_group("model")
-
 JOB = ("layouts=[procedural:3,school_zone]", "duration_s=1", "progress=plain")
 
 

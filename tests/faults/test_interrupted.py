@@ -15,7 +15,6 @@ from scenegen.dataset import read_manifest
 from tests.conftest import TINY_JOB, run_scenegen, scenegen_command
 from tests.e2e.test_main_job import content_of
 
-pytestmark = pytest.mark.xdist_group("e2e")
 SLOW_SCENE_S = 120.0
 
 

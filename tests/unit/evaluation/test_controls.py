@@ -26,8 +26,6 @@ from scenegen.video.build import SHIPPED_WEIGHTS
 from scenegen.video.interface import SceneContext
 from tests.unit.evaluation.conftest import Street
 
-pytestmark = pytest.mark.xdist_group("evaluation")
-
 Looking = Callable[[np.ndarray], Evaluation]
 
 

@@ -20,8 +20,6 @@ from scenegen.evaluation.targets import TARGETS, describe_rows, table_rows
 from scenegen.types import STATIC_INSTANCE_OFFSET, Material
 from tests.unit.evaluation.conftest import SEED, Street
 
-pytestmark = pytest.mark.xdist_group("evaluation")
-
 Report = dict[str, Any]
 Judged = Callable[..., Report]
 RATIOS = (

@@ -14,8 +14,6 @@ from scenegen.training.window_cache import open_window_cache
 from scenegen.training.windows import read_windows
 from scenegen.video.latent import AutoencoderSize, PictureAutoencoder
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
 
 @pytest.fixture(scope="module")
 def windows(whole_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

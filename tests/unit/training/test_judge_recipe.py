@@ -18,8 +18,6 @@ from scenegen.training import judge_crops
 from scenegen.training.window_cache import open_window_cache
 from scenegen.types import random_generator
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
 
 @pytest.fixture(scope="module")
 def windows(whole_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,8 +17,6 @@ from scenegen.training.loader import read_ahead
 from scenegen.training.recipes import run_recipe
 from scenegen.training.team import Team, choose_device, open_team
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
 MakeConfig = Callable[..., TrainConfig]
 
 

@@ -24,8 +24,6 @@ from scenegen.training.windows import check_clips
 from scenegen.types import random_generator, random_key
 from scenegen.video.network import SIZES, VideoNetwork
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
 MakeConfig = Callable[..., TrainConfig]
 ALONE = Team(rank=0, size=1, device=torch.device("cpu"))
 

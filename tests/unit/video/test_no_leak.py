@@ -41,8 +41,6 @@ from scenegen.video.build import load_backbone
 from scenegen.video.interface import SceneContext
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.xdist_group("model")
-
 START_STEP = 102
 """People stand at the kerb and begin to cross, seven metres ahead."""
 NEAR_PX = 8
