@@ -173,8 +173,10 @@ class VideoNetwork(nn.Module):
         self.temporal: Rwkv7Mixer | RecentPast | None = None
         if size.temporal != "none":
             self.temporal = Rwkv7Mixer(deep) if size.temporal == "rwkv7" else RecentPast(deep)
+        self.norm_deep = nn.GroupNorm(max(1, deep // 16), deep)
         self.up = nn.Conv2d(deep, middle, 3, padding=1)
         self.middle_out = nn.ModuleList(ResidualBlock(middle, embedding) for _ in range(size.num_middle))
+        self.norm_patches = nn.GroupNorm(max(1, middle // 16), middle)
         self.from_patches = nn.Conv2d(middle, detail * PATCH * PATCH, 1)
         head = detail + detail // 4
         self.head_in = nn.Conv2d(2 * detail + 10 + NUM_NOISE, head, 3, padding=1)
@@ -182,7 +184,8 @@ class VideoNetwork(nn.Module):
         self.head_mid = nn.Conv2d(head, head, 3, padding=1)
         self.head_out = nn.Conv2d(head, 3, 3, padding=1)
         nn.init.zeros_(self.head_modulation.weight)
-        for parameter in self.head_out.parameters():
+        # The body begins by saying nothing, or the head learns first of all to silence it.
+        for parameter in (*self.from_patches.parameters(), *self.head_out.parameters()):
             nn.init.zeros_(parameter)
 
     def encode(self, planes: Float[Tensor, "B C H W"], style: Float[Tensor, "B S"]) -> EncodedConditions:
@@ -239,10 +242,12 @@ class VideoNetwork(nn.Module):
             if self.cross_view is not None and index == len(self.deep) // 2:
                 hidden = self.cross_view(hidden, partners)
         hidden, memory = self._remember(hidden, memory, num_steps=num_steps)
-        hidden = skip + self.up(functional.interpolate(hidden, size=skip.shape[-2:], mode="nearest"))
+        grown = functional.interpolate(self.norm_deep(hidden), size=skip.shape[-2:], mode="nearest")
+        hidden = skip + self.up(grown)
         for block in self.middle_out:
             hidden = block(hidden, embedding)
-        full = functional.pixel_shuffle(self.from_patches(functional.silu(hidden)), PATCH)
+        # Nothing that saturates here: features that drift out of reach of a SiLU are lost for ever.
+        full = functional.pixel_shuffle(self.from_patches(self.norm_patches(hidden)), PATCH)
         full = self.head_in(torch.cat([full, conditions.detail, pixels], dim=1))
         scale, shift = self.head_modulation(embedding)[:, :, None, None].chunk(2, dim=1)
         full = self.head_mid(functional.silu(full * (1 + scale) + shift))
