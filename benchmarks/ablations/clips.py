@@ -48,6 +48,7 @@ class Use:
         anchored: noise belongs to surfaces; otherwise fresh everywhere.
         partners: views are told which cells of other views show the same.
         memory: the recurrent memory goes from step to step.
+        body: what the network computes at 1/4 and 1/8 resolution reaches its full-resolution head.
         keep: share of the carried frame's difference from the expected colour that is seen.
         steps: sampling steps.
         temperature: what all noise is multiplied by.
@@ -57,6 +58,7 @@ class Use:
     anchored: bool = True
     partners: bool = True
     memory: bool = True
+    body: bool = True
     keep: float = HISTORY_KEEP
     steps: int = 2
     temperature: float = TEMPERATURE

@@ -25,6 +25,7 @@ ROWS: dict[str, Use] = {
     "independent_noise": Use(anchored=False),
     "no_partners": Use(partners=False),
     "no_memory": Use(memory=False),
+    "no_body": Use(body=False),
     "keep_1.0": Use(keep=1.0),
     "temperature_1.0": Use(temperature=1.0),
     "temperature_0.0": Use(temperature=0.0),
@@ -40,6 +41,9 @@ def make_row(name: str, use: Use, clips: list[Clip], *, weights: Path, judge: Ju
     """Roll all clips out and score them; `truth` scores the ground-truth frames instead."""
     began, units = time.monotonic(), []
     network, sha256 = load_network(weights)
+    if not use.body:
+        for parameter in network.from_patches.parameters():
+            torch.nn.init.zeros_(parameter)
     for clip in clips:
         frames = clip.truth if name == "truth" else roll_out(clip, PixelSampler(network=network), use)
         units += score_clip(judge, clip, frames)
