@@ -2,7 +2,7 @@
 
     scenegen generate layouts=[procedural:1-160] video=preview rig.image.width_px=256 rig.image.height_px=144 \
         rate_hz=0.2 duration_s=20 dataset.lidar=none output=out/bev
-    OMP_NUM_THREADS=1 python examples/train_bev.py out/bev --png bev.png
+    OMP_NUM_THREADS=1 python examples/train_bev.py out/bev --steps 4000 --png bev.png
 
 Cameras in, bird's-eye view out: drivable area and vehicles on a grid of 0.8 m in the ego frame, 80 m x 80 m. Pictures
 become features and a guess at how far away each pixel is; every cell, at `HEIGHTS_M` above the ground, fetches those of
@@ -288,7 +288,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--held-out", type=Path, metavar="DATASET", help="score on its layouts, learn from all others")
-    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps, one moment each")
+    parser.add_argument("--steps", type=int, default=4000, help="optimiser steps, one moment each")
     parser.add_argument("--image-size", type=int, nargs=2, default=(144, 256), metavar=("H", "W"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--png", type=Path, help="draw held-out moments: cameras, truth, prediction")
