@@ -1,13 +1,14 @@
 """A small network that learns, from any scenegen data set, to draw the map and the vehicles around a car from above.
 
-    scenegen generate layouts=[procedural:1-16] video=preview rate_hz=4 duration_s=2 output=out/bev
-    python examples/train_bev.py out/bev --png bev.png
+    scenegen generate layouts=[procedural:1-160] video=preview rig.image.width_px=256 rig.image.height_px=144 \
+        rate_hz=0.2 duration_s=20 dataset.lidar=none output=out/bev
+    OMP_NUM_THREADS=1 python examples/train_bev.py out/bev --steps 4000 --png bev.png
 
 Cameras in, bird's-eye view out: drivable area and vehicles on a grid of 0.8 m in the ego frame, 80 m x 80 m. Pictures
-become features; every cell, at `HEIGHTS_M` above the ground, fetches the features of the pixels it projects to (any
-lens); a network on the grid turns them into two maps. A quarter of the layouts is held out. Its IoU is printed beside
-that of the best constant map: all cells, or the training maps' mean at the threshold that suits the held-out maps best.
-Scores and loss count only cells that some camera looks at.
+become features and a guess at how far away each pixel is; every cell, at `HEIGHTS_M` above the ground, fetches those of
+the pixels it projects to (any lens); a network on the grid turns them into two maps. A quarter of the layouts, or the
+data set given by --held-out, is for scoring only. IoU there is printed beside that of the best constant map: all cells,
+or the training maps' mean, cut where it suits the held-out maps best. Loss and scores count only cells in some picture.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bev_network import CELL_M, CLASSES, EXTENT_M, HEIGHTS_M, NUM_CELLS, BevNetwork
 from jaxtyping import Bool, Float, Float32, UInt8
 from PIL import Image
 from torch import nn
@@ -32,13 +34,13 @@ from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, transform_points
 from scenegen.types import Camera
 
-CLASSES = ("drivable", "vehicle")
 POOL = 2
 """Cells of the stored raster (0.4 m) per cell of ours, along each axis."""
-NUM_CELLS, CELL_M, RANGE_M = 100, 0.8, 40.0
-HEIGHTS_M = (0.0, 0.8, 1.6)
-THRESHOLDS = np.linspace(0.1, 0.9, 17)
 VEHICLE_WEIGHT = 4.0
+TURNED_SHARE = 0.5
+MOST_FOR_THRESHOLD = 100
+"""Training moments that the network's thresholds are chosen on."""
+NOWHERE = 9.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,23 +49,33 @@ class Moment:
 
     layout_id: str
     rgb: UInt8[torch.Tensor, "V 3 H W"]
+    cameras: tuple[Camera, ...]
     place: Float32[torch.Tensor, "V Z X Y 2"]
     truth: Float32[torch.Tensor, "2 X Y"]
 
     @property
-    def is_in_view(self) -> Bool[torch.Tensor, "V Z X Y"]:
-        """Which points of the grid lie in which pictures."""
-        return (self.place.abs() <= 1.0).all(dim=-1)
-
-    @property
     def is_seen(self) -> Bool[torch.Tensor, "X Y"]:
         """Which cells some camera looks at."""
-        return self.is_in_view.any(dim=0).any(dim=0)
+        return (self.place.abs() <= 1.0).all(dim=-1).flatten(0, 1).any(dim=0)
 
     def mirrored(self) -> Moment:
         """Return the same moment with left and right swapped."""
         place = self.place.flip(3) * torch.tensor([-1.0, 1.0])
         return replace(self, rgb=self.rgb.flip(-1), place=place, truth=self.truth.flip(-1))
+
+    def turned(self, yaw_rad: float) -> Moment:
+        """Return the same pictures with maps in a frame turned to the left. What the old maps lack is not seen."""
+        cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
+        turned_from_ego = np.eye(4)
+        turned_from_ego[:2, :2] = [[cos, sin], [-sin, cos]]
+        cameras = [replace(camera, ego_from_cam=turned_from_ego @ camera.ego_from_cam) for camera in self.cameras]
+        # torch names the last axis of a map first, so (y, x) of ours
+        old_from_new = torch.tensor([[[cos, sin, 0.0], [-sin, cos, 0.0]]], dtype=torch.float32)
+        old = functional.affine_grid(old_from_new, [1, 1, NUM_CELLS, NUM_CELLS], align_corners=False)
+        truth = functional.grid_sample(self.truth[None], old, align_corners=False)[0]
+        is_beyond = (old[0].abs() > 1.0).any(dim=-1)
+        place = torch.from_numpy(place_grid(cameras)).masked_fill(is_beyond[..., None], NOWHERE)
+        return replace(self, place=place, truth=(truth > 0.5).float())
 
 
 def read_moments(path: Path, *, image_size: tuple[int, int]) -> list[Moment]:
@@ -76,13 +88,18 @@ def read_moments(path: Path, *, image_size: tuple[int, int]) -> list[Moment]:
     for idx in range(len(pictures)):
         scene_id, step = pictures.sample_key(idx)
         sample, scene = pictures[idx], scenes[scene_id]
+        cameras = tuple(
+            replace(camera, K=K.astype(np.float64), size_px=image_size[::-1])
+            for camera, K in zip(scene.rig.cameras, sample["cam2img"].numpy(), strict=True)
+        )
         key = sample["cam2img"].numpy().tobytes() + sample["cam2ego"].numpy().tobytes()
         if key not in places:
-            places[key] = torch.from_numpy(place_grid(fitted_cameras(scene, sample["cam2img"].numpy(), image_size)))
+            places[key] = torch.from_numpy(place_grid(cameras))
         moments.append(
             Moment(
                 layout_id=scene.attrs["source"]["layout_id"],
                 rgb=sample["rgb"][:, 0],
+                cameras=cameras,
                 place=places[key],
                 truth=torch.from_numpy(read_truth(scene, step)),
             )
@@ -90,18 +107,9 @@ def read_moments(path: Path, *, image_size: tuple[int, int]) -> list[Moment]:
     return moments
 
 
-def fitted_cameras(scene: Scene, cam2img: Float32[np.ndarray, "V 3 3"], image_size: tuple[int, int]) -> list[Camera]:
-    """Return the cameras of a scene with the intrinsics and the size of the scaled pictures."""
-    height, width = image_size
-    return [
-        replace(camera, K=K.astype(np.float64), size_px=(width, height))
-        for camera, K in zip(scene.rig.cameras, cam2img, strict=True)
-    ]
-
-
 def place_grid(cameras: Sequence[Camera]) -> Float32[np.ndarray, "V Z X Y 2"]:
-    """Return where the points of the grid lie in each picture, in -1..1 across it; 9 where no pixel shows them."""
-    middle_m = CELL_M * (np.arange(NUM_CELLS) + 0.5) - RANGE_M
+    """Return where the points of the grid lie in each picture, in -1..1; NOWHERE where no pixel shows them."""
+    middle_m = CELL_M * (np.arange(NUM_CELLS) + 0.5) - EXTENT_M
     height_m, x_m, y_m = np.meshgrid(HEIGHTS_M, middle_m, middle_m, indexing="ij")
     points_ego_m = np.stack([x_m, y_m, height_m], axis=-1)
     places = []
@@ -109,7 +117,7 @@ def place_grid(cameras: Sequence[Camera]) -> Float32[np.ndarray, "V Z X Y 2"]:
         points_cam_m = transform_points(invert_rigid(camera.ego_from_cam), points_ego_m.reshape(-1, 3))
         place = 2.0 * project_points(points_cam_m, camera) / np.array(camera.size_px) - 1.0
         is_inside = np.abs(place).max(axis=1) <= 1.0
-        places.append(np.where(is_inside[:, None], place, 9.0).reshape(*points_ego_m.shape[:3], 2))
+        places.append(np.where(is_inside[:, None], place, NOWHERE).reshape(*points_ego_m.shape[:3], 2))
     return np.stack(places).astype(np.float32)
 
 
@@ -121,66 +129,8 @@ def read_truth(scene: Scene, step: int) -> Float32[np.ndarray, "2 X Y"]:
     return (parts.mean(axis=(2, 4)) >= 0.5).astype(np.float32)
 
 
-class BevNetwork(nn.Module):
-    """Pictures to maps. Under a million parameters."""
-
-    def __init__(self, *, num_features: int = 16, width: int = 32) -> None:
-        super().__init__()
-        self.fine = nn.Sequential(*_layer(3, 16, stride=2), *_layer(16, 24))
-        self.coarse = nn.Sequential(
-            *_layer(24, 48, stride=2), *_layer(48, 48, dilation=2), *_layer(48, 48, dilation=4), *_layer(48, 24)
-        )
-        self.features = nn.Conv2d(48, num_features, 1)
-        self.mix = nn.Sequential(nn.Conv2d(num_features * len(HEIGHTS_M) + 2, width, 1), nn.ReLU())
-        self.level1 = nn.Sequential(*_layer(width, width))
-        self.level2 = nn.Sequential(*_layer(width, 2 * width, stride=2), *_layer(2 * width, 2 * width))
-        self.level3 = nn.Sequential(
-            *_layer(2 * width, 3 * width, stride=2),
-            *_layer(3 * width, 3 * width, dilation=2),
-            *_layer(3 * width, 3 * width, dilation=4),
-        )
-        self.up2 = nn.Sequential(*_layer(5 * width, 2 * width))
-        self.up1 = nn.Sequential(*_layer(3 * width, width))
-        self.head = nn.Conv2d(width, len(CLASSES), 1)
-        middle = (torch.arange(NUM_CELLS) + 0.5) / (0.5 * NUM_CELLS) - 1.0
-        self.register_buffer("position", torch.stack(torch.meshgrid(middle, middle.abs(), indexing="ij")))
-
-    def forward(self, moment: Moment) -> Float[torch.Tensor, "2 X Y"]:
-        """Return the logit of every cell."""
-        rgb = moment.rgb.float() / 127.5 - 1.0
-        fine = self.fine(rgb)
-        coarse = functional.interpolate(self.coarse(fine), size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        features = self.features(torch.cat([fine, coarse], dim=1))
-        grid = torch.cat([self._lift(features, moment), self.position])[None]
-        level1 = self.level1(self.mix(grid))
-        level2 = self.level2(level1)
-        level3 = self.level3(level2)
-        up2 = self.up2(
-            torch.cat([functional.interpolate(level3, size=level2.shape[-2:], mode="bilinear"), level2], dim=1)
-        )
-        up1 = self.up1(torch.cat([functional.interpolate(up2, size=level1.shape[-2:], mode="bilinear"), level1], dim=1))
-        logits: torch.Tensor = self.head(up1)[0]
-        return logits
-
-    @staticmethod
-    def _lift(features: torch.Tensor, moment: Moment) -> torch.Tensor:
-        """Fetch the features of every point of the grid; the mean where several cameras see it."""
-        is_in_view = moment.is_in_view
-        num_views = is_in_view.sum(dim=0).clamp(min=1)
-        lifted = torch.zeros(features.shape[1], *is_in_view.shape[1:])
-        for feature, place, in_view in zip(features, moment.place, is_in_view, strict=True):
-            rows = functional.grid_sample(feature[None], place.reshape(1, -1, NUM_CELLS, 2), align_corners=False)
-            lifted = lifted + rows.reshape(lifted.shape) * in_view
-        return (lifted / num_views).flatten(0, 1)
-
-
-def _layer(num_in: int, num_out: int, *, stride: int = 1, dilation: int = 1) -> list[nn.Module]:
-    conv = nn.Conv2d(num_in, num_out, 3, stride=stride, padding=dilation, dilation=dilation, bias=False)
-    return [conv, nn.GroupNorm(8, num_out), nn.ReLU()]
-
-
-def split_layouts(moments: Sequence[Moment], *, seed: int) -> tuple[list[Moment], list[Moment]]:
-    """Hold a quarter of the layouts out.
+def split_layouts(moments: Sequence[Moment]) -> tuple[list[Moment], list[Moment]]:
+    """Hold a quarter of the layouts out, the same ones for every seed.
 
     Raises:
         SystemExit: there is only one layout.
@@ -188,16 +138,25 @@ def split_layouts(moments: Sequence[Moment], *, seed: int) -> tuple[list[Moment]
     layouts = sorted({moment.layout_id for moment in moments})
     if len(layouts) < 2:
         raise SystemExit("expected two layouts at least, one of which is held out, found one")
-    order = np.random.default_rng(seed).permutation(len(layouts))
+    order = np.random.default_rng(0).permutation(len(layouts))
     held_out = {layouts[idx] for idx in order[: max(1, len(layouts) // 4)]}
-    return (
-        [moment for moment in moments if moment.layout_id not in held_out],
-        [moment for moment in moments if moment.layout_id in held_out],
-    )
+    return without_layouts(moments, held_out), [moment for moment in moments if moment.layout_id in held_out]
+
+
+def without_layouts(moments: Sequence[Moment], layout_ids: set[str]) -> list[Moment]:
+    """Return the moments of other layouts.
+
+    Raises:
+        SystemExit: there are none.
+    """
+    kept = [moment for moment in moments if moment.layout_id not in layout_ids]
+    if not kept:
+        raise SystemExit(f"expected layouts to learn from that are not held out, found only {sorted(layout_ids)}")
+    return kept
 
 
 def train(network: BevNetwork, moments: Sequence[Moment], *, num_steps: int, seed: int, peak_rate: float) -> None:
-    """Train in place: cross entropy and a Dice term, a random half of the moments mirrored, brightness jittered."""
+    """Train in place, one moment a step."""
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=peak_rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak_rate, total_steps=num_steps, pct_start=0.15)
@@ -205,32 +164,36 @@ def train(network: BevNetwork, moments: Sequence[Moment], *, num_steps: int, see
     started_s, recent = time.perf_counter(), []
     for step in range(num_steps):
         order = order or rng.permutation(len(moments)).tolist()
-        moment = moments[order.pop()]
-        if rng.random() < 0.5:
-            moment = moment.mirrored()
-        gain = rng.uniform(0.8, 1.25)
-        moment = replace(moment, rgb=(moment.rgb * gain).clamp(max=255.0))
-        loss = loss_of(network(moment), moment)
+        moment = varied(moments[order.pop()], rng)
+        loss = loss_of(network(moment.rgb, moment.place), moment)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         recent.append(float(loss.detach()))
-        if (step + 1) % 50 == 0:
+        if (step + 1) % 100 == 0:
             seconds = time.perf_counter() - started_s
             print(f"step {step + 1} of {num_steps}, {seconds:.0f} s, loss {np.mean(recent):.3f}", flush=True)
             recent = []
 
 
+def varied(moment: Moment, rng: np.random.Generator) -> Moment:
+    """Return a moment in other light, often turned or mirrored, so that no map can be learnt by heart."""
+    if rng.random() < TURNED_SHARE:
+        moment = moment.turned(rng.uniform(-np.pi, np.pi))
+    if rng.random() < 0.5:
+        moment = moment.mirrored()
+    gain = torch.from_numpy(rng.uniform(0.7, 1.4) * rng.uniform(0.9, 1.1, size=(3, 1, 1))).float()
+    return replace(moment, rgb=(moment.rgb * gain).clamp(max=255.0))
+
+
 def loss_of(logits: Float[torch.Tensor, "2 X Y"], moment: Moment) -> Float[torch.Tensor, ""]:
     """Return cross entropy, with vehicles weighted up, plus one minus soft IoU, over the cells that are seen."""
     is_seen, truth = moment.is_seen, moment.truth
-    weight = torch.tensor([1.0, VEHICLE_WEIGHT])[:, None, None].expand_as(truth)
-    weight = torch.where(truth > 0, weight, 1.0)
+    weight = torch.where(truth > 0, torch.tensor([1.0, VEHICLE_WEIGHT])[:, None, None], 1.0)
     entropy = functional.binary_cross_entropy_with_logits(logits, truth, weight=weight, reduction="none")
-    chance = logits.sigmoid() * is_seen
-    wanted = truth * is_seen
+    chance, wanted = logits.sigmoid() * is_seen, truth * is_seen
     overlap = (chance * wanted).sum(dim=(1, 2))
     union = (chance + wanted - chance * wanted).sum(dim=(1, 2))
     soft_iou = torch.where(wanted.sum(dim=(1, 2)) > 0, overlap / union.clamp(min=1e-6), 1.0)
@@ -240,17 +203,7 @@ def loss_of(logits: Float[torch.Tensor, "2 X Y"], moment: Moment) -> Float[torch
 @torch.no_grad()
 def predict(network: BevNetwork, moments: Sequence[Moment]) -> Float32[np.ndarray, "N 2 X Y"]:
     """Return the chance of every cell."""
-    return np.stack([network(moment).sigmoid().numpy() for moment in moments])
-
-
-def truths_of(moments: Sequence[Moment]) -> Float32[np.ndarray, "N 2 X Y"]:
-    """Return the true maps."""
-    return np.stack([moment.truth.numpy() for moment in moments])
-
-
-def seen_of(moments: Sequence[Moment]) -> Bool[np.ndarray, "N X Y"]:
-    """Return the cells that count."""
-    return np.stack([moment.is_seen.numpy() for moment in moments])
+    return np.stack([network(moment.rgb, moment.place).sigmoid().numpy() for moment in moments])
 
 
 def iou_at(
@@ -270,20 +223,30 @@ def score(network: BevNetwork, training: Sequence[Moment], held_out: Sequence[Mo
 
     The network's threshold is chosen on the training set, the constant map's on the held-out set itself.
     """
-    chances, truths = predict(network, training), truths_of(training)
-    held_chances, held_truths = predict(network, held_out), truths_of(held_out)
-    is_seen, held_is_seen = seen_of(training), seen_of(held_out)
+    some = training[:: -(-len(training) // MOST_FOR_THRESHOLD)]
+    (chances, truths, is_seen), (held_chances, held_truths, held_is_seen) = (
+        (
+            predict(network, moments),
+            np.stack([moment.truth.numpy() for moment in moments]),
+            np.stack([moment.is_seen.numpy() for moment in moments]),
+        )
+        for moments in (some, held_out)
+    )
+    mean_maps = np.mean([moment.truth.numpy() for moment in training], axis=0)
     result = {}
     for idx, name in enumerate(CLASSES):
-        ious = [iou_at(chances[:, idx], truths[:, idx], is_seen, threshold=threshold) for threshold in THRESHOLDS]
-        threshold = float(THRESHOLDS[int(np.argmax(ious))])
-        mean_map = np.broadcast_to(truths[:, idx].mean(axis=0), held_truths[:, idx].shape)
-        levels = [-1.0, *np.unique(mean_map)[:-1].tolist()]
-        constant = max(iou_at(mean_map, held_truths[:, idx], held_is_seen, threshold=level) for level in levels)
+        train_iou, threshold = max(
+            (iou_at(chances[:, idx], truths[:, idx], is_seen, threshold=level), level)
+            for level in np.linspace(0.1, 0.9, 17).tolist()
+        )
+        constant = np.broadcast_to(mean_maps[idx], held_truths[:, idx].shape)
+        levels = [-1.0, *np.quantile(mean_maps[idx], np.linspace(0.0, 0.995, 100)).tolist()]
         result[name] = {
-            "train_iou": max(ious),
             "held_out_iou": iou_at(held_chances[:, idx], held_truths[:, idx], held_is_seen, threshold=threshold),
-            "constant_iou": constant,
+            "train_iou": train_iou,
+            "constant_iou": max(
+                iou_at(constant, held_truths[:, idx], held_is_seen, threshold=level) for level in levels
+            ),
             "threshold": threshold,
         }
     return result
@@ -324,8 +287,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--steps", type=int, default=600, help="optimiser steps, one moment each")
-    parser.add_argument("--image-size", type=int, nargs=2, default=(64, 112), metavar=("H", "W"))
+    parser.add_argument("--held-out", type=Path, metavar="DATASET", help="score on its layouts, learn from all others")
+    parser.add_argument("--steps", type=int, default=4000, help="optimiser steps, one moment each")
+    parser.add_argument("--image-size", type=int, nargs=2, default=(144, 256), metavar=("H", "W"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--png", type=Path, help="draw held-out moments: cameras, truth, prediction")
     parser.add_argument("--json", type=Path, help="write the figures")
@@ -337,8 +301,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_arguments(arguments)
     torch.manual_seed(options.seed)
     started_s = time.perf_counter()
-    moments = read_moments(options.dataset, image_size=tuple(options.image_size))
-    training, held_out = split_layouts(moments, seed=options.seed)
+    training = read_moments(options.dataset, image_size=tuple(options.image_size))
+    if options.held_out is None:
+        training, held_out = split_layouts(training)
+    else:
+        held_out = read_moments(options.held_out, image_size=tuple(options.image_size))
+        training = without_layouts(training, {moment.layout_id for moment in held_out})
     network = BevNetwork()
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     print(f"{num_parameters} parameters; {len(training)} moments to learn from, {len(held_out)} held out", flush=True)
