@@ -38,7 +38,7 @@ def street_with_cars(reference: str) -> Layout:
             agent_id=agent_id,
             category=AgentCategory.CAR,
             size_lwh_m=np.array([4.5, 1.9, 1.6]),
-            center_world_m=np.stack([x_m + 6.0 * time_s, np.full(STEPS, 0.3), np.full(STEPS, 0.8)], axis=1),
+            center_world_m=np.stack([x_m + 6.0 * time_s, np.full(STEPS, 1.5), np.full(STEPS, 0.8)], axis=1),
             heading_rad=np.zeros(STEPS),
             velocity_world_mps=np.tile([6.0, 0.0], (STEPS, 1)),
             valid=np.ones(STEPS, np.bool_),
