@@ -26,7 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt16
+from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8, UInt16
 
 from scenegen.conditions.build import pack_tables, pack_world
 from scenegen.errors import ConfigError
@@ -175,10 +175,13 @@ class LidarScanner:
     """
 
     def __init__(self, world: World, *, model: LidarModel, seed: int, scene_id: str) -> None:
+        from scenegen.conditions.open_way import lowest_levels_nearby
+
         self.model = model
         self._seed, self._scene_id = seed, scene_id
         self._static_shapes = world.shapes
         self._world = pack_world(world)
+        self._lowest = lowest_levels_nearby(self._world[0])
         _, column_instance, static_material, _, _ = pack_tables(world)
         self._tables = (column_instance, static_material)
         self._reflectivity = np.zeros(256)
@@ -215,9 +218,8 @@ class LidarScanner:
 
         world_from_lidar = np.ascontiguousarray(world_from_ego @ self.model.lidar2ego)
         box_from_lidar = np.ascontiguousarray(invert_rigid(boxes.world_from_box) @ world_from_lidar)
-        beams = self._cast(agent_shapes, boxes, world_from_lidar, box_from_lidar, step)
         counts = np.zeros(len(boxes.half_m), np.int64)
-        count_inside(beams.points_lidar_m, box_from_lidar, boxes.half_m, boxes.is_present, counts)
+        beams = self._cast(agent_shapes, boxes, world_from_lidar, box_from_lidar, step, counts)
         seen = _unmet_points(conditions, counts)
         if len(seen.instance):
             extra = self._extra_returns(seen, boxes, world_from_lidar, box_from_lidar)
@@ -232,8 +234,9 @@ class LidarScanner:
         world_from_lidar: Float64[np.ndarray, "4 4"],
         box_from_lidar: Float64[np.ndarray, "A 4 4"],
         step: int,
+        counts: Int64[np.ndarray, " A"],
     ) -> Sweep:
-        """Fire all beams; returns what comes back, in firing order."""
+        """Fire all beams; returns what comes back, in firing order, and adds its points in boxes to `counts`."""
         from scenegen.conditions.lidar_kernel import cast_sweep, describe_returns
 
         model = self.model
@@ -241,7 +244,7 @@ class LidarScanner:
         solids = (joined.kind, joined.half_extent_m, joined.taper, joined.world_from_shape)
         lidar_from_world = np.ascontiguousarray(invert_rigid(world_from_lidar))
         lidar = (world_from_lidar, lidar_from_world, model.packed(), self._directions)
-        cast_sweep(self._world, solids, lidar, model.max_range_m, *self._hits)
+        cast_sweep(self._world, self._lowest, solids, lidar, model.max_range_m, *self._hits)
         key = random_key(self._seed, self._scene_id, "lidar", step) & (2**64 - 1)
         size = model.num_azimuths * model.num_beams
         out = (np.empty((size, 3), np.float32), np.empty(size, np.float32), np.empty(size, np.uint8),
@@ -256,6 +259,7 @@ class LidarScanner:
             (model.min_range_m, model.max_range_m, INNER_M, OUTER_M),
             self._hits,
             out,
+            counts,
         )
         points, intensity, ring, instance = (array[:count].copy() for array in out)
         return Sweep(points_lidar_m=points, intensity=intensity, ring=ring, instance=instance)
@@ -297,19 +301,20 @@ def _unmet_points(conditions: ConditionMaps, counts: np.ndarray) -> _SeenPoints:
     """Pick up to `EXTRA_POINTS` pixels of every agent that cameras see and no beam met, all views as one image."""
     from scenegen.conditions.visibility import measure_agent_pixels
 
-    image = conditions.instance[:, 0].reshape(-1)
+    instance = conditions.instance[:, 0]
+    image = instance.reshape(-1)
     visible_px = measure_agent_pixels(conditions).num_px.sum(axis=(0, 1))
     picked = [np.zeros(0, np.int64)]
     for agent in np.flatnonzero((visible_px > 0) & (counts == 0)).tolist():
         pixels = np.flatnonzero(image == agent + 1)
         number = min(EXTRA_POINTS, len(pixels))
         picked.append(pixels[(np.arange(number) * len(pixels)) // number])
-    chosen = np.concatenate(picked)
+    chosen = np.unravel_index(np.concatenate(picked), instance.shape)
     return _SeenPoints(
-        point_world_m=conditions.point_world_m[:, 0].reshape(-1, 3)[chosen].astype(np.float64),
-        normal_world=conditions.normal_world[:, 0].reshape(-1, 3)[chosen].astype(np.float64),
-        material=conditions.material[:, 0].reshape(-1)[chosen],
-        instance=image[chosen],
+        point_world_m=conditions.point_world_m[:, 0][chosen].astype(np.float64),
+        normal_world=conditions.normal_world[:, 0][chosen].astype(np.float64),
+        material=conditions.material[:, 0][chosen],
+        instance=instance[chosen],
     )
 
 

@@ -12,7 +12,8 @@ import math
 import numpy as np
 from numba import njit
 
-from scenegen.conditions.raycast import NO_HIT, cast_ground, cast_voxels, enter_shape
+from scenegen.conditions.open_way import MAX_ASIDE, open_way_m
+from scenegen.conditions.raycast import NO_HIT, cast_ground, cast_voxels, enter_solid, into_solid, out_of_solid
 from scenegen.conditions.view_kernel import (
     FOLIAGE,
     GRASS,
@@ -25,6 +26,7 @@ from scenegen.conditions.view_kernel import (
 )
 
 ANGLE_MARGIN_RAD = 1e-9
+RANGE_MARGIN_M = 1e-6
 
 
 @njit(cache=True, nogil=True)
@@ -70,18 +72,29 @@ def aim(world_from_lidar, direction, d):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def cast_sweep(world, solids, lidar, reach_m, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
+def cast_sweep(world, lowest, solids, lidar, reach_m, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
     """Fill range, kind and detail (as `view_kernel.find_surfaces`) and the cosine of incidence of every beam.
 
-    Arrays are indexed [azimuth, beam]. `lidar` is (world_from_lidar, lidar_from_world, packed scan, directions).
+    Arrays are indexed [azimuth, beam]. `lidar` is (world_from_lidar, lidar_from_world, packed scan, directions);
+    `lowest` is `open_way.lowest_levels_nearby` of the world's columns.
     """
+    cast_static(world, lowest, lidar, reach_m, range_m, surface, detail, facing)
+    cast_solids(solids, lidar, reach_m, range_m, surface, detail, facing)
+
+
+@njit(cache=True, nogil=True)
+def cast_static(world, lowest, lidar, reach_m, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
+    """Cast every beam to the ground and to the voxels; see `cast_sweep`."""
     masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
-    kind, half, taper, world_from_shape = solids
-    world_from_lidar, lidar_from_world, scan, directions = lidar
+    world_from_lidar, _, _, directions = lidar
     num_azimuths, num_beams = range_m.shape
     o = world_from_lidar[:3, 3].copy()
     d = np.empty(3)
     for k in range(num_azimuths):
+        aim(world_from_lidar, directions[k, 0], d)
+        level = math.hypot(d[0], d[1])
+        along_x, along_y = d[0] / level, d[1] / level
+        way_m = open_way_m(lowest, origin_m, voxel_m, o, along_x, along_y, reach_m)
         for r in range(num_beams):
             aim(world_from_lidar, directions[k, r], d)
             range_m[k, r], surface[k, r], facing[k, r] = reach_m, SURFACE_NONE, 0.0
@@ -90,25 +103,58 @@ def cast_sweep(world, solids, lidar, reach_m, range_m, surface, detail, facing):
                 if t < range_m[k, r]:
                     range_m[k, r], surface[k, r], facing[k, r] = t, SURFACE_GROUND, abs(d[axis])
                     detail[k, r, 0] = material if axis == 2 else KERB
+            forward_m = range_m[k, r] * (d[0] * along_x + d[1] * along_y)
+            aside_m = range_m[k, r] * abs(d[1] * along_x - d[0] * along_y)
+            if d[2] <= 0.0 and 0.0 <= forward_m < way_m and aside_m < MAX_ASIDE * voxel_m:
+                continue
             t, ix, iy, iz, axis = cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, range_m[k, r])
             if t < range_m[k, r]:
                 range_m[k, r], surface[k, r] = t, SURFACE_VOXEL
                 facing[k, r] = abs(d[axis]) if axis < 3 else 1.0
                 detail[k, r, 0], detail[k, r, 1] = ix, iy
+
+
+@njit(cache=True, nogil=True)
+def cast_solids(solids, lidar, reach_m, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
+    """Cast the beams to the solids that they may meet, in front of what they hit so far; see `cast_sweep`."""
+    kind, half, taper, world_from_shape = solids
+    world_from_lidar, lidar_from_world, scan, directions = lidar
+    num_azimuths = range_m.shape[0]
+    o = world_from_lidar[:3, 3].copy()
+    d = np.empty(3)
+    lidar_from_solid = np.empty((3, 4))
     for s in range(len(kind)):
         m, size = world_from_shape[s], half[s]
-        away = math.sqrt((m[0, 3] - o[0]) ** 2 + (m[1, 3] - o[1]) ** 2 + (m[2, 3] - o[2]) ** 2)
-        if away - math.sqrt(size[0] ** 2 + size[1] ** 2 + size[2] ** 2) > reach_m:
+        away_x, away_y, away_z = o[0] - m[0, 3], o[1] - m[1, 3], o[2] - m[2, 3]
+        nearest_m = math.sqrt(away_x**2 + away_y**2 + away_z**2) - math.sqrt(size[0] ** 2 + size[1] ** 2 + size[2] ** 2)
+        if nearest_m > reach_m:
             continue
-        k0, k1, r0, r1 = scan_window(size, lidar_from_world @ m, scan)
+        chain(lidar_from_world, m, lidar_from_solid)
+        k0, k1, r0, r1 = scan_window(size, lidar_from_solid, scan)
+        ox, oy, oz = into_solid(m, away_x, away_y, away_z)
         for k in range(k0, k1):
             column = k % num_azimuths
             for r in range(r0, r1):
+                if range_m[column, r] < nearest_m - RANGE_MARGIN_M:
+                    continue
                 aim(world_from_lidar, directions[column, r], d)
-                t, nx, ny, nz = enter_shape(kind[s], half[s], taper[s], world_from_shape[s], o, d)
+                dx, dy, dz = into_solid(m, d[0], d[1], d[2])
+                t, nx, ny, nz = enter_solid(kind[s], size, taper[s], ox, oy, oz, dx, dy, dz)
                 if t < range_m[column, r]:
                     range_m[column, r], surface[column, r], detail[column, r, 0] = t, SURFACE_SHAPE, s
+                    nx, ny, nz = out_of_solid(m, nx, ny, nz)
                     facing[column, r] = abs(d[0] * nx + d[1] * ny + d[2] * nz)
+
+
+@njit(cache=True, nogil=True)
+def chain(a_from_b, b_from_c, a_from_c):  # type: ignore[no-untyped-def]
+    """Fill the upper three rows of a product of rigid transforms."""
+    for row in range(3):
+        for column in range(4):
+            total = a_from_b[row, 3] if column == 3 else 0.0
+            for inner in range(3):
+                total += a_from_b[row, inner] * b_from_c[inner, column]
+            a_from_c[row, column] = total
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -151,8 +197,12 @@ def is_inside(box_from_lidar, half, margin_m, x, y, z):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def describe_returns(tables, solid_tables, materials, boxes, lidar, keys, limits, hits, out):  # type: ignore[no-untyped-def]
-    """Turn hits into returns, in firing order; returns how many there are. See `scenegen.conditions.lidar`."""
+def describe_returns(tables, solid_tables, materials, boxes, lidar, keys, limits, hits, out, counts):  # type: ignore[no-untyped-def]
+    """Turn hits into returns, in firing order; returns how many there are. See `scenegen.conditions.lidar`.
+
+    `counts` gets, added, the points in each box. Only what agents return can lie in one, and only in the boxes near its
+    azimuth: it was moved by less than the `outer_m` by which `boxes_per_azimuth` grows them.
+    """
     column_instance, static_material = tables
     shape_instance, shape_material = solid_tables
     reflectivity, transparent = materials
@@ -188,11 +238,14 @@ def describe_returns(tables, solid_tables, materials, boxes, lidar, keys, limits
                 continue
             for a in range(3):
                 p[a] = distance * directions[k, r, a]
-            if 0 < instance < STATIC:
+            of_agent = 0 < instance < STATIC
+            if of_agent:
                 into_box(box_from_lidar[instance - 1], half[instance - 1], inner_m, p)
             elif is_in_any(near, k, box_from_lidar, half, outer_m, p):
                 continue
             points[count, 0], points[count, 1], points[count, 2] = p[0], p[1], p[2]
+            if of_agent:
+                count_near(near, k, box_from_lidar, half, points[count], counts)
             share = (bits & np.uint64(0xFFFFFFFF)) * 2.0**-32
             intensity[count] = intensity_of(reflectivity[material], towards, distance, share)
             ring[count], instance_out[count] = r, instance
@@ -234,19 +287,23 @@ def is_in_any(near, k, box_from_lidar, half, margin_m, p):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)
+def count_near(near, k, box_from_lidar, half, point, counts):  # type: ignore[no-untyped-def]
+    """Add a stored point (float32) to the counts of the boxes at azimuth k that hold it."""
+    start, members = near
+    x, y, z = np.float64(point[0]), np.float64(point[1]), np.float64(point[2])
+    for i in range(start[k], start[k + 1]):
+        b = members[i]
+        if is_inside(box_from_lidar[b], half[b], 0.0, x, y, z):
+            counts[b] += 1
+
+
+@njit(cache=True, nogil=True)
 def count_inside(points, box_from_lidar, half, is_present, counts):  # type: ignore[no-untyped-def]
-    """Count, into `counts`, the points of frame `lidar` that lie in each box, faces included."""
+    """Add to `counts` the points of frame `lidar` that lie in each box, faces included."""
     for b in range(len(half)):
         if not is_present[b]:
             continue
-        m = box_from_lidar[b]
-        # the box's middle in frame lidar, and the sphere around the box
-        cx = -(m[0, 0] * m[0, 3] + m[1, 0] * m[1, 3] + m[2, 0] * m[2, 3])
-        cy = -(m[0, 1] * m[0, 3] + m[1, 1] * m[1, 3] + m[2, 1] * m[2, 3])
-        squared = half[b, 0] ** 2 + half[b, 1] ** 2 + half[b, 2] ** 2 + 1e-6
         for i in range(len(points)):
-            x, y = np.float64(points[i, 0]), np.float64(points[i, 1])
-            if (x - cx) ** 2 + (y - cy) ** 2 > squared:
-                continue
-            if is_inside(m, half[b], 0.0, x, y, np.float64(points[i, 2])):
+            x, y, z = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
+            if is_inside(box_from_lidar[b], half[b], 0.0, x, y, z):
                 counts[b] += 1

@@ -321,28 +321,35 @@ def enter_solid(kind, half, taper, ox, oy, oz, dx, dy, dz):  # type: ignore[no-u
     return t0, nx, ny, nz
 
 
+@njit(cache=True, nogil=True, inline="always")
+def into_solid(m, x, y, z):  # type: ignore[no-untyped-def]
+    """Return a world vector in the axes of a solid of pose `m`."""
+    return (
+        m[0, 0] * x + m[1, 0] * y + m[2, 0] * z,
+        m[0, 1] * x + m[1, 1] * y + m[2, 1] * z,
+        m[0, 2] * x + m[1, 2] * y + m[2, 2] * z,
+    )
+
+
+@njit(cache=True, nogil=True, inline="always")
+def out_of_solid(m, x, y, z):  # type: ignore[no-untyped-def]
+    """Return a vector in the axes of a solid of pose `m` in the world."""
+    return (
+        m[0, 0] * x + m[0, 1] * y + m[0, 2] * z,
+        m[1, 0] * x + m[1, 1] * y + m[1, 2] * z,
+        m[2, 0] * x + m[2, 1] * y + m[2, 2] * z,
+    )
+
+
 @njit(cache=True, nogil=True)
 def enter_shape(kind, half, taper, world_from_shape, o, d):  # type: ignore[no-untyped-def]
     """Return (t, normal in world x, y, z): where a world ray enters solid of the given pose."""
     m = world_from_shape
-    px, py, pz = o[0] - m[0, 3], o[1] - m[1, 3], o[2] - m[2, 3]
-    t, nx, ny, nz = enter_solid(
-        kind,
-        half,
-        taper,
-        m[0, 0] * px + m[1, 0] * py + m[2, 0] * pz,
-        m[0, 1] * px + m[1, 1] * py + m[2, 1] * pz,
-        m[0, 2] * px + m[1, 2] * py + m[2, 2] * pz,
-        m[0, 0] * d[0] + m[1, 0] * d[1] + m[2, 0] * d[2],
-        m[0, 1] * d[0] + m[1, 1] * d[1] + m[2, 1] * d[2],
-        m[0, 2] * d[0] + m[1, 2] * d[1] + m[2, 2] * d[2],
-    )
-    return (
-        t,
-        m[0, 0] * nx + m[0, 1] * ny + m[0, 2] * nz,
-        m[1, 0] * nx + m[1, 1] * ny + m[1, 2] * nz,
-        m[2, 0] * nx + m[2, 1] * ny + m[2, 2] * nz,
-    )
+    ox, oy, oz = into_solid(m, o[0] - m[0, 3], o[1] - m[1, 3], o[2] - m[2, 3])
+    dx, dy, dz = into_solid(m, d[0], d[1], d[2])
+    t, nx, ny, nz = enter_solid(kind, half, taper, ox, oy, oz, dx, dy, dz)
+    nx, ny, nz = out_of_solid(m, nx, ny, nz)
+    return t, nx, ny, nz
 
 
 @njit(cache=True, nogil=True)

@@ -4,7 +4,8 @@ What is converted: pictures become PNG, which every KITTI reader wants (their pi
 camera frame with their bottom centre, height, width, length and the angle around the camera's y axis; the LiDAR frame
 is KITTI's already (x forward, y left, z up). The camera frame is the rectified one: R0_rect is the identity and P0 to
 P3 are K. A camera that is not level tilts its boxes against what one angle can say; the angle is then that of the
-heading projected into the camera's x-z plane. `frames.csv` says which scene and step a number is.
+heading projected into the camera's x-z plane. 2-D boxes are those of the visible pixels; `truncated` is the share of
+the projected 3-D box outside the picture. `frames.csv` says which scene and step a number is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,14 +40,6 @@ OTHER_TYPE = "Misc"
 FOLDERS = ("image_2", "label_2", "calib", "velodyne")
 FULLY_VISIBLE, PARTLY_VISIBLE = 0.8, 0.4
 """Visible fractions from which an agent counts as not occluded, and as partly occluded."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageBox:
-    """A box as its projection: clipped to the picture, and how much of it was cut off."""
-
-    xyxy_px: tuple[float, float, float, float]
-    truncated: float
 
 
 def write(job: ExportJob) -> None:
@@ -111,35 +103,32 @@ def _label_lines(scene: Scene, camera: Camera, step: int) -> list[str]:
     cam_from_world = invert_rigid(world_from_ego @ camera.ego_from_cam)
     headings = yaw_rad(boxes.rotation_wxyz)
     lines = []
-    for box, visible in zip(seen.box.tolist(), seen.visible_fraction.tolist(), strict=True):
+    for row, (box, visible) in enumerate(zip(seen.box.tolist(), seen.visible_fraction.tolist(), strict=True)):
         center_m, heading = boxes.center_world_m[box], float(headings[box])
         length, width, height = boxes.size_lwh_m[box].tolist()
         corners = box_corners_world_m(center_m, boxes.size_lwh_m[box], heading_rad=heading)
         edges, _ = project_edges(corners, camera, world_from_ego=world_from_ego)
-        image = clip_box(edges.reshape(-1, 2), camera.size_px)
+        truncated = share_outside(edges.reshape(-1, 2), camera.size_px)
         bottom_m = transform_points(cam_from_world, center_m - [0.0, 0.0, 0.5 * height])
         angle = rotation_y_rad(cam_from_world, heading)
         alpha = _wrapped(angle - math.atan2(bottom_m[0], bottom_m[2]))
         occluded = 0 if visible >= FULLY_VISIBLE else 1 if visible >= PARTLY_VISIBLE else 2
-        numbers = [alpha, *image.xyxy_px, height, width, length, *bottom_m.tolist(), angle]
+        numbers = [alpha, *seen.xyxy_px[row].tolist(), height, width, length, *bottom_m.tolist(), angle]
         text = " ".join(f"{number:.4f}" for number in numbers)
-        lines.append(f"{_type_of(boxes, box)} {image.truncated:.2f} {occluded} {text}\n")
+        lines.append(f"{_type_of(boxes, box)} {truncated:.2f} {occluded} {text}\n")
     return lines
 
 
-def clip_box(points_px: Float64[np.ndarray, "N 2"], size_px: tuple[int, int]) -> ImageBox:
-    """Return the box around projected points, clipped to the picture.
+def share_outside(points_px: Float64[np.ndarray, "N 2"], size_px: tuple[int, int]) -> float:
+    """Return how much of the box around projected points lies outside the picture, 0 to 1.
 
-    >>> clip_box(np.array([[-10.0, 0.0], [10.0, 20.0]]), (100, 50))
-    ImageBox(xyxy_px=(0.0, 0.0, 10.0, 20.0), truncated=0.5)
+    >>> share_outside(np.array([[-10.0, 0.0], [10.0, 20.0]]), (100, 50))
+    0.5
     """
     low, high = points_px.min(axis=0), points_px.max(axis=0)
-    clipped_low, clipped_high = np.clip(low, 0.0, size_px), np.clip(high, 0.0, size_px)
-    inside, whole = float(np.prod(clipped_high - clipped_low)), float(np.prod(high - low))
-    (x1, y1), (x2, y2) = clipped_low, clipped_high
-    return ImageBox(
-        xyxy_px=(float(x1), float(y1), float(x2), float(y2)), truncated=round(1.0 - inside / whole, 4) if whole else 0.0
-    )
+    inside = float(np.prod(np.clip(high, 0.0, size_px) - np.clip(low, 0.0, size_px)))
+    whole = float(np.prod(high - low))
+    return round(1.0 - inside / whole, 4) if whole else 0.0
 
 
 def rotation_y_rad(cam_from_world: Float64[np.ndarray, "4 4"], heading_rad: float) -> float:

@@ -13,6 +13,7 @@ from scenegen.dataset.label_checks.finding import Check, Finding, SceneLabels
 from scenegen.dataset.label_checks.images import (
     check_boxes2d,
     check_boxes2d_bound_instances,
+    check_boxes2d_fill_projections,
     check_boxes2d_within_projections,
     check_centers_reproject,
     check_object2d_pointers,
@@ -69,6 +70,7 @@ LABEL_CHECKS: tuple[Check, ...] = (
     check_boxes2d,
     check_centers_reproject,
     check_boxes2d_within_projections,
+    check_boxes2d_fill_projections,
     check_visible_means_seen_by_a_camera,
     check_boxes2d_bound_instances,
     check_seen_boxes_have_points,

@@ -10,18 +10,25 @@ from jaxtyping import Float64
 from scenegen.dataset.label_checks.finding import Finding, Object2dRows, SceneLabels, unknown_agents
 from scenegen.dataset.label_checks.objects import pointer_findings
 from scenegen.dataset.label_checks.poses import describe
-from scenegen.dataset.rotations import yaw_rad
-from scenegen.dataset.wireframe import box_corners_world_m, project_edges
+from scenegen.dataset.label_checks.projection import (
+    axis_overlap,
+    corners_world_m,
+    points_inside,
+    projected_bounds,
+)
+from scenegen.dataset.wireframe import project_edges
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, transform_points
-from scenegen.types import Camera
+from scenegen.types import AgentCategory, Camera
 
 IN_IMAGE_MARGIN_PX = 3.0
-POINTS_ALONG = 12
 RIM_MARGIN_RAD = 0.1
 CENTER_TOLERANCE_PX, DEPTH_TOLERANCE_M, FLOAT32_SHARE = 0.01, 1e-3, 1e-6
 MIN_VISIBLE_PX = 50
 MIN_WITHIN_SHARE = 0.99
+WHOLE_FRACTION, MIN_OVERLAP = 0.9, 0.6
+CYCLES = (AgentCategory.MOTORCYCLE, AgentCategory.BICYCLE)
+FULL_WIDTH = (AgentCategory.CAR, AgentCategory.TRUCK, AgentCategory.BUS)
 WITHIN_MARGIN_PX, WITHIN_MARGIN_SHARE = 1.0, 0.02
 """A pixel is the agent's by its middle, so that its edges lie up to half a pixel outside the agent's outline; the
 share of the box's own extent is for lenses that bend its edges between the points that are projected."""
@@ -34,7 +41,7 @@ def check_seen_boxes_project_into_images(labels: SceneLabels) -> Iterator[Findin
     is_seen = (objects.visible_fraction > 0.0) & scene.is_key_frame[objects.step]
     for row in np.flatnonzero(is_seen).tolist():
         step = int(objects.step[row])
-        corners_m = _corners_world_m(labels, row)
+        corners_m = corners_world_m(labels, row)
         if not any(_is_in_image(corners_m, camera, scene.ego2global[step]) for camera in cameras):
             yield Finding(
                 array="objects/visible_fraction",
@@ -121,12 +128,12 @@ def check_boxes2d_within_projections(labels: SceneLabels) -> Iterator[Finding]:
     if not labels.has_objects2d:
         return
     rows, scene = labels.objects2d, labels.scene
-    outside: list[tuple[int, Float64[np.ndarray, "4"]]] = []
+    outside: list[tuple[int, str]] = []
     num_compared = 0
     for row in np.flatnonzero(rows.seen.num_px >= MIN_VISIBLE_PX).tolist():
         camera = scene.rig.cameras[rows.view[row]]
-        corners_m = _corners_world_m(labels, int(rows.row[row]))
-        bounds_px = _projected_bounds(corners_m, camera, scene.ego2global[rows.step[row]])
+        corners_m = corners_world_m(labels, int(rows.row[row]))
+        bounds_px = projected_bounds(corners_m, camera, scene.ego2global[rows.step[row]])
         if bounds_px is None:
             continue
         num_compared += 1
@@ -134,13 +141,37 @@ def check_boxes2d_within_projections(labels: SceneLabels) -> Iterator[Finding]:
         margin_px = WITHIN_MARGIN_PX + (0.0 if camera.lens.model == "pinhole" else WITHIN_MARGIN_SHARE) * extent_px
         low, high = bounds_px[:2] - margin_px, bounds_px[2:] + margin_px
         if (rows.seen.xyxy_px[row, :2] < low).any() or (rows.seen.xyxy_px[row, 2:] > high).any():
-            outside.append((row, bounds_px))
-    if len(outside) <= (1.0 - MIN_WITHIN_SHARE) * num_compared:
+            outside.append((row, f"within {describe(bounds_px)} px, its projected box"))
+    yield from _too_many(labels, rows, outside, num_compared)
+
+
+def check_boxes2d_fill_projections(labels: SceneLabels) -> Iterator[Finding]:
+    """At least 99 % of the 2-D boxes that show an agent whole reach over most of its projected 3-D box.
+
+    Whole: `MIN_VISIBLE_PX` and more, `WHOLE_FRACTION` of the agent's own pixels, and a projection inside the picture.
+    Bodies stand as tall as their boxes, so that heights must agree, but for cycles, whose boxes have room for a rider;
+    widths must where bodies are as long and wide, too (`FULL_WIDTH`). A cuboid is looser than what stands in it, and a
+    pedestrian fills half of its box's length: no more can be asked of the area.
+    """
+    if not labels.has_objects2d:
         return
-    for row, bounds_px in outside:
-        expected = f"within {describe(bounds_px)} px, its projected box ({len(outside)} of {num_compared} are not)"
-        found = describe(rows.seen.xyxy_px[row])
-        yield _finding_of(labels, rows, row, array="objects2d/xyxy", expected=expected, found=found)
+    rows, scene = labels.objects2d, labels.scene
+    is_tall = ~np.isin(labels.objects.category[rows.row], CYCLES)
+    is_large = (rows.seen.num_px >= MIN_VISIBLE_PX) & (rows.seen.visible_fraction >= WHOLE_FRACTION)
+    apart: list[tuple[int, str]] = []
+    num_compared = 0
+    for row in np.flatnonzero(is_large & is_tall).tolist():
+        camera, agent = scene.rig.cameras[rows.view[row]], int(rows.row[row])
+        bounds_px = projected_bounds(corners_world_m(labels, agent), camera, scene.ego2global[rows.step[row]])
+        if bounds_px is None or (bounds_px[:2] < 0.0).any() or (bounds_px[2:] > camera.size_px).any():
+            continue
+        num_compared += 1
+        width_overlap, height_overlap = axis_overlap(bounds_px, rows.seen.xyxy_px[row].astype(np.float64))
+        is_full_width = labels.objects.category[agent] in FULL_WIDTH
+        overlap = min(width_overlap, height_overlap) if is_full_width else height_overlap
+        if overlap < MIN_OVERLAP:
+            apart.append((row, f"most of {describe(bounds_px)} px, its projected box"))
+    yield from _too_many(labels, rows, apart, num_compared)
 
 
 def check_visible_means_seen_by_a_camera(labels: SceneLabels) -> Iterator[Finding]:
@@ -191,12 +222,6 @@ def check_boxes2d_bound_instances(labels: SceneLabels) -> Iterator[Finding]:
                     yield _finding_of(labels, rows, row, array="objects2d/xyxy", expected=expected, found=found)
 
 
-def _corners_world_m(labels: SceneLabels, row: int) -> Float64[np.ndarray, "8 3"]:
-    objects = labels.objects
-    heading_rad = float(yaw_rad(objects.rotation_wxyz[row : row + 1])[0])
-    return box_corners_world_m(objects.center_world_m[row], objects.size_lwh_m[row], heading_rad=heading_rad)
-
-
 def _is_in_image(
     corners_m: Float64[np.ndarray, "8 3"], camera: Camera, world_from_ego: Float64[np.ndarray, "4 4"]
 ) -> bool:
@@ -205,7 +230,7 @@ def _is_in_image(
         if not len(points_px):
             return False
     else:
-        points_cam_m = transform_points(invert_rigid(world_from_ego @ camera.ego_from_cam), _points_inside(corners_m))
+        points_cam_m = transform_points(invert_rigid(world_from_ego @ camera.ego_from_cam), points_inside(corners_m))
         points_px = project_points(points_cam_m, camera)
         points_px = points_px[np.isfinite(points_px).all(axis=1)]
         if not len(points_px):
@@ -216,26 +241,16 @@ def _is_in_image(
     return bool((high > -margin_px).all() and (low < np.add(camera.size_px, margin_px)).all())
 
 
-def _projected_bounds(
-    corners_m: Float64[np.ndarray, "8 3"], camera: Camera, world_from_ego: Float64[np.ndarray, "4 4"]
-) -> Float64[np.ndarray, "4"] | None:
-    """Return x1 y1 x2 y2 around the projection of a box; None where it has none, or only in part."""
-    if camera.lens.model == "pinhole":
-        points_px = project_edges(corners_m, camera, world_from_ego=world_from_ego)[0].reshape(-1, 2)
-    else:
-        points_cam_m = transform_points(invert_rigid(world_from_ego @ camera.ego_from_cam), _points_inside(corners_m))
-        points_px = project_points(points_cam_m, camera)
-    if not len(points_px) or not np.isfinite(points_px).all():
-        return None
-    return np.concatenate([points_px.min(axis=0), points_px.max(axis=0)])
-
-
-def _points_inside(corners_m: Float64[np.ndarray, "8 3"]) -> Float64[np.ndarray, "P 3"]:
-    """Return a grid of points in a box: the rim of a bent lens may cut off all edges of a box that it shows."""
-    share = (np.indices((POINTS_ALONG,) * 3).reshape(3, -1).T / (POINTS_ALONG - 1))[:, :, None]
-    away = corners_m[[3, 5, 6]] - corners_m[7]
-    points_m: Float64[np.ndarray, "P 3"] = corners_m[7] + (share * away).sum(axis=1)
-    return points_m
+def _too_many(
+    labels: SceneLabels, rows: Object2dRows, broken: list[tuple[int, str]], num_compared: int
+) -> Iterator[Finding]:
+    """Yield the broken rows, with what was expected of each, where they are more than one in a hundred."""
+    if len(broken) <= (1.0 - MIN_WITHIN_SHARE) * num_compared:
+        return
+    for row, bounds in broken:
+        expected = f"{bounds} ({len(broken)} of {num_compared} are not)"
+        found = describe(rows.seen.xyxy_px[row])
+        yield _finding_of(labels, rows, row, array="objects2d/xyxy", expected=expected, found=found)
 
 
 def _finding_of(labels: SceneLabels, rows: Object2dRows, row: int, *, array: str, expected: str, found: str) -> Finding:

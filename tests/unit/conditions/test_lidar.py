@@ -56,7 +56,7 @@ def test_every_beam_hits_what_the_oracle_hits(seed: int) -> None:
     directions = model.directions()
     range_m, surface, detail, facing = scanner._hits
     lidar = (pose, np.ascontiguousarray(invert_rigid(pose)), model.packed(), directions)
-    cast_sweep(scanner._world, solids, lidar, model.max_range_m, *scanner._hits)
+    cast_sweep(scanner._world, scanner._lowest, solids, lidar, model.max_range_m, *scanner._hits)
     rays = directions.reshape(-1, 3) @ pose[:3, :3].T
     truth = cast_rays(world, agents, np.tile(pose[:3, 3], (len(rays), 1)), rays, near_m=0.0)
     is_hit = truth.depth_m < model.max_range_m

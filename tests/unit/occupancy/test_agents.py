@@ -87,6 +87,24 @@ def test_solids_fill_their_box_and_carry_its_labels(zoo: Layout) -> None:
         assert (reach[:2] > 0.3).all(), (agent.agent_id, reach)
 
 
+@pytest.mark.parametrize("category", [c for c in AgentCategory if "CYCLE" not in c.name], ids=lambda c: c.label)
+def test_bodies_reach_from_the_floor_to_the_top_of_their_box(category: AgentCategory, zoo: Layout) -> None:
+    """What `verify --deep` relies on; cars, trucks and buses touch the other four faces, too."""
+    model = next(agent for agent in zoo.agents if agent.category == category)
+    agents = tuple(resized(model, size, str(index), "") for index, size in enumerate(SIZES[category]))
+    shapes = build_agent_shapes(dataclasses.replace(zoo, agents=agents), step=0)
+    generator = np.random.default_rng(0)
+    for number, agent in enumerate(agents):
+        mine = np.nonzero(shapes.instance == number + 1)[0]
+        box = shapes.box_from_world[mine[0]]
+        points = np.concatenate([surface_points(shapes, index, generator) for index in mine])
+        canonical = points @ box[:3, :3].T + box[:3, 3]
+        checked = (
+            canonical if category in (AgentCategory.CAR, AgentCategory.TRUCK, AgentCategory.BUS) else canonical[:, 2:]
+        )
+        assert (checked.min(axis=0) < -0.47).all() and (checked.max(axis=0) > 0.47).all(), agent.size_lwh_m
+
+
 def test_cars_have_glass_tyres_and_lamps(zoo: Layout) -> None:
     shapes = build_agent_shapes(zoo, step=0)
     materials = shapes.material[shapes.instance == 1]

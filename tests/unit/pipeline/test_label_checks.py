@@ -38,13 +38,13 @@ def street_with_cars(reference: str) -> Layout:
             agent_id=agent_id,
             category=AgentCategory.CAR,
             size_lwh_m=np.array([4.5, 1.9, 1.6]),
-            center_world_m=np.stack([x_m + 6.0 * time_s, np.full(STEPS, 0.3), np.full(STEPS, 0.8)], axis=1),
+            center_world_m=np.stack([x_m + 6.0 * time_s, np.full(STEPS, 1.5), np.full(STEPS, 0.8)], axis=1),
             heading_rad=np.zeros(STEPS),
             velocity_world_mps=np.tile([6.0, 0.0], (STEPS, 1)),
             valid=np.ones(STEPS, np.bool_),
         )
 
-    return replace(street, agents=(*street.agents, car("ahead", 9.0), car("behind", -12.0)))
+    return replace(street, agents=(*street.agents, car("ahead", 11.0), car("behind", -12.0)))
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +229,7 @@ CASES: list[tuple[Check, str, Change, str]] = [
     ),
     (checks.check_centers_reproject, "objects2d/depth", add(1, 0.01), "camera CAM_FRONT, box 1: expected"),
     (checks.check_boxes2d_within_projections, "objects2d/xyxy", add((1, 0), -4.0), "box 1: expected within ["),
+    (checks.check_boxes2d_fill_projections, "objects2d/xyxy", add((1, 1), 6.0), "box 1: expected most of ["),
     (checks.check_boxes2d_bound_instances, "objects2d/num_px", add(0, 1), "box 0: expected"),
     (checks.check_boxes2d_bound_instances, "objects2d/xyxy", add((0, 3), 1.0), "box 0: expected"),
     (

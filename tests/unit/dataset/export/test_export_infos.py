@@ -369,6 +369,69 @@ class RealUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+@pytest.mark.parametrize("name", LEGACY)
+def test_legacy_files_hold_what_data_set_classes_read_in_the_form_they_read_it(
+    exports: dict[str, Path], name: str
+) -> None:
+    """The keys of `get_data_info` and `get_ann_info` in mmdet3d before 1.1, BEVFormer, StreamPETR and BEVDet."""
+    for info in legacy_infos(exports, name):
+        for key in ("token", "lidar_path", "prev", "next", "scene_token"):
+            assert isinstance(info[key], str), key
+        assert isinstance(info["timestamp"], int) and isinstance(info["frame_idx"], int)  # microseconds, not seconds
+        assert isinstance(info["sweeps"], list)
+        for pose in ("lidar2ego", "ego2global"):
+            assert np.linalg.norm(info[f"{pose}_rotation"]) == pytest.approx(1.0)
+            assert np.shape(info[f"{pose}_translation"]) == (3,)
+        for camera in info["cams"].values():
+            assert isinstance(camera["data_path"], str) and isinstance(camera["timestamp"], int)
+            assert camera["cam_intrinsic"].shape == camera["sensor2lidar_rotation"].shape == (3, 3)
+            assert camera["sensor2lidar_translation"].shape == (3,)
+        count = len(info["gt_names"])
+        assert info["gt_boxes"].shape == (count, 7) and info["gt_velocity"].shape == (count, 2)
+        assert info["gt_names"].dtype.kind == "U" and info["valid_flag"].dtype == np.bool_  # indexed by masks
+        assert np.array_equal(info["valid_flag"], info["num_lidar_pts"] > 0)
+        assert np.isfinite(info["gt_velocity"]).all()
+
+
+def test_bevformer_can_bus_is_an_array_that_its_loader_may_write_to(exports: dict[str, Path]) -> None:
+    for info in legacy_infos(exports, "bevformer"):
+        assert info["can_bus"].shape == (18,) and info["can_bus"].dtype == np.float64
+        info["can_bus"][:3] = info["ego2global_translation"]  # as its `get_data_info`
+
+
+def test_streampetr_2d_labels_of_a_camera_are_arrays_of_one_length(exports: dict[str, Path]) -> None:
+    for info in legacy_infos(exports, "streampetr"):
+        for idx in range(len(info["cams"])):
+            count = len(info["labels2d"][idx])
+            assert info["bboxes2d"][idx].shape == (count, 4) and info["centers2d"][idx].shape == (count, 2)
+            assert info["depths"][idx].shape == (count,) and info["bboxes_ignore"][idx].shape == (0, 4)
+            assert info["labels2d"][idx].dtype == np.int64 and info["bboxes2d"][idx].dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["bevdet", "flashocc"])
+def test_bevdet_annotations_are_a_pair_that_becomes_rows_of_nine_and_labels(
+    exports: dict[str, Path], name: str
+) -> None:
+    for info in legacy_infos(exports, name):
+        rows, labels = info["ann_infos"]
+        assert np.array(rows).reshape(-1, 9).shape == (len(labels), 9)
+        assert all(isinstance(label, int) and 0 <= label < 10 for label in labels)
+
+
+def test_mmdet3d_instances_have_one_set_of_keys_and_labels_that_its_mapping_knows(v2: dict[str, Any]) -> None:
+    """`parse_ann_info` takes the keys of the first instance, and maps labels -1 to 9."""
+    for info in v2["data_list"]:
+        assert isinstance(info["timestamp"], float) and isinstance(info["sample_idx"], int)  # seconds, not microseconds
+        assert isinstance(info["lidar_points"]["num_pts_feats"], int)
+        for image in info["images"].values():
+            assert np.shape(image["cam2img"]) == (3, 3) and np.shape(image["lidar2cam"]) == (4, 4)
+        for instances in (info["instances"], *info["cam_instances"].values()):
+            for instance in instances:
+                assert instance.keys() == instances[0].keys()
+                assert instance["bbox_label_3d"] == instance["bbox_label"] in range(-1, 10)
+                assert np.shape(instance["bbox_3d"]) == (7,) and np.shape(instance["velocity"]) == (2,)
+
+
 def test_files_lie_over_those_of_the_nuscenes_export(turning: Path, exports: dict[str, Path], tmp_path: Path) -> None:
     export_dataset(turning, format="nuscenes", out=tmp_path / "nuscenes")
     for name in ("bevformer", "mmdet3d"):

@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import pkgutil
+import re
 import signal
 import sys
 import tarfile
@@ -186,9 +187,11 @@ def _with_lens(lens: Lens, tmp_path: Path) -> Path:
 
 def test_lenses_that_a_format_has_no_words_for_are_refused(tmp_path: Path) -> None:
     dataset = _with_lens(Lens(model="fisheye", coefficients=(0.0, 0.0, 0.0, 0.0), max_angle_rad=1.2), tmp_path / "ds")
-    for format in ("nuscenes", "occ3d", "kitti", "argoverse2", "rds_hq"):
-        with pytest.raises(DatasetError, match=r"CAM_BACK \(fisheye"):
+    infos = ("mmdet3d", "bevformer", "streampetr", "bevdet", "flashocc")
+    for format in ("nuscenes", "occ3d", "kitti", "argoverse2", "rds_hq", *infos):
+        with pytest.raises(DatasetError, match=r"CAM_BACK \(fisheye") as caught:
             export_dataset(dataset, format=format, out=tmp_path / format)
+        assert re.search(r"Generate with (a pinhole|another) rig", str(caught.value)), format
         assert not (tmp_path / format).exists()
     assert export_dataset(dataset, format="coco", out=tmp_path / "coco").num_steps == 19
 
