@@ -84,17 +84,19 @@ def with_absolute_paths(config: GenerateConfig) -> GenerateConfig:
     Raises:
         ConfigError: a relative output on a cluster, where it would land in a folder that Ray deletes.
     """
-    output = Path(config.output)
-    if is_on_cluster() and not output.is_absolute():
+    from scenegen.dataset.storage import is_url
+
+    output = config.output if is_url(config.output) else str(Path(config.output).resolve())
+    if is_on_cluster() and not is_url(config.output) and not Path(config.output).is_absolute():
         raise ConfigError(
-            "an absolute `output` that every node of the cluster sees",
+            "an absolute `output` that every node of the cluster sees, or the URL of an object store",
             found=repr(config.output),
             where="run=ray",
             fix="for example output=/shared/datasets/mine",
         )
     weights = config.video.weights
     video = replace(config.video, weights=None if weights is None else str(Path(weights).resolve()))
-    return replace(config, output=str(output.resolve()), video=video)
+    return replace(config, output=output, video=video)
 
 
 def is_on_cluster() -> bool:

@@ -64,6 +64,10 @@ class OutputError(SceneGenError):
     """The output place cannot be written (permissions, full disk)."""
 
 
+class StorageError(SceneGenError):
+    """An object store cannot be reached, or refuses: network, credentials, permissions, throttling."""
+
+
 class WeightsError(SceneGenError):
     """Model weights are missing, damaged, or do not fit the model."""
 

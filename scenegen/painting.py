@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -187,6 +186,4 @@ def _open_writer(record: SceneRecord, config: GenerateConfig) -> SceneWriter:
     from scenegen.dataset.write import open_scene_writer
 
     options = config.dataset
-    return open_scene_writer(
-        Path(config.output), record, image_codec=options.image_codec, jpeg_quality=options.jpeg_quality
-    )
+    return open_scene_writer(config.output, record, image_codec=options.image_codec, jpeg_quality=options.jpeg_quality)

@@ -13,8 +13,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import scenegen
 from scenegen.config import GenerateConfig
@@ -25,6 +24,9 @@ from scenegen.rig import build_rig
 from scenegen.types import CameraRig, Layout, Provenance, SceneRecord
 from scenegen.types.layout_json import layout_sha256
 from scenegen.video.interface import VideoBackbone
+
+if TYPE_CHECKING:
+    from scenegen.dataset.storage import Location
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class SceneOutcome:
 class JobReport:
     """What a job did: scenes it committed, scenes that were there already, scenes that failed."""
 
-    dataset_dir: Path
+    dataset_dir: Location
     committed: tuple[SceneOutcome, ...]
     skipped: tuple[str, ...]
     failed: tuple[SceneOutcome, ...]
@@ -126,16 +128,17 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
     Raises:
         SceneGenError: before any work, when a layout, the rig, the weights or the output place is not usable.
     """
-    from scenegen.dataset.manifest import committed_scene_ids, fold_receipts
+    from scenegen.dataset.fold import Committer, committed_scene_ids
 
     started_s = time.perf_counter()
     config = executor.prepare(config)
-    dataset_dir = Path(config.output)
+    dataset_dir = config.output
     backbone = open_backbone(config)
     planned = plan_scenes(config, backbone)
     ledger = open_ledger(dataset_dir, config)
-    fold_receipts(dataset_dir)  # a killed job may have left receipts that no manifest names yet
-    present = committed_scene_ids(dataset_dir)
+    committer = Committer(dataset_dir)
+    committer.fold()  # a killed job may have left receipts that no manifest names yet
+    present = committed_scene_ids(dataset_dir, among=[record.scene_id for record in planned])
     missing = [record for record in planned if record.scene_id not in present]
     reporter.plan(missing, num_skipped=len(planned) - len(missing))
 
@@ -144,10 +147,11 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
     for outcome in executor.run(missing, config=config, backbone=backbone, on_chunk=reporter.chunk_done):
         record_outcome(ledger, outcome)
         (failed if outcome.error else committed).append(outcome)
-        fold_receipts(dataset_dir)
+        committer.fold_when_due()
         reporter.scene_done(outcome)
         if len(failed) > config.run.max_failures:
             break
+    committer.fold()
     return JobReport(
         dataset_dir=dataset_dir,
         committed=tuple(committed),

@@ -10,12 +10,12 @@ same labels. It lives above `scenegen.dataset`, which knows nothing of worlds; i
 from __future__ import annotations
 
 from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 
 from scenegen.dataset.read import Dataset, open_dataset
+from scenegen.dataset.storage import Location
 from scenegen.dataset.stored_scene import Scene
 from scenegen.scene import SceneStage
 from scenegen.types import ConditionMaps, DenseLabels, Sweep
@@ -24,13 +24,13 @@ STEPS_HELD = 4
 """Rendered steps that are kept, so that reading all cameras of a step renders it once."""
 
 
-def open_rendered(path: Path | str) -> Dataset:
+def open_rendered(location: Location) -> Dataset:
     """Open a data set whose scenes render what they do not store: maps per pixel, and sweeps between key frames.
 
     Raises:
         DatasetError: no data set, or its manifest is damaged or of another schema version.
     """
-    return open_dataset(path, open_renderer=SceneRenderer)
+    return open_dataset(location, open_renderer=SceneRenderer)
 
 
 class SceneRenderer:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.object_store import S3Emulator, s3_emulator
 
 REPOSITORY = Path(__file__).parent.parent
 TINY_JOB = (
@@ -39,6 +43,22 @@ def whole_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finished = run_scenegen("generate", *TINY_JOB, f"output={folder}")
     assert finished.returncode == 0, finished.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Emulator]:
+    """An S3 emulator, one for all tests of a process."""
+    with s3_emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture(params=["local", "memory", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a data set of a test lies: a new folder, or a new URL of either kind of object store."""
+    if request.param == "local":
+        return tmp_path / "ds"
+    name = secrets.token_hex(6)
+    return f"memory://{name}/ds" if request.param == "memory" else request.getfixturevalue("s3").url(name)
 
 
 def run_scenegen(*arguments: str) -> subprocess.CompletedProcess[str]:

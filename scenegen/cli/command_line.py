@@ -94,7 +94,7 @@ def run_verb(options: argparse.Namespace) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe every verb."""
-    from scenegen.cli import evaluate, export, jobs, look
+    from scenegen.cli import clean, evaluate, export, jobs, look
 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show a traceback when something goes wrong")
@@ -111,6 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_verbs(verbs, common)
     export.add_verbs(verbs, common)
     look.add_verbs(verbs, common)
+    clean.add_verbs(verbs, common)
     return parser
 
 

@@ -32,10 +32,8 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EVAL_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("dataset", type=Path, metavar="DATASET")
-    parser.add_argument(
-        "--reference", type=Path, metavar="DATASET", help="the same scenes with true frames; default: the preview"
-    )
+    parser.add_argument("dataset", metavar="DATASET", help="a folder or a URL")
+    parser.add_argument("--reference", metavar="DATASET", help="the same scenes with true frames; default: the preview")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the worst frames")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables for a document")

@@ -25,7 +25,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXPORT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("dataset", type=Path, metavar="DATASET")
+    parser.add_argument("dataset", metavar="DATASET", help="a folder or a URL")
     parser.add_argument(
         "--format", required=True, metavar="FORMAT", help="nuscenes, occ3d, coco, ...; a wrong one lists them"
     )

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+DATASET_HELP = "a folder, or a URL: s3://bucket/prefix, gs://..., az://..."
 LAYOUT_EXAMPLES = """examples:
   scenegen layout show crossing_pedestrian
   scenegen layout show av2:path/to/log --json
@@ -22,7 +23,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     _add_layout_verbs(verbs, common)
 
     verify = verbs.add_parser("verify", parents=[common], help="check that a data set is whole")
-    verify.add_argument("dataset", type=Path, metavar="DATASET")
+    verify.add_argument("dataset", metavar="DATASET", help=DATASET_HELP)
     verify.add_argument("--deep", action="store_true", help="decode everything, and check that all labels agree")
     verify.set_defaults(verb=run_verify)
 
@@ -31,7 +32,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     status.set_defaults(verb=run_status)
 
     inspect = verbs.add_parser("inspect", parents=[common], help="what a data set or one scene of it contains")
-    inspect.add_argument("dataset", type=Path, metavar="DATASET")
+    inspect.add_argument("dataset", metavar="DATASET", help=DATASET_HELP)
     inspect.add_argument("scene", nargs="?", metavar="SCENE")
     inspect.add_argument("--json", action="store_true", help="print JSON")
     inspect.set_defaults(verb=run_inspect)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import resource
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from scenegen.dataset.storage import Location
     from scenegen.pipeline import JobReport
 
 STAGES = ("world", "conditions", "occupancy", "lidar", "paint", "judge", "write")
@@ -32,8 +34,8 @@ def write_report(report: JobReport, out: TextIO) -> None:
     if not ready:
         return
     out.write("\nlook at it:\n")
-    for scene_id in ready[:MAX_LISTED]:
-        out.write(f"  {report.dataset_dir / 'previews' / scene_id}.mp4\n")
+    for place in _films_of(report.dataset_dir, ready[:MAX_LISTED]):
+        out.write(f"  {place}\n")
     if len(ready) > MAX_LISTED:
         out.write(f"  ... and {len(ready) - MAX_LISTED} more\n")
     out.write(
@@ -42,6 +44,16 @@ def write_report(report: JobReport, out: TextIO) -> None:
         f"  scene = open_dataset({str(report.dataset_dir)!r})[{ready[0]!r}]\n"
         "  frames, boxes = scene.rgb(scene.cameras[0])[0:12], scene.boxes(0)\n"
     )
+
+
+def _films_of(dataset_dir: Location, scene_ids: Sequence[str]) -> list[str]:
+    """Return where the previews of scenes lie, as their receipts say."""
+    from scenegen.dataset.receipt import read_receipt
+    from scenegen.dataset.storage import open_storage
+
+    storage = open_storage(dataset_dir)
+    keys = [key for scene_id in scene_ids for key in read_receipt(storage, scene_id).previews]
+    return [storage.where(key) for key in keys if key.endswith(".mp4")]
 
 
 def _write_cost(report: JobReport, out: TextIO) -> None:
@@ -79,7 +91,7 @@ def describe_status(dataset_dir: Path) -> dict[str, Any]:
     }
 
 
-def describe_dataset(dataset_dir: Path) -> dict[str, Any]:
+def describe_dataset(dataset_dir: Location) -> dict[str, Any]:
     """Say what a data set contains, from its manifest alone."""
     from scenegen.dataset import read_manifest
 
@@ -94,7 +106,7 @@ def describe_dataset(dataset_dir: Path) -> dict[str, Any]:
     }
 
 
-def describe_scene(dataset_dir: Path, scene_id: str) -> dict[str, Any]:
+def describe_scene(dataset_dir: Location, scene_id: str) -> dict[str, Any]:
     """Say what one scene contains and where it comes from."""
     from scenegen.dataset import open_dataset
 

@@ -159,7 +159,7 @@ class GenerateConfig:
         if self.seed < 0:
             raise ConfigError("a seed of zero or more", found=str(self.seed))
         if not self.output:
-            raise ConfigError("a folder in `output`", found="an empty text")
+            raise ConfigError("a folder or a URL in `output`", found="an empty text")
         require_positive(self, "duration_s", "rate_hz", "num_steps_per_chunk")
         require_choice(self, "split", SPLITS)
         require_choice(self, "progress", PROGRESS_NAMES)

@@ -1,8 +1,9 @@
 """Data sets: write scenes, read them back, verify them. Importing this makes the image codecs known to zarr."""
 
+from scenegen.dataset.fold import committed_scene_ids, fold_receipts
 from scenegen.dataset.jpeg_codec import JpegCodec, PngCodec
 from scenegen.dataset.labels import Boxes, Boxes2d, LidarSweep, Occupancy
-from scenegen.dataset.manifest import Manifest, committed_scene_ids, fold_receipts, read_manifest
+from scenegen.dataset.manifest import Manifest, read_manifest
 from scenegen.dataset.open_xarray import open_xarray
 from scenegen.dataset.paths import DatasetPaths
 from scenegen.dataset.read import Dataset, open_dataset

@@ -61,6 +61,11 @@ def sha256_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def sha256_of_bytes(content: bytes) -> str:
+    """Return the hex SHA-256 of a content."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def sha256_of_file(path: Path) -> str:
     """Return the hex SHA-256 of a file's bytes."""
     digest = hashlib.sha256()
@@ -70,13 +75,13 @@ def sha256_of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file so that every reader, and every crash, sees the old or the new one whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with staged.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with staged.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         staged.replace(path)

@@ -1,17 +1,16 @@
-"""The manifest: the one file readers open. One committer folds receipts into it and replaces it atomically."""
+"""The manifest: the one file readers open. Which scenes there are, and enough to choose among them."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from scenegen.dataset.card import card_text
-from scenegen.dataset.durable import canonical_json, exclusive_lock, output_errors, sha256_of_text, write_atomically
-from scenegen.dataset.paths import SCENE_ID_PATTERN, DatasetPaths, check_scene_id
-from scenegen.dataset.receipt import Receipt, find_valid_receipt, recorded_sha256
+from scenegen.dataset.durable import canonical_json, sha256_of_text
+from scenegen.dataset.paths import MANIFEST, check_scene_id
+from scenegen.dataset.receipt import Receipt
 from scenegen.dataset.schema import SCHEMA_VERSION, check_schema_version
+from scenegen.dataset.storage import Location, Storage, open_storage
 from scenegen.errors import DatasetError
 
 _SELF_HASH = "manifest_sha256"
@@ -61,59 +60,62 @@ class Manifest:
         }
 
 
-def committed_scene_ids(dataset_dir: Path) -> frozenset[str]:
-    """Return the scenes that need not be generated again: valid receipt, every file there with its size.
+@dataclass(frozen=True, kw_only=True)
+class StoredManifest:
+    """A manifest, and the version of its file that a replacement must name; None where there is no file yet."""
 
-    Works on a missing or empty folder, which has none.
-    """
-    paths = DatasetPaths(Path(dataset_dir))
-    return frozenset(scene_id for scene_id in _receipt_ids(paths) if find_valid_receipt(paths, scene_id) is not None)
-
-
-def fold_receipts(dataset_dir: Path) -> Manifest:
-    """Bring the manifest, and the data set card, up to date with the receipts; return the manifest.
-
-    Idempotent: without news the file stays as it is. A scene once in the manifest stays in it, so that later
-    damage fails loudly on read instead of shrinking the data set.
-
-    Raises:
-        DatasetError: the manifest that is there is damaged.
-        OutputError: the folder cannot be written.
-    """
-    paths = DatasetPaths(Path(dataset_dir))
-    with output_errors(paths.manifest), exclusive_lock(paths.lock):
-        old = read_manifest(paths.root) if paths.manifest.exists() else _EMPTY
-        entries = {entry.scene_id: entry for entry in old.scenes}
-        for scene_id in _receipt_ids(paths):
-            known = entries.get(scene_id)
-            if known is None or known.receipt_sha256 != recorded_sha256(paths.receipt(scene_id)):
-                receipt = find_valid_receipt(paths, scene_id)
-                entries.update({scene_id: _entry_of(receipt)} if receipt is not None else {})
-        scenes = tuple(entries[scene_id] for scene_id in sorted(entries))
-        if scenes == old.scenes and paths.manifest.exists():
-            return old
-        manifest = Manifest(schema_version=SCHEMA_VERSION, version=old.version + 1, scenes=scenes)
-        write_atomically(paths.card, card_text(manifest))
-        write_atomically(paths.manifest, _text_of(manifest))
-    return manifest
+    manifest: Manifest
+    version: str | None
 
 
-def read_manifest(dataset_dir: Path) -> Manifest:
+def read_manifest(location: Location) -> Manifest:
     """Read the manifest and check it against itself.
 
     Raises:
         DatasetError: missing, not JSON, of another schema version, or edited.
     """
-    path = DatasetPaths(Path(dataset_dir)).manifest
+    return load_manifest(open_storage(location))
+
+
+def load_manifest(storage: Storage) -> Manifest:
+    """Read the manifest of an open storage. Raises as `read_manifest`."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        check_schema_version(document["schema_version"], where=str(path))
+        return parse_manifest(storage.read(MANIFEST), where=storage.where(MANIFEST))
+    except OSError as error:
+        raise DatasetError(
+            "a data set with a manifest.json",
+            found=error.strerror or str(error),
+            where=storage.where(MANIFEST),
+            fix="give the folder or URL that `scenegen generate` wrote",
+        ) from error
+
+
+def load_manifest_to_replace(storage: Storage) -> StoredManifest:
+    """Read the manifest with its version; an empty one where there is none.
+
+    Raises:
+        DatasetError: it is damaged or of another schema version.
+    """
+    try:
+        stored = storage.read_with_version(MANIFEST)
+    except FileNotFoundError:
+        return StoredManifest(manifest=_EMPTY, version=None)
+    return StoredManifest(
+        manifest=parse_manifest(stored.content, where=storage.where(MANIFEST)), version=stored.version
+    )
+
+
+def parse_manifest(content: bytes, *, where: str) -> Manifest:
+    """Read a manifest from its file's content. Raises as `read_manifest`."""
+    try:
+        document = json.loads(content)
+        check_schema_version(document["schema_version"], where=where)
         recorded = document.pop(_SELF_HASH)
         if sha256_of_text(canonical_json(document)) != recorded:
             raise DatasetError(
                 "a manifest that matches its own hash",
                 found="an edited one",
-                where=str(path),
+                where=where,
                 fix="delete it and run the generating command again, which writes it anew from the receipts",
             )
         return Manifest(
@@ -121,27 +123,22 @@ def read_manifest(dataset_dir: Path) -> Manifest:
             version=document["version"],
             scenes=tuple(_entry_from_dict(entry) for entry in document["scenes"]),
         )
-    except OSError as error:
-        raise DatasetError(
-            "a data set with a manifest.json",
-            found=error.strerror or str(error),
-            where=str(path),
-            fix="give the folder that `scenegen generate` wrote",
-        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError("a whole manifest", found=f"{type(error).__name__}: {error}", where=str(path)) from error
+        raise DatasetError("a whole manifest", found=f"{type(error).__name__}: {error}", where=where) from error
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """Return what the file says, with the hash over it."""
+    document = {**asdict(manifest), "counts": manifest.counts}
+    digest = sha256_of_text(canonical_json(document))
+    return json.dumps({**document, _SELF_HASH: digest}, indent=1, sort_keys=True) + "\n"
 
 
 _EMPTY = Manifest(schema_version=SCHEMA_VERSION, version=0, scenes=())
 
 
-def _receipt_ids(paths: DatasetPaths) -> list[str]:
-    """List the scenes that have a receipt, valid or not; names that cannot be a scene's are not ours."""
-    stems = (file.stem for file in paths.receipts.glob("*.json"))
-    return sorted(stem for stem in stems if SCENE_ID_PATTERN.fullmatch(stem))
-
-
-def _entry_of(receipt: Receipt) -> SceneEntry:
+def entry_of(receipt: Receipt) -> SceneEntry:
+    """Return a receipt's line of the manifest."""
     return SceneEntry(
         scene_id=receipt.scene_id,
         split=receipt.split,
@@ -163,9 +160,3 @@ def _entry_from_dict(entry: dict[str, Any]) -> SceneEntry:
     width, height = entry["size_px"]
     check_scene_id(entry["scene_id"])
     return SceneEntry(**{**entry, "cameras": tuple(entry["cameras"]), "size_px": (int(width), int(height))})
-
-
-def _text_of(manifest: Manifest) -> str:
-    document = {**asdict(manifest), "counts": manifest.counts}
-    digest = sha256_of_text(canonical_json(document))
-    return json.dumps({**document, _SELF_HASH: digest}, indent=1, sort_keys=True) + "\n"

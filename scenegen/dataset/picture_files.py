@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from jaxtyping import UInt8, UInt64
 
 from scenegen.dataset.jpeg_codec import ImageCodec, PngCodec
 from scenegen.dataset.schema import CHUNK_SEPARATOR
+from scenegen.dataset.storage.read_ahead import ReadAhead
 from scenegen.dataset.stored_array import StoredArray
 from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
@@ -36,7 +36,8 @@ class PictureFiles:
 
     Pictures stored with an image codec come out as stored; raw pixels (codec `zstd`) as PNG, which loses nothing.
 
-    No file is kept open, so that the pictures may cross a fork.
+    No file is kept open, so that the pictures of a local data set may cross a fork. From object stores, pictures that
+    are read in order come several at once.
 
     Raises:
         DatasetError: no such camera.
@@ -53,8 +54,8 @@ class PictureFiles:
         self._num_steps = len(self._pixels)
         self._size_hw: tuple[int, int] = (self._pixels.shape[1], self._pixels.shape[2])
         self._steps_per_shard = int((self._array.shards or (1,))[0])
-        self._folder = str(scene.folder / self._path)
         self._index_of_shard: dict[int, UInt64[np.ndarray, "S 2"]] = {}
+        self._file_of_shard: dict[int, ReadAhead] = {}
 
     def __len__(self) -> int:
         return self._num_steps
@@ -64,6 +65,7 @@ class PictureFiles:
 
         Raises:
             DatasetError: a file is missing or damaged.
+            StorageError: the object store cannot be reached, or refuses.
         """
         self._check_step(step)
         if self._codec is None:
@@ -101,28 +103,22 @@ class PictureFiles:
 
     def _encoded(self, step: int) -> bytes:
         shard_idx, within = divmod(step, self._steps_per_shard)
-        file = os.open(self._shard_file(shard_idx), os.O_RDONLY)
-        try:
-            if shard_idx not in self._index_of_shard:
-                self._index_of_shard[shard_idx] = _read_index(file, self._steps_per_shard)
-            offset, num_bytes = (int(value) for value in self._index_of_shard[shard_idx][within])
-            content = os.pread(file, num_bytes, offset)
-        finally:
-            os.close(file)
+        if shard_idx not in self._index_of_shard:
+            self._open_shard(shard_idx)
+        offset, num_bytes = (int(value) for value in self._index_of_shard[shard_idx][within])
+        content = self._file_of_shard[shard_idx].read(offset, num_bytes)
         return _checked(content, where=f"picture of step {step}")
 
-    def _shard_file(self, shard_idx: int) -> str:
-        return f"{self._folder}/{CHUNK_SEPARATOR.join(['c', str(shard_idx), '0', '0', '0'])}"
-
-
-def _read_index(file: int, steps_per_shard: int) -> UInt64[np.ndarray, "S 2"]:
-    """Read where each picture lies in a shard (offset, length). Source: Zarr v3, sharding codec, index at the end."""
-    num_bytes = steps_per_shard * INDEX_ENTRY_BYTES + CRC_BYTES
-    start = os.fstat(file).st_size - num_bytes
-    if start < 0:
-        raise ValueError("the shard is shorter than its index")
-    content = _checked(os.pread(file, num_bytes, start), where="index of the shard")
-    return np.frombuffer(content, "<u8").reshape(-1, 2)
+    def _open_shard(self, shard_idx: int) -> None:
+        """Read where pictures lie in a shard (offset, length). Source: Zarr v3, sharding codec, index at the end."""
+        name = f"{self._path}/{CHUNK_SEPARATOR.join(['c', str(shard_idx), '0', '0', '0'])}"
+        shard_bytes = self._scene.receipt.files[name].num_bytes
+        index_bytes = self._steps_per_shard * INDEX_ENTRY_BYTES + CRC_BYTES
+        files = self._scene.files
+        file = ReadAhead(files.storage, files.key(name), num_bytes=shard_bytes)
+        content = _checked(file.read(shard_bytes - index_bytes, index_bytes), where="index of the shard")
+        self._file_of_shard[shard_idx] = file
+        self._index_of_shard[shard_idx] = np.frombuffer(content, "<u8").reshape(-1, 2)
 
 
 def _checked(content: bytes, *, where: str) -> bytes:

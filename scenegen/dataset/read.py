@@ -9,12 +9,13 @@ boxes = scene.boxes(0)                        # world frame
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from scenegen.dataset.damage import check_files
-from scenegen.dataset.manifest import Manifest, SceneEntry, read_manifest
-from scenegen.dataset.paths import DatasetPaths
+from scenegen.dataset.manifest import Manifest, SceneEntry, load_manifest
+from scenegen.dataset.paths import MANIFEST, receipt_key
 from scenegen.dataset.receipt import read_receipt
+from scenegen.dataset.scene_files import SceneFiles
+from scenegen.dataset.storage import Location, Storage, open_storage
 from scenegen.dataset.stored_scene import OpenRenderer, Scene
 from scenegen.errors import DatasetError
 
@@ -22,8 +23,8 @@ from scenegen.errors import DatasetError
 class Dataset:
     """A data set as its manifest describes it. Made by `open_dataset`."""
 
-    def __init__(self, root: Path, manifest: Manifest, *, open_renderer: OpenRenderer | None = None) -> None:
-        self.paths = DatasetPaths(root)
+    def __init__(self, storage: Storage, manifest: Manifest, *, open_renderer: OpenRenderer | None = None) -> None:
+        self.storage = storage
         self._open_renderer = open_renderer
         self.manifest = manifest
         self._entries = {entry.scene_id: entry for entry in manifest.scenes}
@@ -46,34 +47,38 @@ class Dataset:
             DatasetError: not in the manifest, or one of its files is missing or has another size.
         """
         if scene_id not in self._entries:
-            raise DatasetError(f"one of {len(self)} scenes", found=repr(scene_id), where=str(self.paths.manifest))
-        return _open_scene(self.paths, self._entries[scene_id], open_renderer=self._open_renderer)
+            where = self.storage.where(MANIFEST)
+            raise DatasetError(f"one of {len(self)} scenes", found=repr(scene_id), where=where)
+        return _open_scene(self.storage, self._entries[scene_id], open_renderer=self._open_renderer)
 
 
-def open_dataset(path: Path | str, *, open_renderer: OpenRenderer | None = None) -> Dataset:
+def open_dataset(location: Location, *, open_renderer: OpenRenderer | None = None) -> Dataset:
     """Open a data set by its manifest; no folder is listed and no scene opened.
 
     Args:
-        path: root of the data set.
+        location: root of the data set: a folder, or a URL such as s3://bucket/prefix.
         open_renderer: makes pixel maps that a scene does not store, and sweeps between key frames;
             `scenegen.rerender.open_rendered` passes one in.
 
     Raises:
+        ConfigError: the URL is of an unknown kind.
         DatasetError: no data set, or its manifest is damaged or of another schema version.
+        DependencyError: a URL, and obstore is not installed.
+        StorageError: the object store cannot be reached, or refuses.
     """
-    root = Path(path)
-    return Dataset(root, read_manifest(root), open_renderer=open_renderer)
+    storage = open_storage(location)
+    return Dataset(storage, load_manifest(storage), open_renderer=open_renderer)
 
 
-def _open_scene(paths: DatasetPaths, entry: SceneEntry, *, open_renderer: OpenRenderer | None) -> Scene:
-    receipt = read_receipt(paths.receipt(entry.scene_id))
+def _open_scene(storage: Storage, entry: SceneEntry, *, open_renderer: OpenRenderer | None) -> Scene:
+    receipt = read_receipt(storage, entry.scene_id)
     if receipt.self_sha256() != entry.receipt_sha256:
         raise DatasetError(
             "the receipt that the manifest names",
-            found=f"another in {paths.receipt(entry.scene_id)}",
+            found=f"another in {storage.where(receipt_key(entry.scene_id))}",
             where=f"scene {entry.scene_id}",
             fix="run the generating command again, which folds new receipts into the manifest",
         )
-    folder = paths.scene(entry.scene_id)
-    check_files(folder, receipt)
-    return Scene(entry.scene_id, folder, receipt, open_renderer=open_renderer)
+    files = SceneFiles(storage, receipt.scene_key)
+    check_files(files, receipt)
+    return Scene(entry.scene_id, files, receipt, open_renderer=open_renderer)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from scenegen.dataset.durable import canonical_json, fsync_tree, sha256_of_file, sha256_of_text, write_atomically
-from scenegen.dataset.paths import DatasetPaths
+from scenegen.dataset.durable import canonical_json, fsync_tree, sha256_of_file, sha256_of_text
+from scenegen.dataset.paths import check_scene_id, receipt_key, scene_key
+from scenegen.dataset.scene_files import SceneFiles
 from scenegen.dataset.schema import check_schema_version
+from scenegen.dataset.storage import Storage
 from scenegen.errors import DatasetError
 
 _SELF_HASH = "receipt_sha256"
+_ATTEMPT = re.compile(r"([0-9a-f]{16})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,7 @@ class Receipt:
         previews: path inside the data set -> size and hash.
         scores: what the judges said.
         cost: what it took (seconds, memory); never part of the scene's bytes.
+        attempt: which writer's files these are, on object stores; empty, and left out of the file, elsewhere.
     """
 
     schema_version: str
@@ -63,15 +68,41 @@ class Receipt:
     previews: dict[str, FileEntry]
     scores: dict[str, Any]
     cost: dict[str, Any]
+    attempt: str = ""
 
     @property
     def num_bytes(self) -> int:
         """Size of the scene store."""
         return sum(entry.num_bytes for entry in self.files.values())
 
+    @property
+    def scene_key(self) -> str:
+        """Where the scene's store lies in the data set."""
+        return scene_key(self.scene_id, attempt=self.attempt)
+
+    def document(self) -> dict[str, Any]:
+        """Return what the file says, without the hash over it."""
+        document = asdict(self)
+        if not self.attempt:
+            del document["attempt"]
+        return document
+
     def self_sha256(self) -> str:
         """Hash of everything the receipt says."""
-        return sha256_of_text(canonical_json(asdict(self)))
+        return sha256_of_text(canonical_json(self.document()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiptState:
+    """What the storage holds as a scene's receipt.
+
+    Attributes:
+        receipt: the receipt, if it is whole and every file it names is there with its size; else None.
+        version: of the file, whole or not; None where there is none.
+    """
+
+    receipt: Receipt | None
+    version: str | None
 
 
 def seal_files(root: Path) -> dict[str, FileEntry]:
@@ -91,75 +122,98 @@ def content_sha256(files: Mapping[str, FileEntry]) -> str:
     return sha256_of_text("".join(f"{path}\0{files[path].sha256}\n" for path in sorted(files)))
 
 
-def write_receipt(paths: DatasetPaths, receipt: Receipt) -> None:
-    """Write a receipt atomically; from here on the scene is committed."""
-    document = {**asdict(receipt), _SELF_HASH: receipt.self_sha256()}
-    write_atomically(paths.receipt(receipt.scene_id), json.dumps(document, indent=1, sort_keys=True) + "\n")
+def write_receipt(storage: Storage, receipt: Receipt, *, expected: str | None) -> bool:
+    """Write a receipt; from here on the scene is committed.
+
+    Args:
+        storage: of the data set.
+        receipt: of a scene whose files are all there.
+        expected: version of the receipt that it replaces; None where there must be none.
+
+    Returns:
+        Whether it was written; false when the receipt there is not the expected one.
+    """
+    document = {**receipt.document(), _SELF_HASH: receipt.self_sha256()}
+    content = (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
+    return storage.put_if(receipt_key(receipt.scene_id), content, expected=expected)
 
 
-def read_receipt(path: Path) -> Receipt:
+def read_receipt(storage: Storage, scene_id: str) -> Receipt:
     """Read a receipt and check it against itself.
 
     Raises:
         DatasetError: missing, not JSON, of another schema version, or changed since it was written.
     """
+    key = receipt_key(scene_id)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        check_schema_version(document["schema_version"], where=str(path))
+        return _parse_receipt(storage.read(key), where=storage.where(key))
+    except OSError as error:
+        raise DatasetError("a receipt", found=error.strerror or str(error), where=storage.where(key)) from error
+
+
+def look_up_receipt(storage: Storage, scene_id: str) -> ReceiptState:
+    """Return what the storage holds as a scene's receipt, and whether the scene is as it says."""
+    key = receipt_key(scene_id)
+    try:
+        stored = storage.read_with_version(key)
+    except FileNotFoundError:
+        return ReceiptState(receipt=None, version=None)
+    try:
+        receipt = _parse_receipt(stored.content, where=storage.where(key))
+        sizes = SceneFiles(storage, receipt.scene_key).sizes()
+    except DatasetError:
+        return ReceiptState(receipt=None, version=stored.version)
+    is_whole = receipt.scene_id == scene_id and not damaged_files(sizes, receipt)
+    return ReceiptState(receipt=receipt if is_whole else None, version=stored.version)
+
+
+def find_valid_receipt(storage: Storage, scene_id: str) -> Receipt | None:
+    """Return the scene's receipt if it is whole and every file it names is there with its size."""
+    return look_up_receipt(storage, scene_id).receipt
+
+
+def recorded_sha256(storage: Storage, scene_id: str) -> str:
+    """Return the hash that a receipt states of itself, unchecked; empty where it states none."""
+    try:
+        return str(json.loads(storage.read(receipt_key(scene_id)))[_SELF_HASH])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def damaged_files(sizes: Mapping[str, int], receipt: Receipt) -> list[str]:
+    """Return the scene's files that are missing or of another size."""
+    return [name for name, entry in receipt.files.items() if sizes.get(name) != entry.num_bytes]
+
+
+def _parse_receipt(content: bytes, *, where: str) -> Receipt:
+    try:
+        document = json.loads(content)
+        check_schema_version(document["schema_version"], where=where)
         recorded = document.pop(_SELF_HASH)
         receipt = _receipt_of(document)
-    except OSError as error:
-        raise DatasetError("a receipt", found=error.strerror or str(error), where=str(path)) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError("a whole receipt", found=f"{type(error).__name__}: {error}", where=str(path)) from error
+        raise DatasetError("a whole receipt", found=f"{type(error).__name__}: {error}", where=where) from error
     if receipt.self_sha256() != recorded:
         raise DatasetError(
             "a receipt that matches its own hash",
             found="an edited one",
-            where=str(path),
+            where=where,
             fix="run the generating command again, which replaces the scene",
         )
     return receipt
 
 
-def recorded_sha256(path: Path) -> str:
-    """Return the hash that a receipt states of itself, unchecked; empty where it states none."""
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))[_SELF_HASH])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
 def _receipt_of(document: dict[str, Any]) -> Receipt:
+    document.setdefault("attempt", "")
     unknown = set(document) ^ {item.name for item in fields(Receipt)}
     if unknown:
         raise ValueError(f"keys missing or unknown: {sorted(unknown)}")
+    check_scene_id(document["scene_id"])
+    if not _ATTEMPT.fullmatch(document["attempt"]):
+        raise ValueError(f"attempt {document['attempt']!r} is not 16 hex digits")
     for name in ("files", "previews"):
         document[name] = {path: FileEntry(**entry) for path, entry in document[name].items()}
     document["cameras"] = tuple(document["cameras"])
     width, height = document["size_px"]
     document["size_px"] = (int(width), int(height))
     return Receipt(**document)
-
-
-def damaged_files(scene_folder: Path, receipt: Receipt) -> list[str]:
-    """Return the scene's files that are missing or of another size. Cheap: sizes only, no reading."""
-    return [path for path, entry in receipt.files.items() if size_of(scene_folder / path) != entry.num_bytes]
-
-
-def size_of(path: Path) -> int | None:
-    """Return a regular file's size, or None where there is none."""
-    try:
-        return path.stat().st_size if path.is_file() else None
-    except OSError:
-        return None
-
-
-def find_valid_receipt(paths: DatasetPaths, scene_id: str) -> Receipt | None:
-    """Return the scene's receipt if it is whole and every file it names is there with its size."""
-    try:
-        receipt = read_receipt(paths.receipt(scene_id))
-    except DatasetError:
-        return None
-    is_whole = receipt.scene_id == scene_id and not damaged_files(paths.scene(scene_id), receipt)
-    return receipt if is_whole else None

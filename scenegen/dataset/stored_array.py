@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from zarr.core.sync import sync
 
 from scenegen.dataset.jpeg_codec import ImageCodec
-from scenegen.errors import DatasetError
+from scenegen.errors import DatasetError, StorageError
 
 DamageError: TypeAlias = Callable[[str], DatasetError]
 """Finds the file that makes an array unreadable and describes it, given zarr's own words."""
@@ -48,10 +48,14 @@ class StoredArray:
 
         Raises:
             DatasetError: a file is missing or damaged; names scene, array and file.
+            StorageError: the object store cannot be reached, or refuses.
         """
         try:
             return np.asarray(self._array[selection])
         except IndexError:
+            raise
+        except StorageError:
+            sync(_settle())
             raise
         except Exception as error:
             sync(_settle())

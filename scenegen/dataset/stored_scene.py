@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,10 +15,11 @@ from scenegen.dataset.jpeg_codec import register_image_codecs
 from scenegen.dataset.labels import Boxes, Boxes2d, LidarSweep, Occupancy, missing_label_error
 from scenegen.dataset.receipt import Receipt
 from scenegen.dataset.rendered import LabelRenderer, RenderedArray
+from scenegen.dataset.scene_files import SceneFiles
 from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, SPEC_OF_PATH
 from scenegen.dataset.stored_array import StoredArray
 from scenegen.dataset.strict_store import StrictStore
-from scenegen.errors import DatasetError
+from scenegen.errors import DatasetError, StorageError
 from scenegen.types import PINHOLE, Camera, CameraRig, DenseLabels, Layout, Lens, Provenance, SceneRecord, Sweep
 from scenegen.types.layout_json import layout_from_dict
 
@@ -36,22 +36,24 @@ class Scene:
     """
 
     def __init__(
-        self, scene_id: str, folder: Path, receipt: Receipt, *, open_renderer: OpenRenderer | None = None
+        self, scene_id: str, files: SceneFiles, receipt: Receipt, *, open_renderer: OpenRenderer | None = None
     ) -> None:
         self.scene_id = scene_id
         self._open_renderer = open_renderer
         self.receipt = receipt
-        self._folder = folder
+        self.files = files
         try:
-            self._group = zarr.open_group(StrictStore(folder), mode="r")
+            self._group = zarr.open_group(StrictStore(files), mode="r")
             self.attrs: dict[str, Any] = dict(self._group.attrs)
+        except StorageError:
+            raise
         except Exception as error:
             raise self.damage_error("", str(error)) from error
 
     @property
-    def folder(self) -> Path:
-        """Root of the scene's store."""
-        return self._folder
+    def location(self) -> str:
+        """Folder or URL of the scene's Zarr store."""
+        return self.files.storage.where(self.files.prefix)
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -267,9 +269,12 @@ class Scene:
 
         Raises:
             DatasetError: there is no such array, or its metadata is damaged.
+            StorageError: the object store cannot be reached, or refuses.
         """
         try:
             node = self._group[path]
+        except StorageError:
+            raise
         except Exception as error:
             raise self.damage_error(path, str(error)) from error
         if not isinstance(node, zarr.Array):
@@ -278,7 +283,7 @@ class Scene:
 
     def damage_error(self, path: str, cause: str) -> DatasetError:
         """Find the file that makes an array unreadable and describe it."""
-        return damage_error(self._folder, self.receipt, path=path, cause=cause)
+        return damage_error(self.files, self.receipt, path=path, cause=cause)
 
     @cached_property
     def _attribute_labels(self) -> tuple[str, ...]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from scenegen.dataset.durable import sha256_of_file
 from scenegen.dataset.label_checks import check_labels
 from scenegen.dataset.manifest import SceneEntry
-from scenegen.dataset.paths import DatasetPaths
+from scenegen.dataset.paths import scene_key
 from scenegen.dataset.read import Dataset, open_dataset
-from scenegen.dataset.receipt import Receipt, content_sha256, read_receipt, size_of
+from scenegen.dataset.receipt import FileEntry, Receipt, content_sha256, read_receipt
+from scenegen.dataset.scene_files import SceneFiles, sha256_of_stored
 from scenegen.dataset.schema import ADDED_ARRAYS, ARRAYS, CAMERA_FIELD
+from scenegen.dataset.storage import Location, Storage
 from scenegen.dataset.stored_array import StoredArray
 from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
@@ -65,22 +67,22 @@ class VerifyReport:
             )
 
 
-def verify_dataset(path: Path | str, *, deep: bool) -> VerifyReport:
+def verify_dataset(location: Location, *, deep: bool) -> VerifyReport:
     """Check a data set.
 
     Args:
-        path: root of the data set.
+        location: root of the data set, a folder or a URL.
         deep: also decode every array and check that the numbers make sense together.
 
     Raises:
         DatasetError: no data set at all, or its manifest is damaged. What is wrong with scenes is reported instead.
     """
-    dataset = open_dataset(path)
+    dataset = open_dataset(location)
     damages: list[Damage] = []
     num_files = 0
     for entry in dataset.manifest.scenes:
-        findings = [*_check_files(dataset.paths, entry)]
-        num_files += _num_files(dataset.paths, entry)
+        findings = [*_check_files(dataset.storage, entry)]
+        num_files += _num_files(dataset.storage, entry)
         if deep and not findings:
             findings = [*_check_numbers(dataset, entry)]
         damages += [Damage(scene_id=entry.scene_id, finding=finding) for finding in findings]
@@ -92,39 +94,41 @@ def verify_dataset(path: Path | str, *, deep: bool) -> VerifyReport:
     )
 
 
-def _num_files(paths: DatasetPaths, entry: SceneEntry) -> int:
-    return sum(1 for path in paths.scene(entry.scene_id).rglob("*") if path.is_file())
-
-
-def _check_files(paths: DatasetPaths, entry: SceneEntry) -> Iterator[str]:
+def _num_files(storage: Storage, entry: SceneEntry) -> int:
     try:
-        receipt = read_receipt(paths.receipt(entry.scene_id))
+        prefix = read_receipt(storage, entry.scene_id).scene_key
+    except DatasetError:
+        prefix = scene_key(entry.scene_id)
+    return len(SceneFiles(storage, prefix).sizes())
+
+
+def _check_files(storage: Storage, entry: SceneEntry) -> Iterator[str]:
+    try:
+        receipt = read_receipt(storage, entry.scene_id)
     except DatasetError as error:
         yield str(error)
         return
     if receipt.self_sha256() != entry.receipt_sha256 or receipt.scene_id != entry.scene_id:
         yield "the receipt is not the one that the manifest names"
         return
-    folder = paths.scene(entry.scene_id)
-    yield from _compare(folder, receipt)
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    yield from (f"{name}: no receipt names this file" for name in sorted(present - set(receipt.files)))
+    sizes = SceneFiles(storage, receipt.scene_key).sizes()
+    for name, expected in receipt.files.items():
+        key = f"{receipt.scene_key}/{name}"
+        yield from _compare(storage, key, name=name, size=sizes.get(name), expected=expected)
+    for name, expected in receipt.previews.items():
+        yield from _compare(storage, name, name=name, size=storage.size(name), expected=expected)
+    yield from (f"{name}: no receipt names this file" for name in sorted(set(sizes) - set(receipt.files)))
     if content_sha256(receipt.files) != entry.content_sha256:
         yield "the content hash does not follow from the files"
 
 
-def _compare(folder: Path, receipt: Receipt) -> Iterator[str]:
-    in_store = [(folder / name, name, entry) for name, entry in receipt.files.items()]
-    root = folder.parents[2]
-    in_previews = [(root / name, name, entry) for name, entry in receipt.previews.items()]
-    for file, name, entry in in_store + in_previews:
-        size = size_of(file)
-        if size is None:
-            yield f"{name}: missing"
-        elif size != entry.num_bytes:
-            yield f"{name}: {size} bytes instead of {entry.num_bytes}"
-        elif sha256_of_file(file) != entry.sha256:
-            yield f"{name}: content differs from what was written"
+def _compare(storage: Storage, key: str, *, name: str, size: int | None, expected: FileEntry) -> Iterator[str]:
+    if size is None:
+        yield f"{name}: missing"
+    elif size != expected.num_bytes:
+        yield f"{name}: {size} bytes instead of {expected.num_bytes}"
+    elif sha256_of_stored(storage, key) != expected.sha256:
+        yield f"{name}: content differs from what was written"
 
 
 def _check_numbers(dataset: Dataset, entry: SceneEntry) -> Iterator[str]:
@@ -133,7 +137,7 @@ def _check_numbers(dataset: Dataset, entry: SceneEntry) -> Iterator[str]:
         yield from _check_arrays(scene)
         yield from _check_layout(scene)
         yield from check_labels(scene)
-        yield from _check_previews(dataset.paths, scene.receipt)
+        yield from _check_previews(dataset.storage, scene.receipt)
     except DatasetError as error:
         yield str(error)
 
@@ -167,14 +171,14 @@ def _check_layout(scene: Scene) -> Iterator[str]:
         yield "attribute layout: differs from layout_sha256"
 
 
-def _check_previews(paths: DatasetPaths, receipt: Receipt) -> Iterator[str]:
+def _check_previews(storage: Storage, receipt: Receipt) -> Iterator[str]:
     """Decode the still and the film; films only where PyAV is installed (extra `generate`)."""
     for name in receipt.previews:
-        decode = _DECODE_OF_SUFFIX.get(Path(name).suffix)
+        decode = _DECODE_OF_SUFFIX.get(PurePosixPath(name).suffix)
         if decode is None or (decode is _count_film_images and not _has_av()):
             continue
         try:
-            num_images = decode(paths.root / name)
+            num_images = decode(io.BytesIO(storage.read(name)))
         except (OSError, EOFError, ValueError, SyntaxError) as error:
             yield f"{name}: expected a preview that decodes, found {error}"
             continue
@@ -191,22 +195,22 @@ def _has_av() -> bool:
     return True
 
 
-def _count_stills(path: Path) -> int:
+def _count_stills(file: io.BytesIO) -> int:
     from PIL import Image
 
-    with Image.open(path) as image:
+    with Image.open(file) as image:
         image.load()
     return 1
 
 
-def _count_film_images(path: Path) -> int:
+def _count_film_images(file: io.BytesIO) -> int:
     import av
 
-    with av.open(path) as film:
+    with av.open(file, "r") as film:
         return sum(1 for _ in film.decode(video=0))
 
 
-_DECODE_OF_SUFFIX: dict[str, Callable[[Path], int]] = {
+_DECODE_OF_SUFFIX: dict[str, Callable[[io.BytesIO], int]] = {
     ".jpg": _count_stills,
     ".png": _count_stills,
     ".mp4": _count_film_images,

@@ -1,16 +1,13 @@
-"""Writing a scene: chunks stream into a staging folder, and one rename makes the whole scene appear.
+"""Writing a scene: chunks stream into a staging folder, and the scene appears whole or not at all.
 
-Protocol (DESIGN section 6): stage, fsync, read back and hash, rename, receipt. A crash at any point leaves
-either nothing a reader can see, or a committed scene. Memory holds one shard, whatever the scene's length.
+Protocol (DESIGN section 6): stage on a local disk, fsync, read back and hash; then `publish` brings the scene into the
+data set. A crash at any point leaves either nothing a reader can see, or a committed scene. Memory holds one shard,
+whatever the scene's length.
 """
 
 from __future__ import annotations
 
 import datetime
-import logging
-import secrets
-import shutil
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +17,7 @@ from jaxtyping import Float32
 
 from scenegen.dataset.attributes import scene_attributes
 from scenegen.dataset.columns import Column, header_columns, measured_columns, pointers
-from scenegen.dataset.durable import exclusive_lock, fsync_folder, output_errors, try_to_own
+from scenegen.dataset.durable import output_errors
 from scenegen.dataset.optional_labels import (
     NO_POINTS,
     Expected,
@@ -32,24 +29,15 @@ from scenegen.dataset.optional_labels import (
     step_arrays,
     sweep_rows,
 )
-from scenegen.dataset.paths import DatasetPaths, check_scene_id
-from scenegen.dataset.receipt import (
-    FileEntry,
-    Receipt,
-    content_sha256,
-    find_valid_receipt,
-    seal_files,
-    write_receipt,
-)
+from scenegen.dataset.publish import placed_previews, publish_scene
+from scenegen.dataset.receipt import FileEntry, Receipt, content_sha256, seal_files
 from scenegen.dataset.schema import SCHEMA_VERSION
+from scenegen.dataset.staging import Staging
 from scenegen.dataset.step_buffer import StepArrays, StepBuffer
+from scenegen.dataset.storage import Location, Storage, open_storage
 from scenegen.dataset.store import SceneStore, check_codec_options
 from scenegen.types import OCC3D_GRID, LidarLabels, SceneChunk, SceneRecord
 from scenegen.types.layout_json import layout_sha256
-
-_log = logging.getLogger(__name__)
-DISCARD_ATTEMPTS, DISCARD_PAUSE_S = 20, 0.05
-_STORE_FOLDER, _PREVIEW_FOLDER, _REPLACED_FOLDER = "scene.zarr", "previews", "replaced.zarr"
 
 
 class ChunkError(AssertionError):
@@ -57,7 +45,7 @@ class ChunkError(AssertionError):
 
 
 def open_scene_writer(
-    dataset_dir: Path,
+    location: Location,
     record: SceneRecord,
     *,
     image_codec: str = "jpeg",
@@ -67,7 +55,7 @@ def open_scene_writer(
     """Start writing a scene; use as a context manager, which aborts on any error and when not committed.
 
     Args:
-        dataset_dir: root of the data set; created where missing.
+        location: root of the data set, a folder or a URL; a folder is created where missing.
         record: header of the scene.
         image_codec: `jpeg` (4:4:4), or lossless `png` or `zstd`.
         jpeg_quality: 1 to 100, for `jpeg`.
@@ -77,14 +65,15 @@ def open_scene_writer(
         ConfigError: an option is out of range.
         DatasetError: the scene id is no safe file name.
         OutputError: the folder cannot be written.
+        DependencyError: a URL, and obstore is not installed.
     """
     check_codec_options(image_codec=image_codec, jpeg_quality=jpeg_quality, num_steps_per_shard=num_steps_per_shard)
-    paths = DatasetPaths(Path(dataset_dir))
-    with output_errors(paths.root):
-        staging = Staging(paths, record.scene_id)
+    storage = open_storage(location)
+    with output_errors(storage.scratch):
+        staging = Staging(storage, record.scene_id)
         try:
             store = SceneStore(
-                staging.folder / _STORE_FOLDER,
+                staging.store,
                 record,
                 image_codec=image_codec,
                 jpeg_quality=jpeg_quality,
@@ -96,43 +85,16 @@ def open_scene_writer(
             staging.discard()
             raise
     buffer = StepBuffer(num_steps=record.layout.timeline.num_steps, num_steps_per_shard=num_steps_per_shard)
-    return SceneWriter(paths, record, staging=staging, store=store, buffer=buffer)
-
-
-class Staging:
-    """The folder of one unfinished scene, and the proof that its writer lives."""
-
-    def __init__(self, paths: DatasetPaths, scene_id: str) -> None:
-        name = check_scene_id(scene_id)
-        with exclusive_lock(paths.lock):
-            for leftover in paths.staging.glob(f"{name}.{'[0-9a-f]' * 8}"):
-                if try_to_own(leftover) is not None:  # its writer was killed
-                    shutil.rmtree(leftover, ignore_errors=True)
-            self.folder = paths.staging / f"{name}.{secrets.token_hex(4)}"
-            self.folder.mkdir()
-            self._mark = try_to_own(self.folder)
-
-    def discard(self) -> None:
-        """Delete the folder with all that was not moved out of it.
-
-        After an interrupt zarr's own thread may still be finishing a write, which can bring a file back for a moment.
-        """
-        for _ in range(DISCARD_ATTEMPTS):
-            shutil.rmtree(self.folder, ignore_errors=True)
-            if not self.folder.exists():
-                break
-            time.sleep(DISCARD_PAUSE_S)
-        if self._mark is not None:
-            self._mark.close()
+    return SceneWriter(storage, record, staging=staging, store=store, buffer=buffer)
 
 
 class SceneWriter:
     """Writes one scene. Made by `open_scene_writer`."""
 
     def __init__(
-        self, paths: DatasetPaths, record: SceneRecord, *, staging: Staging, store: SceneStore, buffer: StepBuffer
+        self, storage: Storage, record: SceneRecord, *, staging: Staging, store: SceneStore, buffer: StepBuffer
     ) -> None:
-        self._paths = paths
+        self._storage = storage
         self._record = record
         self._staging = staging
         self._store = store
@@ -158,7 +120,7 @@ class SceneWriter:
     @property
     def preview_dir(self) -> Path:
         """Folder for `<scene_id>.mp4` and `.jpg`; what lies here at `commit` becomes the scene's previews."""
-        folder = self._staging.folder / _PREVIEW_FOLDER
+        folder = self._staging.previews
         with output_errors(folder):
             folder.mkdir(exist_ok=True)
         return folder
@@ -207,21 +169,25 @@ class SceneWriter:
         Raises:
             ChunkError: steps are missing.
             OutputError: the disk is full or cannot be written.
+            StorageError: the object store cannot be reached, or refuses.
         """
         self._check_complete()
         with output_errors(self._staging.folder):
             self._finish_store(scores, found_share)
-            files = seal_files(self._staging.folder / _STORE_FOLDER)
+            files = seal_files(self._staging.store)
             previews = seal_files(self.preview_dir)
-            receipt = _build_receipt(self._record, files=files, previews=previews, scores=scores, cost=cost)
-            with exclusive_lock(self._paths.lock):
-                committed = find_valid_receipt(self._paths, self._record.scene_id)
-                if committed is None:
-                    self._publish_previews(previews)
-                    self._publish_store()
-                    write_receipt(self._paths, receipt)
+            attempt = self._storage.new_attempt()
+            staged = _build_receipt(
+                self._record,
+                files=files,
+                previews=placed_previews(self._record.scene_id, previews, attempt=attempt),
+                scores=scores,
+                cost=cost,
+                attempt=attempt,
+            )
+            committed = publish_scene(self._storage, self._staging, staged)
         self.abort()
-        return committed or receipt
+        return committed
 
     def abort(self) -> None:
         """Throw away what is not committed. Harmless after `commit` and when called twice."""
@@ -253,23 +219,6 @@ class SceneWriter:
         for sweep in lidar.sweeps:
             self._store.append_rows(NO_POINTS if sweep is None else sweep_rows(sweep))
             self._sweep_lengths.append(0 if sweep is None else len(sweep.ring))
-
-    def _publish_previews(self, previews: dict[str, FileEntry]) -> None:
-        for name in previews:
-            target = self._paths.preview(self._record.scene_id, Path(name).suffix)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (self.preview_dir / name).replace(target)
-            fsync_folder(target.parent)
-
-    def _publish_store(self) -> None:
-        target = self._paths.scene(self._record.scene_id)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            _log.warning("scene %s: replacing files that have no valid receipt", self._record.scene_id)
-            target.rename(self._staging.folder / _REPLACED_FOLDER)
-        (self._staging.folder / _STORE_FOLDER).rename(target)
-        fsync_folder(target.parent)
-        fsync_folder(target.parent.parent)
 
     def _check_chunk(self, chunk: SceneChunk) -> None:
         if not self._is_open:
@@ -332,6 +281,7 @@ def _build_receipt(
     previews: dict[str, FileEntry],
     scores: dict[str, Any],
     cost: dict[str, Any],
+    attempt: str,
 ) -> Receipt:
     provenance, timeline = record.provenance, record.layout.timeline
     return Receipt(
@@ -353,7 +303,8 @@ def _build_receipt(
         created_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         content_sha256=content_sha256(files),
         files=files,
-        previews={f"previews/{name}": entry for name, entry in previews.items()},
+        previews=previews,
         scores=dict(scores),
         cost=dict(cost),
+        attempt=attempt,
     )

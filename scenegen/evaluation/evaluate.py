@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scenegen.dataset.read import Dataset, open_dataset
+from scenegen.dataset.storage import Location, open_storage
 from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import DatasetError
 from scenegen.evaluation.footage import Footage
@@ -41,15 +42,15 @@ class EvaluationPlan:
     """What is looked at, and how closely.
 
     Attributes:
-        dataset_dir: the data set to be judged.
+        dataset_dir: the data set to be judged, a folder or a URL.
         reference_dir: the same scenes with true frames; None to paint the truth with the preview.
         weights: weights of the model that painted the scenes, where they are not shipped.
         every: steps between judged moments.
         max_scenes: look at the first so many scenes; None for all.
     """
 
-    dataset_dir: Path
-    reference_dir: Path | None
+    dataset_dir: Location
+    reference_dir: Location | None
     weights: Path | None
     every: int
     max_scenes: int | None
@@ -94,7 +95,7 @@ def evaluate_dataset(plan: EvaluationPlan, *, judge: FrameJudge, watcher: Watche
     if not scene_ids:
         raise DatasetError("at least one scene", found="none", where=str(plan.dataset_dir))
     references = _match_references(dataset, scene_ids, plan.reference_dir)
-    models = ModelFinder(plan.dataset_dir, weights=plan.weights)
+    models = ModelFinder(open_storage(plan.dataset_dir), weights=plan.weights)
     found = {scene_id: models.find(dataset[scene_id].attrs["model"]) for scene_id in scene_ids}
     moments = {
         scene_id: plan_moments(dataset[scene_id].num_steps, rate_hz=dataset[scene_id].rate_hz, every=plan.every)
@@ -144,7 +145,7 @@ def _describe(scene: Scene, finding: SceneFinding) -> LookedAt:
     )
 
 
-def _match_references(dataset: Dataset, scene_ids: Sequence[str], folder: Path | None) -> dict[str, Scene]:
+def _match_references(dataset: Dataset, scene_ids: Sequence[str], folder: Location | None) -> dict[str, Scene]:
     """Find the scene of the reference with the same layout, seed and rig, for every scene."""
     if folder is None:
         return {}

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenegen.dataset.paths import RUNS
+from scenegen.dataset.storage import Storage
 from scenegen.errors import WeightsError
 from scenegen.video.build import SHIPPED_WEIGHTS, load_backbone
 from scenegen.video.interface import VideoBackbone
@@ -25,12 +27,12 @@ class ModelFinder:
     """Finds and keeps models by the hash of their weights.
 
     Args:
-        dataset_dir: whose run records say how many sampling steps were taken.
+        storage: of the data set, whose run records say how many sampling steps were taken.
         weights: a weight file beside the shipped ones; every learned scene must then have been painted by one of them.
     """
 
-    def __init__(self, dataset_dir: Path, *, weights: Path | None) -> None:
-        self._steps = recorded_sampling_steps(dataset_dir)
+    def __init__(self, storage: Storage, *, weights: Path | None) -> None:
+        self._steps = recorded_sampling_steps(storage)
         self._weights = weights
         self._files = _hash_files(weights)
         self._found: dict[str, FoundModel] = {}
@@ -68,10 +70,11 @@ class ModelFinder:
         return FoundModel(backbone=load_backbone("native", steps=self._steps, weights=str(path), history=False))
 
 
-def recorded_sampling_steps(dataset_dir: Path) -> int | None:
+def recorded_sampling_steps(storage: Storage) -> int | None:
     """Return `video.steps` of the data set's last run with a learned model."""
-    for path in sorted(dataset_dir.glob("runs/*/config.json"), reverse=True):
-        video = json.loads(path.read_text(encoding="utf-8"))["video"]
+    configs = [file.key for file in storage.list_files(RUNS) if file.key.endswith("/config.json")]
+    for key in sorted(configs, reverse=True):
+        video = json.loads(storage.read(key))["video"]
         if video["name"] != "preview":
             return int(video["steps"])
     return None

@@ -54,8 +54,8 @@ def cut_excerpt(layout: Layout, *, start_step: int, num_steps: int) -> Layout:
 
 def write_excerpts(reference: str, per_layout: int, rig: CameraRig, output: Path) -> None:
     """Render excerpts of one layout at random moments and commit them; every other one by a random rig."""
-    from scenegen.dataset.paths import DatasetPaths
     from scenegen.dataset.receipt import find_valid_receipt
+    from scenegen.dataset.storage import open_storage
     from scenegen.dataset.write import open_scene_writer
     from scenegen.layout.sources import read_layout
     from scenegen.scene import SceneStage, StageClock
@@ -71,7 +71,7 @@ def write_excerpts(reference: str, per_layout: int, rig: CameraRig, output: Path
     for index, start in enumerate(moments):
         rig = rigs[index % 2]
         excerpt = cut_excerpt(layout, start_step=int(start), num_steps=STEPS_PER_EXCERPT)
-        if find_valid_receipt(DatasetPaths(output), excerpt.layout_id) is not None:
+        if find_valid_receipt(open_storage(output), excerpt.layout_id) is not None:
             continue
         stage = SceneStage(excerpt, rig=rig, seed=seed)
         labels = stage.label_chunk(0, STEPS_PER_EXCERPT, clock=StageClock())
@@ -98,7 +98,7 @@ def write_excerpts(reference: str, per_layout: int, rig: CameraRig, output: Path
 
 def main() -> None:
     """Write excerpts of all given layouts, on as many processes as asked for."""
-    from scenegen.dataset.manifest import fold_receipts
+    from scenegen.dataset.fold import fold_receipts
     from scenegen.layout.sources import expand_references
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

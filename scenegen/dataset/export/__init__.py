@@ -19,6 +19,7 @@ from typing import Protocol
 import scenegen
 from scenegen.dataset.durable import fsync_tree, output_errors
 from scenegen.dataset.read import Dataset, open_dataset
+from scenegen.dataset.storage import Location
 from scenegen.dataset.stored_scene import Scene
 from scenegen.errors import ConfigError, DatasetError, OutputError
 
@@ -86,7 +87,7 @@ class ExportSummary:
 
 
 def export_dataset(
-    dataset: Path | str,
+    dataset: Location,
     *,
     format: str,
     out: Path | str,
@@ -96,7 +97,7 @@ def export_dataset(
     """Write a data set in another format to a new folder.
 
     Args:
-        dataset: root of the data set.
+        dataset: root of the data set, a folder or a URL.
         format: one of `FORMATS`.
         out: the folder to make; it must not exist or be empty.
         scene_ids: which scenes; all by default.
@@ -152,7 +153,7 @@ def choose_scenes(dataset: Dataset, scene_ids: Sequence[str]) -> tuple[str, ...]
         raise DatasetError(f"scenes among the {len(dataset)} of the data set", found=", ".join(missing))
     chosen = tuple(sorted(scene_ids or dataset.scene_ids))
     if not chosen:
-        raise DatasetError("at least one scene", found="none", where=str(dataset.paths.root))
+        raise DatasetError("at least one scene", found="none", where=dataset.storage.location)
     return chosen
 
 

@@ -43,7 +43,7 @@ def scene_number(dataset: Dataset, scene_id: str) -> int:
         raise DatasetError(
             f"at most {LAST_SCENE_NUMBER - FIRST_SCENE_NUMBER + 1} scenes, whose names are scene-2000 to scene-9999",
             found=f"{len(dataset)}",
-            where=str(dataset.paths.root),
+            where=dataset.storage.location,
             fix="make several data sets",
         )
     return number

@@ -16,6 +16,7 @@ from scenegen.dataset.filter_fields import SceneFacts
 from scenegen.dataset.manifest import SceneEntry
 from scenegen.dataset.read import Dataset, open_dataset
 from scenegen.dataset.step_filter import StepFilter, parse_filter
+from scenegen.dataset.storage import Location, is_url
 from scenegen.dataset.torch_view.normalization import Normalization
 from scenegen.dataset.torch_view.options import SampleOptions
 from scenegen.dataset.torch_view.presets import Preset, find_preset
@@ -32,10 +33,10 @@ class SceneDataset(torch.utils.data.Dataset[dict[str, Any]]):
     """Samples of a data set: a window of steps around an anchor, with labels.
 
     Scenes are opened on first use and separately in every process, so workers may be started by spawn, forkserver or
-    fork. Samples are ordered by scene id, then by step.
+    fork; from object stores not by fork, which is an error. Samples are ordered by scene id, then by step.
 
     Args:
-        path: root of the data set.
+        path: root of the data set: a folder, or a URL such as s3://bucket/prefix.
         preset: `raw`, or the code base whose samples are wanted: `bevformer`, `streampetr`, `bevdet`, `flashocc`.
         window: offsets of the pictures from the anchor, in steps, with 0 among them; the preset's own by default.
         edges: what happens where the window sticks out of the scene, of `window.EDGES`; the preset's own by default.
@@ -56,7 +57,7 @@ class SceneDataset(torch.utils.data.Dataset[dict[str, Any]]):
 
     def __init__(
         self,
-        path: Path | str,
+        path: Location,
         *,
         preset: str = "raw",
         window: Sequence[int] | None = None,
@@ -69,9 +70,9 @@ class SceneDataset(torch.utils.data.Dataset[dict[str, Any]]):
         normalization: Normalization | None = None,
         labels: Sequence[str] | None = None,
         box_range_m: float = BOX_RANGE_M,
-        open_with: Callable[[Path], Dataset] = open_dataset,
+        open_with: Callable[[Location], Dataset] = open_dataset,
     ) -> None:
-        self.path = Path(path)
+        self.path = path if is_url(path) else Path(path)
         self.preset = preset
         self._preset = find_preset(preset)
         self._cameras = tuple(cameras)

@@ -34,11 +34,11 @@ KILL_AT = {
     "append": "scenegen.dataset.store.SceneStore.write_steps",
     "finish": "scenegen.dataset.store.SceneStore.finish",
     "seal": "scenegen.dataset.write.seal_files",
-    "previews": "scenegen.dataset.write.SceneWriter._publish_previews",
-    "rename": "scenegen.dataset.write.SceneWriter._publish_store",
-    "receipt": "scenegen.dataset.write.write_receipt",
-    "fold": "scenegen.dataset.manifest.card_text",
-    "manifest": "scenegen.dataset.manifest._text_of",
+    "previews": "scenegen.dataset.publish.place_previews",
+    "rename": "scenegen.dataset.publish.place_store",
+    "receipt": "scenegen.dataset.publish.write_receipt",
+    "fold": "scenegen.dataset.fold.card_text",
+    "manifest": "scenegen.dataset.fold.manifest_text",
 }
 
 KILL_SCRIPT = """
@@ -46,12 +46,12 @@ import os, signal, sys
 from pathlib import Path
 from unittest import mock
 os.fsync = lambda descriptor: None
-import scenegen.dataset.write, scenegen.dataset.manifest, scenegen.dataset.store
+import scenegen.dataset.write, scenegen.dataset.fold, scenegen.dataset.publish, scenegen.dataset.store
 from tests.unit.dataset.conftest import write_scene
 from tests.unit.dataset.tiny_scene import tiny_record
 with mock.patch(sys.argv[1], side_effect=lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)):
     write_scene(Path(sys.argv[2]), tiny_record())
-    scenegen.dataset.manifest.fold_receipts(Path(sys.argv[2]))
+    scenegen.dataset.fold.fold_receipts(Path(sys.argv[2]))
 """
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from scenegen.checks.classes import JudgeClass
+from scenegen.dataset.storage import open_storage
 from scenegen.errors import WeightsError
 from scenegen.evaluation.evaluate import Evaluation
 from scenegen.evaluation.intervals import bootstrap
@@ -146,7 +147,7 @@ def test_a_model_is_found_by_the_hash_of_its_weights(tmp_path: Path, monkeypatch
     (run / "config.json").write_text(json.dumps({"video": {"name": "native", "steps": 3}}))
     weights = tmp_path / "own.safetensors"
     weights.write_bytes(b"weights")
-    finder = ModelFinder(tmp_path, weights=weights)
+    finder = ModelFinder(open_storage(tmp_path), weights=weights)
     own = {"model_id": "native-tiny", "weights_sha256": "9f72a2b6e3a1ad2dc0d4a2b7b3b2b6b3"}
     with pytest.raises(WeightsError, match="--weights"):
         finder.find(own)
@@ -155,11 +156,11 @@ def test_a_model_is_found_by_the_hash_of_its_weights(tmp_path: Path, monkeypatch
     assert [options["weights"] for options in loaded] == [str(weights), str(SHIPPED_WEIGHTS)]
     assert all(options["history"] is False and options["steps"] == 3 for options in loaded)
     with pytest.raises(WeightsError, match="a weight file"):
-        ModelFinder(tmp_path, weights=tmp_path / "none.safetensors")
+        ModelFinder(open_storage(tmp_path), weights=tmp_path / "none.safetensors")
 
 
 def test_what_cannot_be_loaded_has_a_reason(tmp_path: Path) -> None:
-    finder = ModelFinder(tmp_path, weights=None)
+    finder = ModelFinder(open_storage(tmp_path), weights=None)
     unknown = finder.find({"model_id": "native-tiny", "weights_sha256": "f" * 64})
     assert unknown.backbone is None and "--weights FILE" in unknown.reason
-    assert recorded_sampling_steps(tmp_path) is None
+    assert recorded_sampling_steps(open_storage(tmp_path)) is None

@@ -17,7 +17,15 @@ from scenegen.config import GenerateConfig
 from scenegen.dataset import DatasetPaths, Scene, fold_receipts, open_dataset
 from scenegen.dataset import label_checks as checks
 from scenegen.dataset.label_checks import FRAME_CHECKS, LABEL_CHECKS, SHAPE_CHECKS, Check, SceneLabels
-from scenegen.dataset.receipt import content_sha256, file_entry, read_receipt, seal_files, write_receipt
+from scenegen.dataset.receipt import (
+    content_sha256,
+    file_entry,
+    look_up_receipt,
+    read_receipt,
+    seal_files,
+    write_receipt,
+)
+from scenegen.dataset.storage import open_storage
 from scenegen.dataset.verify import verify_dataset
 from scenegen.pipeline import SerialExecutor, generate
 from scenegen.types import AgentCategory, AgentTrack, Layout
@@ -82,11 +90,13 @@ def change_array(folder: Path, path: str, change: Change) -> Scene:
 
 
 def seal_again(folder: Path, scene_id: str) -> Scene:
-    paths = DatasetPaths(folder)
-    receipt = read_receipt(paths.receipt(scene_id))
-    files = seal_files(paths.scene(scene_id))
+    storage = open_storage(folder)
+    receipt = read_receipt(storage, scene_id)
+    files = seal_files(DatasetPaths(folder).scene(scene_id))
     previews = {name: file_entry(folder / name) for name in receipt.previews}
-    write_receipt(paths, replace(receipt, files=files, content_sha256=content_sha256(files), previews=previews))
+    sealed = replace(receipt, files=files, content_sha256=content_sha256(files), previews=previews)
+    old = look_up_receipt(storage, scene_id).version
+    assert write_receipt(storage, sealed, expected=old)
     fold_receipts(folder)
     return open_dataset(folder)[scene_id]
 

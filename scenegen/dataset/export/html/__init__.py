@@ -11,9 +11,8 @@ thing beside it. The preview is the data set's own where it has one, and drawn a
 from __future__ import annotations
 
 import html
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from scenegen.dataset.export.html.facts import count_labels, flatten, provenance
 from scenegen.dataset.export.html.page import LabelCounts, fill, json_for_script, resource, table
 from scenegen.dataset.export.html.viewer_data import moment_data, picture_urls, static_data
 from scenegen.dataset.preview import Mosaic
-from scenegen.dataset.receipt import size_of
 from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.video_file import VideoFile
 
@@ -101,11 +99,11 @@ def _card(scene: Scene, counts: Mapping[str, LabelCounts]) -> str:
 
 def _write_preview(job: ExportJob, scene: Scene, folder: Path) -> None:
     """Copy the scene's preview as committed, or draw it."""
-    stored = {suffix: job.dataset.paths.preview(scene.scene_id, suffix) for suffix in (".mp4", ".jpg")}
-    sizes = {Path(name).suffix: entry.num_bytes for name, entry in scene.receipt.previews.items()}
-    if all(suffix in sizes and size_of(path) == sizes[suffix] for suffix, path in stored.items()):
-        for suffix, path in stored.items():
-            shutil.copyfile(path, folder / f"preview{suffix}")
+    storage, previews = job.dataset.storage, scene.receipt.previews
+    stored = {PurePosixPath(key).suffix: key for key, entry in previews.items() if storage.size(key) == entry.num_bytes}
+    if {".mp4", ".jpg"} <= set(stored):
+        for suffix in (".mp4", ".jpg"):
+            (folder / f"preview{suffix}").write_bytes(storage.read(stored[suffix]))
         return
     mosaic = Mosaic(scene.record)
     middle = scene.num_steps // 2
