@@ -33,7 +33,10 @@ class S3Emulator:
 
 
 class Faults:
-    """Stands before the emulator; refuses the next `num_left` requests whose method and path are asked for."""
+    """Stands before the emulator; refuses the next `num_left` requests whose method and path are asked for.
+
+    With `loses_answers` they are done all the same, as when a connection breaks after the work.
+    """
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
         self._application = application
@@ -41,6 +44,7 @@ class Faults:
         self.num_requests: dict[str, int] = {}
         self.status = "503 Slow Down"
         self.num_left = 0
+        self.loses_answers = False
         self.is_hit: Callable[[str, str], bool] = lambda method, path: True
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -51,7 +55,10 @@ class Faults:
             self.num_left -= is_refused
         if not is_refused:
             return self._application(environ, start_response)
-        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if self.loses_answers:
+            b"".join(self._application(environ, lambda *answer: lambda content: None))
+        else:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         start_response(self.status, [("Content-Type", "application/xml"), ("Content-Length", str(len(THROTTLED)))])
         return [THROTTLED]
 

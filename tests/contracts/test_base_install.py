@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 BLOCK = """
 import sys
 BLOCKED = {'torch', 'ray', 'hydra', 'omegaconf', 'numba', 'av', 'safetensors', 'pyarrow', 'open3d', 'nuscenes',
-           'cv2', 'pandas', 'xarray'}
+           'cv2', 'pandas', 'xarray', 'obstore'}
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name.split('.')[0] in BLOCKED:
