@@ -95,18 +95,19 @@ def find_executor(name: str, executors: Mapping[str, Callable[[], Executor]]) ->
 
     if name == "serial":
         return SerialExecutor()
-    if name in executors:
-        return executors[name]()
-    for entry in metadata.entry_points(group="scenegen.executors", name=name):
+    family = name.partition("_")[0]  # ray_local and ray_cluster are ways of `ray`
+    if family in executors:
+        return executors[family]()
+    for entry in metadata.entry_points(group="scenegen.executors", name=family):
         try:
             executor: Executor = entry.load()()
         except ImportError as error:
             raise DependencyError(
-                f"the packages of run={name}", found=str(error), fix=f"run pip install 'scenegen[{name}]'"
+                f"the packages of run={name}", found=str(error), fix=f"run pip install 'scenegen[{family}]'"
             ) from error
         return executor
     raise DependencyError(
-        f"an executor {name!r} in the entry points scenegen.executors",
+        f"an executor {family!r} in the entry points scenegen.executors",
         found="none",
         fix=f"install the package, or run python -m ray_jobs.generate ... run={name}",
     )
