@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scenegen.attempt import SceneOutcome, attempt_scene
@@ -51,13 +51,16 @@ class RayPool:
         worker_class: what runs inside an actor: `ready`, `make` and `progress` as `SceneWorker` has them.
         arguments: of its constructor; they travel through Ray's object store once.
         run: what an actor asks for, and where actors go.
+        options: of Ray, in place of those that follow from `run`.
     """
 
-    def __init__(self, worker_class: type, *arguments: Any, run: RunConfig) -> None:
+    def __init__(
+        self, worker_class: type, *arguments: Any, run: RunConfig, options: Mapping[str, Any] | None = None
+    ) -> None:
         import ray
 
         self._ray = ray
-        self._actor_class: Any = ray.remote(worker_class).options(**actor_options(run))
+        self._actor_class: Any = ray.remote(worker_class).options(**{**actor_options(run), **(options or {})})
         self._arguments = [ray.put(argument) for argument in arguments]
         self._actors: dict[int, Any] = {}
         self._scene_ids: dict[int, str] = {}
