@@ -202,11 +202,11 @@ def plan_scenes(config: GenerateConfig, backbone: VideoBackbone) -> list[SceneRe
     variants = [(variant, build_rig(variant.rig)) for variant in expand_sweep(config)]
     records: dict[str, SceneRecord] = {}
     for reference in expand_references(list(config.layouts)):
-        plain = read_layout(reference)
+        plain = extend_layout(read_layout(reference), duration_s=config.duration_s, rate_hz=config.rate_hz)
+        validate_layout(plain)
         for variant, rig in variants:
+            # A prompt changes the environment alone, so all variants share the arrays of one layout.
             layout = plain if variant.prompt is None else apply_prompt(plain, variant.prompt)
-            layout = extend_layout(layout, duration_s=config.duration_s, rate_hz=config.rate_hz)
-            validate_layout(layout)
             record = plan_scene(layout, rig=rig, config=variant, backbone=backbone)
             records[record.scene_id] = record
     return list(records.values())
