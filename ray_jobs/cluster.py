@@ -90,16 +90,22 @@ def is_of_this_machine(address: str) -> bool:
 
 
 @contextmanager
-def open_ray(*, num_cpus: int, is_own: bool | None = None) -> Iterator[None]:
+def open_ray(*, num_cpus: int, is_own: bool | None = None, require_token: bool = True) -> Iterator[None]:
     """Join the running cluster, or start one on this machine alone: loopback, token, no dashboard.
 
     Args:
         num_cpus: of a cluster that is started.
         is_own: start one whether or not RAY_ADDRESS names another; None starts one where it names none.
+        require_token: refuse a cluster beyond this machine that asks for none.
+
+    Raises:
+        ClusterError: the cluster at RAY_ADDRESS is refused.
     """
     starts_own = not is_on_cluster() if is_own is None else is_own
     if starts_own:
         _protect_own_cluster()
+    elif require_token:
+        check_guarded(os.environ["RAY_ADDRESS"])
     import ray
 
     if ray.is_initialized():

@@ -74,5 +74,6 @@ def with_absolute_paths(config: GenerateConfig) -> GenerateConfig:
 def ray_session(config: GenerateConfig) -> Iterator[None]:
     """Join the running cluster, or start one on this machine alone with a processor for every thread of the job."""
     run = config.run
-    with open_ray(num_cpus=run.num_workers * run.threads_per_scene, is_own=not joins_cluster(run)):
+    num_cpus = run.num_workers * run.threads_per_scene
+    with open_ray(num_cpus=num_cpus, is_own=not joins_cluster(run), require_token=run.require_token):
         yield

@@ -51,6 +51,7 @@ def export_on_ray(
         raise ConfigError(f"one of {', '.join(sorted(FORMATS))}", found=repr(format), where="--format")
     if is_on_cluster() and not out.is_absolute():
         raise ConfigError("an absolute folder that every node of the cluster sees", found=str(out), where="--out")
+    dataset = str(Path(dataset).absolute())  # a task's working folder is another one
     source, target = open_dataset(dataset), out.absolute()
     chosen = choose_scenes(source, scene_ids)
     with open_ray(num_cpus=num_workers):

@@ -21,6 +21,7 @@ def verify_on_ray(dataset: str, *, deep: bool, num_workers: int) -> VerifyReport
     Raises:
         DatasetError: no data set at all, or its manifest is damaged. What is wrong with scenes is reported instead.
     """
+    dataset = str(Path(dataset).absolute())  # a task's working folder is another one
     scene_ids = [scene.scene_id for scene in read_manifest(Path(dataset)).scenes]
     with open_ray(num_cpus=num_workers):
         arguments = [(dataset, deep, scene_id) for scene_id in scene_ids]

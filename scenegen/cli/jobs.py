@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 GENERATE_EXAMPLES = """examples:
   scenegen generate layouts=[crossing_pedestrian] output=out/dataset
   scenegen generate layouts=[my.yaml,procedural:1-20] rig=front1 seed=7 duration_s=30
-  scenegen generate layouts=[av2:path/to/log] video.steps=8 run=ray run.num_workers=4
+  scenegen generate layouts=[av2:path/to/log] video.steps=8 run=ray_local run.num_workers=4
+  scenegen generate layouts=[procedural:1-50] sweep.weather=[clear,rain,night] sweep.seed=[0,1] split=auto
 """
 TRAIN_EXAMPLES = """examples:
   python -m scenegen.training.excerpts --layouts procedural:1001-1300 --output out/excerpts

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from scenegen.cli.compose import compose_config
 from scenegen.config import SPLITS, GenerateConfig, SplitSharesConfig, split_of_layout
+from scenegen.dataset import open_dataset
+from scenegen.dataset.verify import verify_dataset
 from scenegen.errors import ConfigError, LayoutError
-from scenegen.pipeline import plan_scenes
+from scenegen.pipeline import SerialExecutor, generate, plan_scenes
 from scenegen.types import SceneRecord
-from tests.unit.pipeline.conftest import GreyBackbone, make_street
+from tests.unit.pipeline.conftest import GreyBackbone, SilentReporter, make_street
 
 GRID = ("sweep.weather=[clear,rain]", "sweep.rig=[front1,kitti2]", "sweep.seed=[0,1]")
 
@@ -99,6 +102,18 @@ def test_an_empty_or_contradictory_grid_is_refused(overrides: tuple[str, ...], m
 def test_words_without_a_meaning_or_with_two_are_refused(overrides: tuple[str, ...]) -> None:
     with pytest.raises(LayoutError, match="prompt"):
         plan(*overrides)
+
+
+def test_a_data_set_of_two_rigs_reads_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scenegen.pipeline.open_backbone", lambda config: GreyBackbone())
+    config = compose("layouts=[a]", "sweep.rig=[front1,kitti2]", f"output={tmp_path / 'ds'}")
+    generate(config, executor=SerialExecutor(), reporter=SilentReporter()).raise_on_failure()
+    scenes = list(open_dataset(tmp_path / "ds"))
+    assert sorted(len(scene.cameras) for scene in scenes) == [1, 2]
+    for scene in scenes:
+        width_px, height_px = scene.rig.cameras[0].size_px
+        assert scene.rgb(scene.cameras[0])[0].shape == (height_px, width_px, 3)
+    assert verify_dataset(tmp_path / "ds", deep=False).damages == ()
 
 
 def test_the_sweep_decides_no_bytes() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ray_jobs.cluster import joins_cluster
+from ray_jobs.cluster import joins_cluster, open_ray
 from ray_jobs.pool import actor_options
 from scenegen.errors import ClusterError
 from tests.unit.orchestration.fakes import make_run
@@ -31,6 +31,12 @@ def test_a_cluster_elsewhere_without_a_token_is_refused(address: str, monkeypatc
 def test_a_cluster_of_this_machine_needs_none(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", address)
     assert joins_cluster(make_run())
+
+
+def test_verification_export_and_training_are_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "203.0.113.9:6379")
+    with pytest.raises(ClusterError, match="203"), open_ray(num_cpus=1):
+        raise AssertionError("joined")
 
 
 def test_the_check_can_be_waived_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
