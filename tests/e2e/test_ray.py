@@ -80,7 +80,7 @@ def test_verification_over_tasks_finds_what_the_serial_one_finds(whole_dataset: 
     assert verify_on_ray(str(whole_dataset), deep=True, num_workers=2) == verify_dataset(whole_dataset, deep=True)
     hurt = tmp_path / "hurt"
     shutil.copytree(whole_dataset, hurt)
-    victim = max(hurt.glob("scenes/*/*/occupancy/semantics/c/**/*"), key=lambda path: path.is_file())
+    victim = sorted(hurt.glob("scenes/*/*/occupancy/semantics/c.*"))[0]
     victim.write_bytes(b"x" * victim.stat().st_size)
     report = verify_on_ray(str(hurt), deep=True, num_workers=2)
     assert report == verify_dataset(hurt, deep=True) and len(report.damages) == 1
