@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from scenegen.status import DatasetStatus
 
 MAX_LISTED = 10
+PIPE_WIDTH = 160
+"""Columns where nobody says how many there are."""
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -36,7 +38,8 @@ def run_status(options: argparse.Namespace) -> None:
     if options.json:
         sys.stdout.write(json.dumps(status.as_dict(), indent=2, allow_nan=False) + "\n")
         return
-    _print_status(status, Console(file=sys.stdout, highlight=False, soft_wrap=True))
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    _print_status(status, Console(file=sys.stdout, highlight=False, soft_wrap=True, width=width))
 
 
 def _print_status(status: DatasetStatus, console: Console) -> None:
