@@ -7,16 +7,15 @@ records of `log.jsonl`: Ray's own stream of its actors' logs would bury them.
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread, current_thread, main_thread
+from threading import Event, Thread
 from typing import Any
 
-from ray_jobs.executor import is_on_cluster, open_ray
+from ray_jobs.cluster import is_on_cluster, kept_handlers, open_ray
 from scenegen.cli.command_line import main as run_command_line
 from scenegen.config import TrainConfig
 from scenegen.errors import ConfigError, SceneGenError
@@ -55,24 +54,13 @@ def train_on_ray(config: TrainConfig) -> Path:
             run_config=RunConfig(name="ray", storage_path=config.output),
         )
         try:
-            with own_handlers():
+            with kept_handlers():
                 trainer.fit()
         except Exception as error:
             raise find_cause(error) from None
     from scenegen.training.video import WEIGHTS_NAME
 
     return Path(config.output) / WEIGHTS_NAME
-
-
-@contextmanager
-def own_handlers() -> Iterator[None]:
-    """Put back the process's handler of Ctrl-C after the block: Ray Train leaves its own, which outlives its actors."""
-    previous = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if current_thread() is main_thread():
-            signal.signal(signal.SIGINT, previous)
 
 
 @contextmanager

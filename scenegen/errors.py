@@ -86,3 +86,7 @@ class SceneFailedError(SceneGenError):
     """One or more scenes of a job failed; the others are committed."""
 
     exit_code = 3
+
+
+class ClusterError(SceneGenError):
+    """A cluster cannot be joined safely, or does not bring up what a job needs."""

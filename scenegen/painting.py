@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from scenegen.config import GenerateConfig
+from scenegen.cost import SceneCost, StageClock
 from scenegen.errors import QualityError
 from scenegen.interrupts import hold_interrupts
-from scenegen.scene import ChunkLabels, SceneStage, StageClock, build_stage
+from scenegen.scene import ChunkLabels, SceneStage, build_stage
 from scenegen.types import SceneChunk, SceneRecord
 from scenegen.video.interface import VideoBackbone
 
@@ -32,9 +33,9 @@ OnChunk = Callable[[str, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class MadeScene:
-    """A committed scene: seconds per stage, and a warning where it is under the bar; see `pipeline.SceneOutcome`."""
+    """A committed scene: what it cost, and a warning where it is under the bar; see `attempt.SceneOutcome`."""
 
-    cost_s: dict[str, float]
+    cost: SceneCost
     warning: str
 
 
@@ -82,7 +83,7 @@ def generate_scene(
             )
         with clock.stage("write"), hold_interrupts():
             _commit(best, num_attempts=attempt + 1, clock=clock)
-    return MadeScene(cost_s=clock.seconds(), warning=warning)
+    return MadeScene(cost=clock.cost(), warning=warning)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,7 @@ def _to_store(labels: ChunkLabels, rgb: UInt8[np.ndarray, "V T H W 3"], config: 
 
 def _commit(painting: Painting, *, num_attempts: int, clock: StageClock) -> None:
     certificate = painting.certificate
-    cost = {"seconds": clock.seconds()}
+    cost = clock.cost().as_dict()
     if certificate is None:
         painting.writer.commit(scores={}, cost=cost)
         return

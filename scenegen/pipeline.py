@@ -10,45 +10,26 @@ from __future__ import annotations
 
 import hashlib
 import time
-import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import scenegen
-from scenegen.config import GenerateConfig
-from scenegen.errors import SceneFailedError, SceneGenError
-from scenegen.ledger import RunLedger, open_ledger
-from scenegen.painting import OnChunk, generate_scene
+from scenegen.attempt import SceneOutcome, SceneWatch, attempt_scene
+from scenegen.config import AUTO_SPLIT, NO_SWEEP, GenerateConfig, split_of_layout
+from scenegen.errors import SceneFailedError
+from scenegen.failures import FailureKind, RetryRule
+from scenegen.interrupts import Drain, drain_on_sigterm
+from scenegen.ledger import open_ledger
+from scenegen.recording import RecordingWatch, Reporter
 from scenegen.rig import build_rig
+from scenegen.size_estimate import estimate_bytes
 from scenegen.types import CameraRig, Layout, Provenance, SceneRecord
 from scenegen.types.layout_json import layout_sha256
 from scenegen.video.interface import VideoBackbone
 
 if TYPE_CHECKING:
     from scenegen.dataset.storage import Location
-
-
-@dataclass(frozen=True, kw_only=True)
-class SceneOutcome:
-    """What became of one scene. Small on purpose: it is all that travels back from a worker.
-
-    Attributes:
-        error: one line; empty when the scene is committed.
-        traceback: for the ledger and `--debug`.
-        warning: one line about a scene that is committed under the bar of `quality`; empty otherwise.
-        worker_died: the process that made it is gone.
-        cost_s: seconds per stage. Stages overlap, so the sum may exceed the wall time.
-    """
-
-    scene_id: str
-    error: str = ""
-    traceback: str = ""
-    warning: str = ""
-    worker_died: bool = False
-    num_frames: int = 0
-    wall_s: float = 0.0
-    cost_s: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,25 +66,15 @@ class Executor(Protocol):
         ...
 
     def run(
-        self, records: Sequence[SceneRecord], *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
+        self,
+        records: Sequence[SceneRecord],
+        *,
+        config: GenerateConfig,
+        backbone: VideoBackbone,
+        watch: SceneWatch,
+        drain: Drain,
     ) -> Iterator[SceneOutcome]:
-        """Make every scene; a failed one is an outcome, not an exception."""
-        ...
-
-
-class Reporter(Protocol):
-    """Whoever shows progress."""
-
-    def plan(self, records: Sequence[SceneRecord], *, num_skipped: int) -> None:
-        """Take note of what will be made."""
-        ...
-
-    def chunk_done(self, scene_id: str, num_frames: int) -> None:
-        """Take note of one chunk."""
-        ...
-
-    def scene_done(self, outcome: SceneOutcome) -> None:
-        """Take note of one scene."""
+        """Make every scene, unless too many fail or an end is asked; a failed scene is an outcome, not an exception."""
         ...
 
 
@@ -115,11 +86,46 @@ class SerialExecutor:
         return config
 
     def run(
-        self, records: Sequence[SceneRecord], *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
+        self,
+        records: Sequence[SceneRecord],
+        *,
+        config: GenerateConfig,
+        backbone: VideoBackbone,
+        watch: SceneWatch,
+        drain: Drain,
     ) -> Iterator[SceneOutcome]:
         """Make the scenes in order."""
+        num_failed = 0
         for record in records:
-            yield attempt_scene(record, config=config, backbone=backbone, on_chunk=on_chunk)
+            if drain.is_asked or num_failed > config.run.max_failures:
+                return
+            outcome = _attempt_until_settled(record, config=config, backbone=backbone, watch=watch)
+            num_failed += bool(outcome.error)
+            yield outcome
+
+
+def _attempt_until_settled(
+    record: SceneRecord, *, config: GenerateConfig, backbone: VideoBackbone, watch: SceneWatch
+) -> SceneOutcome:
+    rule = RetryRule(max_attempts=config.run.max_attempts, max_node_losses=config.run.max_node_losses)
+    history: list[FailureKind] = []
+    while True:
+        num_frames = 0
+
+        def count(scene_id: str, num_frames_more: int) -> None:
+            nonlocal num_frames
+            num_frames += num_frames_more
+            watch.chunk_done(scene_id, num_frames_more)
+
+        watch.started(record.scene_id, attempt=len(history) + 1)
+        outcome = attempt_scene(record, config=config, backbone=backbone, on_chunk=count)
+        if outcome.kind is None:
+            return replace(outcome, num_attempts=len(history) + 1)
+        history.append(outcome.kind)
+        watch.chunk_done(record.scene_id, -num_frames)
+        if not rule.allows_another(history):
+            return replace(outcome, num_attempts=len(history))
+        watch.abandoned(record.scene_id, attempt=len(history), reason=outcome.error)
 
 
 def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) -> JobReport:
@@ -127,6 +133,7 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
 
     Raises:
         SceneGenError: before any work, when a layout, the rig, the weights or the output place is not usable.
+        KeyboardInterrupt: the job was told to end before all scenes were made.
     """
     from scenegen.dataset.fold import Committer, committed_scene_ids
 
@@ -140,26 +147,39 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
     committer.fold()  # a killed job may have left receipts that no manifest names yet
     present = committed_scene_ids(dataset_dir, among=[record.scene_id for record in planned])
     missing = [record for record in planned if record.scene_id not in present]
-    reporter.plan(missing, num_skipped=len(planned) - len(missing))
+    watch = RecordingWatch(ledger, reporter)
+    watch.plan(
+        missing,
+        num_skipped=len(planned) - len(missing),
+        num_bytes=estimate_bytes(missing, config.dataset),
+    )
 
     committed: list[SceneOutcome] = []
     failed: list[SceneOutcome] = []
-    for outcome in executor.run(missing, config=config, backbone=backbone, on_chunk=reporter.chunk_done):
-        record_outcome(ledger, outcome)
-        (failed if outcome.error else committed).append(outcome)
-        committer.fold_when_due()
-        reporter.scene_done(outcome)
-        if len(failed) > config.run.max_failures:
-            break
-    committer.fold()
+    with watch.until_finished(), drain_on_sigterm(config.run.drain_s) as drain:
+        for outcome in executor.run(missing, config=config, backbone=backbone, watch=watch, drain=drain):
+            (failed if outcome.error else committed).append(outcome)
+            committer.fold_when_due()
+            watch.scene_done(outcome)
+        committer.fold()
+        num_not_started = len(missing) - len(committed) - len(failed)
+        if drain.is_asked and num_not_started:
+            raise KeyboardInterrupt
+        watch.result = _result_of(num_failed=len(failed), num_not_started=num_not_started)
     return JobReport(
         dataset_dir=dataset_dir,
         committed=tuple(committed),
         skipped=tuple(record.scene_id for record in planned if record.scene_id in present),
         failed=tuple(failed),
-        not_started=len(missing) - len(committed) - len(failed),
+        not_started=num_not_started,
         wall_s=time.perf_counter() - started_s,
     )
+
+
+def _result_of(*, num_failed: int, num_not_started: int) -> str:
+    if num_not_started:
+        return "over_budget"
+    return "failed" if num_failed else "complete"
 
 
 def open_backbone(config: GenerateConfig) -> VideoBackbone:
@@ -183,21 +203,40 @@ def plan_scenes(config: GenerateConfig, backbone: VideoBackbone) -> list[SceneRe
     from scenegen.layout.sources import expand_references, read_layout
     from scenegen.layout.validate import validate_layout
 
-    rig = build_rig(config.rig)
+    variants = [(variant, build_rig(variant.rig)) for variant in expand_sweep(config)]
     records: dict[str, SceneRecord] = {}
     for reference in expand_references(list(config.layouts)):
-        layout = read_layout(reference)
-        if config.prompt is not None:
-            layout = apply_prompt(layout, config.prompt)
-        layout = extend_layout(layout, duration_s=config.duration_s, rate_hz=config.rate_hz)
-        validate_layout(layout)
-        record = plan_scene(layout, rig=rig, config=config, backbone=backbone)
-        records[record.scene_id] = record
+        plain = extend_layout(read_layout(reference), duration_s=config.duration_s, rate_hz=config.rate_hz)
+        validate_layout(plain)
+        for variant, rig in variants:
+            # A prompt changes the environment alone, so all variants share the arrays of one layout.
+            layout = plain if variant.prompt is None else apply_prompt(plain, variant.prompt)
+            record = plan_scene(layout, rig=rig, config=variant, backbone=backbone)
+            records[record.scene_id] = record
     return list(records.values())
+
+
+def expand_sweep(config: GenerateConfig) -> list[GenerateConfig]:
+    """Return the job's configuration at every point of its sweep.
+
+    Each is what a job without a sweep would be given, so a scene has the same id and bytes whichever way it is made.
+    """
+    return [
+        replace(
+            config,
+            prompt=point.prompt or config.prompt,
+            rig=point.rig or config.rig,
+            seed=config.seed if point.seed is None else point.seed,
+            sweep=NO_SWEEP,
+        )
+        for point in config.sweep.points()
+    ]
 
 
 def plan_scene(layout: Layout, *, rig: CameraRig, config: GenerateConfig, backbone: VideoBackbone) -> SceneRecord:
     """Name a scene after everything that decides its bytes, and nothing else."""
+    if config.split == AUTO_SPLIT:
+        config = replace(config, split=split_of_layout(layout.layout_id, config.split_shares))
     provenance = Provenance(
         code_version=scenegen.__version__,
         config_sha256=config.content_sha256(),
@@ -212,41 +251,6 @@ def plan_scene(layout: Layout, *, rig: CameraRig, config: GenerateConfig, backbo
     scene_id = f"{layout.layout_id}-{hashlib.sha256(repr(decisive).encode()).hexdigest()[:8]}"
     return SceneRecord(
         scene_id=scene_id, layout=layout, rig=rig, seed=config.seed, split=config.split, provenance=provenance
-    )
-
-
-def attempt_scene(
-    record: SceneRecord, *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
-) -> SceneOutcome:
-    """Make one scene and report what became of it; only an interrupt gets through."""
-    started_s = time.perf_counter()
-    try:
-        made = generate_scene(record, config=config, backbone=backbone, on_chunk=on_chunk)
-    except Exception as error:
-        text = str(error) if isinstance(error, SceneGenError) else f"{type(error).__name__}: {error}"
-        return SceneOutcome(
-            scene_id=record.scene_id,
-            error=" ".join(text.split()),
-            traceback=traceback.format_exc(),
-            wall_s=time.perf_counter() - started_s,
-        )
-    return SceneOutcome(
-        scene_id=record.scene_id,
-        num_frames=record.layout.timeline.num_steps * len(record.rig.cameras),
-        wall_s=time.perf_counter() - started_s,
-        warning=made.warning,
-        cost_s=made.cost_s,
-    )
-
-
-def record_outcome(ledger: RunLedger, outcome: SceneOutcome) -> None:
-    """Write what became of a scene into the run's folder."""
-    if outcome.error:
-        ledger.append_failure(outcome.scene_id, error=outcome.error, traceback=outcome.traceback)
-        return
-    warning = {"warning": outcome.warning} if outcome.warning else {}
-    ledger.append(
-        "committed", scene_id=outcome.scene_id, wall_s=round(outcome.wall_s, 3), cost_s=outcome.cost_s, **warning
     )
 
 

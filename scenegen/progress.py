@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from scenegen.attempt import SceneOutcome, count_frames
 from scenegen.types import SceneRecord
 
 if TYPE_CHECKING:
@@ -15,25 +16,12 @@ if TYPE_CHECKING:
 PLAIN_EVERY_S = 5.0
 
 
-class Outcome(Protocol):
-    """The part of a scene's outcome that is shown."""
-
-    @property
-    def scene_id(self) -> str: ...
-
-    @property
-    def error(self) -> str: ...
-
-    @property
-    def wall_s(self) -> float: ...
-
-
 class Speed:
     """Frames per second and the time that is left, from frames done so far in this run."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_frames_total: int = 0) -> None:
         self.num_frames = 0
-        self.num_frames_total = 0
+        self.num_frames_total = num_frames_total
         self._started_s = time.monotonic()
 
     def frames_per_second(self) -> float:
@@ -41,46 +29,74 @@ class Speed:
         return self.num_frames / max(time.monotonic() - self._started_s, 1e-9)
 
     def eta(self) -> str:
-        """Return the remaining time as m:ss, or a dash before the first frame."""
-        if self.num_frames == 0:
+        """Return the remaining time, or a dash before the first frame."""
+        if self.num_frames <= 0:
             return "-"
-        left_s = int((self.num_frames_total - self.num_frames) / self.frames_per_second())
-        return f"{left_s // 60}:{left_s % 60:02d}"
+        return clock_text((self.num_frames_total - self.num_frames) / self.frames_per_second())
+
+
+class Tally:
+    """How far a job is: scenes by what became of them, and the speed of frames."""
+
+    def __init__(self, records: Sequence[SceneRecord] = ()) -> None:
+        self.num_scenes = len(records)
+        self.num_committed = 0
+        self.num_failed = 0
+        self.running: set[str] = set()
+        self._frames_of_scene = {record.scene_id: count_frames(record) for record in records}
+        self.speed = Speed(sum(self._frames_of_scene.values()))
+
+    def settle(self, outcome: SceneOutcome) -> None:
+        """Move a scene from the running to the committed or the failed ones, whose frames will not come."""
+        self.running.discard(outcome.scene_id)
+        if outcome.error:
+            self.num_failed += 1
+            self.speed.num_frames_total -= self._frames_of_scene[outcome.scene_id]
+        else:
+            self.num_committed += 1
+
+    def scenes(self) -> str:
+        """Say where the scenes are."""
+        failed = f", {self.num_failed} failed" if self.num_failed else ""
+        return f"{self.num_committed}/{self.num_scenes} committed, {len(self.running)} running{failed}"
 
 
 class PlainReporter:
-    """One line per scene, and one every few seconds while a scene is being made."""
+    """One line per scene, and one every few seconds while scenes are being made."""
 
     def __init__(self) -> None:
-        self._speed = Speed()
-        self._num_scenes = 0
-        self._num_done = 0
+        self._tally = Tally()
         self._last_line_s = 0.0
 
-    def plan(self, records: Sequence[SceneRecord], *, num_skipped: int) -> None:
+    def plan(self, records: Sequence[SceneRecord], *, num_skipped: int, num_bytes: int) -> None:
         """Say how much there is to do."""
-        self._num_scenes = len(records)
-        self._speed = Speed()
-        self._speed.num_frames_total = sum(count_frames(record) for record in records)
-        skipped = f", {num_skipped} already committed" if num_skipped else ""
-        write_line(f"{len(records)} scenes to make, {self._speed.num_frames_total} frames{skipped}")
+        self._tally = Tally(records)
+        write_line(describe_plan(records, num_skipped=num_skipped, num_bytes=num_bytes))
+
+    def started(self, scene_id: str, *, attempt: int) -> None:
+        """Count a running scene."""
+        self._tally.running.add(scene_id)
 
     def chunk_done(self, scene_id: str, num_frames: int) -> None:
         """Say where the job is, every few seconds."""
-        self._speed.num_frames += num_frames
+        tally, speed = self._tally, self._tally.speed
+        speed.num_frames += num_frames
         if time.monotonic() - self._last_line_s < PLAIN_EVERY_S:
             return
         self._last_line_s = time.monotonic()
-        speed = self._speed
         write_line(
-            f"scene {min(self._num_done + 1, self._num_scenes)}/{self._num_scenes} {scene_id}: "
-            f"{speed.num_frames}/{speed.num_frames_total} frames, "
-            f"{speed.frames_per_second():.1f} frames/s, ETA {speed.eta()}"
+            f"{tally.scenes()}, {speed.num_frames}/{speed.num_frames_total} frames, "
+            f"{speed.frames_per_second():.1f} frames/s, ETA {speed.eta()}, last {scene_id}"
         )
 
-    def scene_done(self, outcome: Outcome) -> None:
+    def abandoned(self, scene_id: str, *, attempt: int, reason: str) -> None:
+        """Say that a scene will be tried again."""
+        self._tally.running.discard(scene_id)
+        write_line(describe_abandoned(scene_id, attempt=attempt, reason=reason))
+
+    def scene_done(self, outcome: SceneOutcome) -> None:
         """Say what became of a scene."""
-        self._num_done += 1
+        self._tally.settle(outcome)
         write_line(describe_outcome(outcome))
 
     def close(self) -> None:
@@ -88,23 +104,19 @@ class PlainReporter:
 
 
 class RichReporter:
-    """A live bar: scenes, frames, speed, time left."""
+    """A live bar: scenes by what became of them, frames, speed, time left."""
 
     def __init__(self) -> None:
-        self._speed = Speed()
+        self._tally = Tally()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._num_scenes = 0
-        self._num_done = 0
 
-    def plan(self, records: Sequence[SceneRecord], *, num_skipped: int) -> None:
+    def plan(self, records: Sequence[SceneRecord], *, num_skipped: int, num_bytes: int) -> None:
         """Open the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self._num_scenes = len(records)
-        self._speed = Speed()
-        self._speed.num_frames_total = sum(count_frames(record) for record in records)
+        self._tally = Tally(records)
         self._progress = Progress(
             TextColumn("{task.fields[scenes]}"),
             BarColumn(),
@@ -112,36 +124,52 @@ class RichReporter:
             TextColumn("[dim]{task.description}"),
             console=Console(stderr=True),
         )
-        self._task = self._progress.add_task(
-            f"{num_skipped} already committed" if num_skipped else "",
-            total=self._speed.num_frames_total,
-            **self._fields(),
-        )
+        self._task = self._progress.add_task("", **self._fields())
         self._progress.start()
+        self._print(describe_plan(records, num_skipped=num_skipped, num_bytes=num_bytes))
+
+    def started(self, scene_id: str, *, attempt: int) -> None:
+        """Count a running scene."""
+        self._tally.running.add(scene_id)
+        self._show(description=scene_id)
 
     def chunk_done(self, scene_id: str, num_frames: int) -> None:
         """Move the bar."""
-        self._speed.num_frames += num_frames
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, advance=num_frames, description=scene_id, **self._fields())
+        self._tally.speed.num_frames += num_frames
+        self._show(description=scene_id)
 
-    def scene_done(self, outcome: Outcome) -> None:
+    def abandoned(self, scene_id: str, *, attempt: int, reason: str) -> None:
+        """Print above the bar that a scene will be tried again."""
+        self._tally.running.discard(scene_id)
+        self._print(describe_abandoned(scene_id, attempt=attempt, reason=reason))
+
+    def scene_done(self, outcome: SceneOutcome) -> None:
         """Print what became of a scene above the bar."""
-        self._num_done += 1
-        if self._progress is not None and self._task is not None:
-            self._progress.console.print(describe_outcome(outcome), markup=False, highlight=False)
-            self._progress.update(self._task, **self._fields())
+        self._tally.settle(outcome)
+        self._print(describe_outcome(outcome))
 
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._progress is not None:
             self._progress.stop()
 
+    def _print(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.console.print(text, markup=False, highlight=False)
+        self._show()
+
+    def _show(self, **changes: Any) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, **changes, **self._fields())
+
     def _fields(self) -> dict[str, Any]:
+        speed = self._tally.speed
         return {
-            "scenes": f"scene {min(self._num_done + 1, self._num_scenes)}/{self._num_scenes}",
-            "speed": f"{self._speed.frames_per_second():.1f}",
-            "eta": self._speed.eta(),
+            "completed": speed.num_frames,
+            "total": speed.num_frames_total,
+            "scenes": self._tally.scenes(),
+            "speed": f"{speed.frames_per_second():.1f}",
+            "eta": speed.eta(),
         }
 
 
@@ -152,12 +180,33 @@ def open_reporter(name: str) -> PlainReporter | RichReporter:
     return PlainReporter()
 
 
-def count_frames(record: SceneRecord) -> int:
-    """Count the images of a scene: steps times cameras."""
-    return record.layout.timeline.num_steps * len(record.rig.cameras)
+def clock_text(seconds: float) -> str:
+    """Write a duration as h:mm:ss, or m:ss below an hour.
+
+    >>> clock_text(75.4), clock_text(7265.0)
+    ('1:15', '2:01:05')
+    """
+    minutes, whole_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{whole_s:02d}" if hours else f"{minutes}:{whole_s:02d}"
 
 
-def describe_outcome(outcome: Outcome) -> str:
+def describe_plan(records: Sequence[SceneRecord], *, num_skipped: int, num_bytes: int) -> str:
+    """Say in one line how much there is to do."""
+    num_layouts = len({record.layout.layout_id for record in records})
+    skipped = f"; {num_skipped} already committed" if num_skipped else ""
+    return (
+        f"{len(records)} scenes of {num_layouts} layouts to make, {sum(map(count_frames, records))} frames, "
+        f"about {num_bytes / 1e6:.0f} MB{skipped}"
+    )
+
+
+def describe_abandoned(scene_id: str, *, attempt: int, reason: str) -> str:
+    """Say in one line that a scene will be tried again."""
+    return f"{scene_id}: attempt {attempt} came to nothing, trying again: {reason}"
+
+
+def describe_outcome(outcome: SceneOutcome) -> str:
     """Say in one line what became of a scene."""
     if outcome.error:
         return f"{outcome.scene_id}: failed after {outcome.wall_s:.1f} s: {outcome.error}"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8, UInt16
 
+from scenegen.cost import StageClock
 from scenegen.geometry.rigid import transform_points
 from scenegen.types import (
     OCC3D_GRID,
@@ -35,26 +34,6 @@ if TYPE_CHECKING:
 
 STEPS_HELD = 64
 """Steps whose solids are held; a chunk of any usual length fits."""
-
-
-class StageClock:
-    """Seconds spent per stage. Each stage belongs to one thread, so no lock is needed."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time inside the block to one stage."""
-        started_s = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - started_s
-
-    def seconds(self) -> dict[str, float]:
-        """Return the seconds so far, rounded to milliseconds."""
-        return {name: round(seconds, 3) for name, seconds in self._seconds.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,8 @@ from scenegen.errors import SceneGenError
 
 if TYPE_CHECKING:
     from scenegen.config import TrainConfig
+    from scenegen.dataset.export import ExportSummary
+    from scenegen.dataset.verify import VerifyReport
     from scenegen.pipeline import Executor
 
 EXIT_INTERNAL = 1
@@ -42,6 +44,8 @@ def main(
     *,
     executors: Mapping[str, Callable[[], Executor]] | None = None,
     trainer: Callable[[TrainConfig], Path] | None = None,
+    verifier: Callable[..., VerifyReport] | None = None,
+    exporter: Callable[..., ExportSummary] | None = None,
 ) -> int:
     """Run the command line and return its exit code.
 
@@ -49,6 +53,8 @@ def main(
         arguments: those of the process by default.
         executors: ways to run scenes beside the serial one and those registered as entry points.
         trainer: what runs a training instead of this process.
+        verifier: what checks a data set instead of `verify_dataset`, which has the same arguments.
+        exporter: what exports one instead of `export_dataset`, likewise.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
@@ -60,6 +66,8 @@ def main(
         options.overrides = [*options.overrides, *overrides]
     options.executors = executors or {}
     options.trainer = trainer
+    options.verifier = verifier
+    options.exporter = exporter
     options.command = " ".join(["scenegen", *arguments])
     return run_verb(options)
 
@@ -94,7 +102,7 @@ def run_verb(options: argparse.Namespace) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe every verb."""
-    from scenegen.cli import clean, evaluate, export, jobs, look
+    from scenegen.cli import clean, cluster, evaluate, export, jobs, look, status
 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show a traceback when something goes wrong")
@@ -111,6 +119,8 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_verbs(verbs, common)
     export.add_verbs(verbs, common)
     look.add_verbs(verbs, common)
+    status.add_verbs(verbs, common)
+    cluster.add_verbs(verbs, common)
     clean.add_verbs(verbs, common)
     return parser
 

@@ -45,7 +45,30 @@ def compose_config(kind: type[T], job: str, overrides: Sequence[str], *, search:
 
 
 def compose_dict(job: str, overrides: Sequence[str], *, known: list[str], search: Path | None = None) -> dict[str, Any]:
-    """Compose to a plain dictionary; keys without a value are "???"."""
+    """Compose to a plain dictionary; keys without a value are "???". Swept rigs stand in full in `sweep.rig`."""
+    _check_not_swept_too(overrides)
+    values = _compose_once(job, overrides, known=known, search=search)
+    names = (values.get("sweep") or {}).get("rig")
+    if names and all(isinstance(name, str) for name in names):
+        others = [text for text in overrides if not text.startswith("sweep.rig=")]
+        rigs = [_compose_once(job, [f"rig={name}", *others], known=known, search=search)["rig"] for name in names]
+        values["sweep"]["rig"] = rigs
+    return values
+
+
+def _check_not_swept_too(overrides: Sequence[str]) -> None:
+    """Refuse a key that is given one value and swept over others."""
+    keys = {text.partition("=")[0] for text in overrides}
+    for axis in ("rig", "seed"):
+        if {axis, f"sweep.{axis}"} <= keys:
+            raise ConfigError(
+                f"either {axis} or sweep.{axis}", found="both", where="overrides", fix=f"leave {axis}=... out"
+            )
+
+
+def _compose_once(
+    job: str, overrides: Sequence[str], *, known: list[str], search: Path | None = None
+) -> dict[str, Any]:
     try:
         from hydra import compose, initialize_config_dir
         from hydra.errors import HydraException, OverrideParseException

@@ -44,7 +44,7 @@ def run_export(options: argparse.Namespace) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(f"export to {options.format}", total=None)
-        summary = export_dataset(
+        summary = (options.exporter or export_dataset)(
             options.dataset,
             format=options.format,
             out=options.out,

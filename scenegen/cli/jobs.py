@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 GENERATE_EXAMPLES = """examples:
   scenegen generate layouts=[crossing_pedestrian] output=out/dataset
   scenegen generate layouts=[my.yaml,procedural:1-20] rig=front1 seed=7 duration_s=30
-  scenegen generate layouts=[av2:path/to/log] video.steps=8 run=ray run.num_workers=4
+  scenegen generate layouts=[av2:path/to/log] video.steps=8 run=ray_local run.num_workers=4
+  scenegen generate layouts=[procedural:1-50] sweep.weather=[clear,rain,night] sweep.seed=[0,1] split=auto
 """
 TRAIN_EXAMPLES = """examples:
   python -m scenegen.training.excerpts --layouts procedural:1001-1300 --output out/excerpts
@@ -95,18 +96,19 @@ def find_executor(name: str, executors: Mapping[str, Callable[[], Executor]]) ->
 
     if name == "serial":
         return SerialExecutor()
-    if name in executors:
-        return executors[name]()
-    for entry in metadata.entry_points(group="scenegen.executors", name=name):
+    family = name.partition("_")[0]  # ray_local and ray_cluster are ways of `ray`
+    if family in executors:
+        return executors[family]()
+    for entry in metadata.entry_points(group="scenegen.executors", name=family):
         try:
             executor: Executor = entry.load()()
         except ImportError as error:
             raise DependencyError(
-                f"the packages of run={name}", found=str(error), fix=f"run pip install 'scenegen[{name}]'"
+                f"the packages of run={name}", found=str(error), fix=f"run pip install 'scenegen[{family}]'"
             ) from error
         return executor
     raise DependencyError(
-        f"an executor {name!r} in the entry points scenegen.executors",
+        f"an executor {family!r} in the entry points scenegen.executors",
         found="none",
         fix=f"install the package, or run python -m ray_jobs.generate ... run={name}",
     )

@@ -1,4 +1,4 @@
-"""The verbs that look: `layout`, `verify`, `status`, `inspect`, `doctor`. They take plain arguments."""
+"""The verbs that look: `layout`, `verify`, `inspect`, `doctor`. They take plain arguments."""
 
 from __future__ import annotations
 
@@ -26,10 +26,6 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     verify.add_argument("dataset", metavar="DATASET", help=DATASET_HELP)
     verify.add_argument("--deep", action="store_true", help="decode everything, and check that all labels agree")
     verify.set_defaults(verb=run_verify)
-
-    status = verbs.add_parser("status", parents=[common], help="what is committed and what failed")
-    status.add_argument("dataset", type=Path, metavar="DATASET")
-    status.set_defaults(verb=run_status)
 
     inspect = verbs.add_parser("inspect", parents=[common], help="what a data set or one scene of it contains")
     inspect.add_argument("dataset", metavar="DATASET", help=DATASET_HELP)
@@ -104,20 +100,13 @@ def run_verify(options: argparse.Namespace) -> None:
     """Check files against receipts, and with --deep every chunk, and every label against the others."""
     from scenegen.dataset.verify import verify_dataset
 
-    report = verify_dataset(options.dataset, deep=options.deep)
+    report = (options.verifier or verify_dataset)(options.dataset, deep=options.deep)
     for damage in report.damages:
         sys.stdout.write(f"damaged: {damage.scene_id}: {damage.finding}\n")
     report.raise_on_damage()
     sys.stdout.write(
         f"{options.dataset}: {report.num_scenes} scenes, {report.num_files} files, {report.num_bytes} bytes: sound\n"
     )
-
-
-def run_status(options: argparse.Namespace) -> None:
-    """Print what is committed and what failed in the last run."""
-    from scenegen.cli.report import describe_status
-
-    write_values(describe_status(options.dataset), is_json=False)
 
 
 def run_inspect(options: argparse.Namespace) -> None:

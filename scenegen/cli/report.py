@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import resource
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -62,33 +60,13 @@ def _write_cost(report: JobReport, out: TextIO) -> None:
     wall_s = sum(outcome.wall_s for outcome in report.committed)
     out.write("\n  stage       seconds  ms/frame\n")
     for stage in STAGES:
-        seconds = sum(outcome.cost_s.get(stage, 0.0) for outcome in report.committed)
+        seconds = sum(outcome.cost.seconds.get(stage, 0.0) for outcome in report.committed)
         if seconds == 0.0:
             continue
         out.write(f"  {stage:<10} {seconds:>8.1f} {1000.0 * seconds / num_frames:>9.2f}\n")
     out.write(f"  {'wall':<10} {wall_s:>8.1f} {1000.0 * wall_s / num_frames:>9.2f}  (labels overlap painting)\n")
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # Linux counts in kilobytes
     out.write(f"  peak memory of this process: {peak_gb:.2f} GB\n")
-
-
-def describe_status(dataset_dir: Path) -> dict[str, Any]:
-    """Say what is committed, and what the runs so far left undone."""
-    from scenegen.dataset import committed_scene_ids, read_manifest
-
-    manifest = read_manifest(dataset_dir)
-    committed = committed_scene_ids(dataset_dir)
-    failures: dict[str, str] = {}
-    runs = sorted((dataset_dir / "runs").glob("*/"))
-    for run in runs:
-        for failure in _read_lines(run / "failures.jsonl"):
-            failures[failure["scene_id"]] = failure["error"]
-    return {
-        "dataset": str(dataset_dir),
-        **manifest.counts,
-        "runs": len(runs),
-        "damaged": [scene.scene_id for scene in manifest.scenes if scene.scene_id not in committed],
-        "failed": {scene_id: error for scene_id, error in failures.items() if scene_id not in committed},
-    }
 
 
 def describe_dataset(dataset_dir: Location) -> dict[str, Any]:
@@ -132,9 +110,3 @@ def _count(names: Any) -> dict[str, int]:
     for name in names:
         counts[name] = counts.get(name, 0) + 1
     return dict(sorted(counts.items()))
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]

@@ -5,6 +5,7 @@ Hydra composes YAML into plain dictionaries in `scenegen.cli`; here they become 
 file may leave out.
 """
 
+from scenegen.config.cluster import ClusterConfig, HeadConfig, WorkerGroupConfig
 from scenegen.config.generate import (
     IMAGE_CODECS,
     LABEL_STORES,
@@ -12,18 +13,18 @@ from scenegen.config.generate import (
     MIN_FLICKER_STEPS,
     OCCUPANCY_NAMES,
     PROGRESS_NAMES,
-    RUN_NAMES,
-    SPLITS,
     VIDEO_NAMES,
     DatasetConfig,
     GenerateConfig,
     OccupancyConfig,
     QualityConfig,
-    RunConfig,
     VideoConfig,
 )
 from scenegen.config.parse import known_keys, parse_config, unknown_key_error
 from scenegen.config.rig import CameraConfig, ImageSizeConfig, LensConfig, RigConfig
+from scenegen.config.run import PLACEMENTS, RUN_NAMES, RunConfig
+from scenegen.config.split import AUTO_SPLIT, SPLITS, SplitSharesConfig, split_of_layout
+from scenegen.config.sweep import NO_SWEEP, SweepConfig, SweepPoint
 from scenegen.config.train import (
     DEVICES,
     PRECISIONS,
@@ -35,12 +36,15 @@ from scenegen.config.train import (
 )
 
 __all__ = [
+    "AUTO_SPLIT",
     "DEVICES",
     "IMAGE_CODECS",
     "LABEL_STORES",
     "LIDAR_STORES",
     "MIN_FLICKER_STEPS",
+    "NO_SWEEP",
     "OCCUPANCY_NAMES",
+    "PLACEMENTS",
     "PRECISIONS",
     "PROGRESS_NAMES",
     "RECIPES",
@@ -49,8 +53,10 @@ __all__ = [
     "SPLITS",
     "VIDEO_NAMES",
     "CameraConfig",
+    "ClusterConfig",
     "DatasetConfig",
     "GenerateConfig",
+    "HeadConfig",
     "ImageSizeConfig",
     "LensConfig",
     "OccupancyConfig",
@@ -58,10 +64,15 @@ __all__ = [
     "RecipeConfig",
     "RigConfig",
     "RunConfig",
+    "SplitSharesConfig",
+    "SweepConfig",
+    "SweepPoint",
     "TrainConfig",
     "TrainRunConfig",
     "VideoConfig",
+    "WorkerGroupConfig",
     "known_keys",
     "parse_config",
+    "split_of_layout",
     "unknown_key_error",
 ]

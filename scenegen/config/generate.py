@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 
 from scenegen.config.require import require_choice, require_positive
 from scenegen.config.rig import RigConfig
+from scenegen.config.run import RunConfig
+from scenegen.config.split import AUTO_SPLIT, SPLITS, SplitSharesConfig
+from scenegen.config.sweep import SweepConfig
 from scenegen.errors import ConfigError
 
 VIDEO_NAMES = ("native", "preview")
 OCCUPANCY_NAMES = ("rules",)
-RUN_NAMES = ("serial", "ray")
-SPLITS = ("train", "val", "test")
 PROGRESS_NAMES = ("auto", "rich", "plain")
 IMAGE_CODECS = ("jpeg", "png", "zstd")
 LABEL_STORES = ("stored", "rendered")
@@ -111,31 +112,15 @@ class QualityConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """Where scenes run. Nothing here but `threads_per_scene` may change a byte.
+class GenerateConfig:
+    """The main job: which layouts become which data set.
 
     Attributes:
-        name: `serial`, or the name of an executor registered as entry point (`ray`).
-        num_workers: scenes in flight.
-        threads_per_scene: threads of one scene's arithmetic.
-        max_failures: no new scene is started once more than this many have failed.
+        layouts: references `source:location`.
+        prompt: words for weather and time of day of all layouts; None keeps their own.
+        split: `train`, `val`, `test`, or `auto`: every layout in one of them, by `split_shares`.
+        sweep: what is varied beside the layouts.
     """
-
-    name: str
-    num_workers: int
-    threads_per_scene: int
-    max_failures: int
-
-    def __post_init__(self) -> None:
-        require_choice(self, "name", RUN_NAMES)
-        require_positive(self, "num_workers", "threads_per_scene")
-        if self.max_failures < 0:
-            raise ConfigError("max_failures of zero or more", found=str(self.max_failures))
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerateConfig:
-    """The main job: which layouts become which data set."""
 
     layouts: tuple[str, ...]
     prompt: str | None
@@ -144,8 +129,10 @@ class GenerateConfig:
     duration_s: float
     rate_hz: float
     split: str
+    split_shares: SplitSharesConfig
     num_steps_per_chunk: int
     progress: str
+    sweep: SweepConfig
     rig: RigConfig
     occupancy: OccupancyConfig
     video: VideoConfig
@@ -161,8 +148,15 @@ class GenerateConfig:
         if not self.output:
             raise ConfigError("a folder or a URL in `output`", found="an empty text")
         require_positive(self, "duration_s", "rate_hz", "num_steps_per_chunk")
-        require_choice(self, "split", SPLITS)
+        require_choice(self, "split", (*SPLITS, AUTO_SPLIT))
         require_choice(self, "progress", PROGRESS_NAMES)
+        if self.prompt is not None and (self.sweep.weather or self.sweep.time_of_day):
+            raise ConfigError(
+                "either a prompt or a sweep of weather and time of day",
+                found=f"prompt={self.prompt!r} beside them",
+                where="sweep",
+                fix="put the prompt's words into sweep.weather",
+            )
         if self.quality.max_flicker is not None and self.num_steps_per_chunk < MIN_FLICKER_STEPS:
             raise ConfigError(
                 f"num_steps_per_chunk of {MIN_FLICKER_STEPS} or more, within which flicker is seen",
@@ -172,7 +166,7 @@ class GenerateConfig:
     def content_sha256(self) -> str:
         """Hash everything here that decides bytes of a scene: not the layouts, the place, or the workers."""
         decisive = asdict(self)
-        for key in ("layouts", "prompt", "output", "progress", "run", "seed"):
+        for key in ("layouts", "prompt", "output", "progress", "run", "seed", "split_shares", "sweep"):
             del decisive[key]
         # The weights' own hash stands in the provenance; their path decides nothing.
         del decisive["video"]["weights"]

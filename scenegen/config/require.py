@@ -24,3 +24,11 @@ def require_positive(config: Any, *names: str) -> None:
         value = getattr(config, name)
         if not value > 0:
             raise ConfigError(f"{name} above zero", found=str(value))
+
+
+def require_not_negative(config: Any, *names: str) -> None:
+    """Raise `ConfigError` where a named field is below zero."""
+    for name in names:
+        value = getattr(config, name)
+        if value < 0:
+            raise ConfigError(f"{name} of zero or more", found=str(value))

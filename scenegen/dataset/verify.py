@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -67,12 +67,24 @@ class VerifyReport:
             )
 
 
-def verify_dataset(location: Location, *, deep: bool) -> VerifyReport:
+def join_reports(reports: Sequence[VerifyReport]) -> VerifyReport:
+    """Put reports of different scenes together; damages are in the order of scene ids."""
+    damages = [damage for report in reports for damage in report.damages]
+    return VerifyReport(
+        num_scenes=sum(report.num_scenes for report in reports),
+        num_files=sum(report.num_files for report in reports),
+        num_bytes=sum(report.num_bytes for report in reports),
+        damages=tuple(sorted(damages, key=lambda damage: damage.scene_id)),
+    )
+
+
+def verify_dataset(location: Location, *, deep: bool, scene_ids: Sequence[str] = ()) -> VerifyReport:
     """Check a data set.
 
     Args:
         location: root of the data set, a folder or a URL.
         deep: also decode every array and check that the numbers make sense together.
+        scene_ids: which scenes of the manifest; all by default.
 
     Raises:
         DatasetError: no data set at all, or its manifest is damaged. What is wrong with scenes is reported instead.
@@ -80,16 +92,17 @@ def verify_dataset(location: Location, *, deep: bool) -> VerifyReport:
     dataset = open_dataset(location)
     damages: list[Damage] = []
     num_files = 0
-    for entry in dataset.manifest.scenes:
+    entries = [entry for entry in dataset.manifest.scenes if not scene_ids or entry.scene_id in scene_ids]
+    for entry in entries:
         findings = [*_check_files(dataset.storage, entry)]
         num_files += _num_files(dataset.storage, entry)
         if deep and not findings:
             findings = [*_check_numbers(dataset, entry)]
         damages += [Damage(scene_id=entry.scene_id, finding=finding) for finding in findings]
     return VerifyReport(
-        num_scenes=len(dataset),
+        num_scenes=len(entries),
         num_files=num_files,
-        num_bytes=dataset.manifest.counts["bytes"],
+        num_bytes=sum(entry.num_bytes for entry in entries),
         damages=tuple(damages),
     )
 

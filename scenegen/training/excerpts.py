@@ -54,11 +54,12 @@ def cut_excerpt(layout: Layout, *, start_step: int, num_steps: int) -> Layout:
 
 def write_excerpts(reference: str, per_layout: int, rig: CameraRig, output: Path) -> None:
     """Render excerpts of one layout at random moments and commit them; every other one by a random rig."""
+    from scenegen.cost import StageClock
     from scenegen.dataset.receipt import find_valid_receipt
     from scenegen.dataset.storage import open_storage
     from scenegen.dataset.write import open_scene_writer
     from scenegen.layout.sources import read_layout
-    from scenegen.scene import SceneStage, StageClock
+    from scenegen.scene import SceneStage
     from scenegen.video.build import load_backbone
 
     layout = read_layout(reference)

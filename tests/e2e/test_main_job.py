@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,9 @@ def test_another_seed_gives_another_scene_of_the_same_layout(whole_dataset: Path
 def test_verify_status_and_inspect_agree(whole_dataset: Path) -> None:
     verified = run_scenegen("verify", str(whole_dataset), "--deep")
     assert verified.returncode == 0, verified.stderr
-    status = run_scenegen("status", str(whole_dataset))
-    assert "scenes: 2" in status.stdout and "damaged: \n" in status.stdout
+    status = json.loads(run_scenegen("status", str(whole_dataset), "--json").stdout)
+    assert (status["num_committed"], status["num_damaged"], status["num_not_started"]) == (2, 0, 0)
+    assert status["runs"][0]["state"] == "complete"
     scene_id = open_dataset(whole_dataset).scene_ids[0]
     inspected = run_scenegen("inspect", str(whole_dataset), scene_id, "--json")
     assert inspected.returncode == 0 and scene_id in inspected.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +17,16 @@ import psutil
 import pytest
 
 from ray_jobs.executor import RayExecutor, ray_session, with_absolute_paths
+from ray_jobs.export import export_on_ray
 from ray_jobs.train import train_on_ray
+from ray_jobs.verify import verify_on_ray
 from scenegen.cli.compose import compose_config
 from scenegen.config import GenerateConfig, TrainConfig
+from scenegen.dataset.export import export_dataset
+from scenegen.dataset.verify import verify_dataset
 from scenegen.errors import ConfigError
 from scenegen.pipeline import JobReport, generate
+from scenegen.status import read_status
 from tests.conftest import REPOSITORY, TINY_JOB
 from tests.e2e.test_main_job import content_of
 from tests.unit.pipeline.conftest import SilentReporter
@@ -64,6 +70,32 @@ def test_a_killed_worker_is_replaced_and_its_scene_made_again(
     assert victims, "no actor was at work"
     assert reports and not reports[0].failed
     assert content_of(output) == content_of(whole_dataset)
+    assert sum(outcome.num_attempts for outcome in reports[0].committed) == 3
+    status = read_status(output)
+    assert status.runs[0].num_retries == 1 and status.runs[0].state == "complete"
+
+
+@pytest.mark.usefixtures("ray_config")
+def test_verification_over_tasks_finds_what_the_serial_one_finds(whole_dataset: Path, tmp_path: Path) -> None:
+    sound = verify_on_ray(str(whole_dataset), deep=True, num_workers=2)
+    assert sound == verify_dataset(whole_dataset, deep=False) and sound.damages == ()
+    hurt = tmp_path / "hurt"
+    shutil.copytree(whole_dataset, hurt)
+    victim = sorted(hurt.glob("scenes/*/*/occupancy/semantics/c.*"))[0]
+    victim.write_bytes(b"x" * victim.stat().st_size)
+    report = verify_on_ray(str(hurt), deep=False, num_workers=2)
+    assert report == verify_dataset(hurt, deep=False) and len(report.damages) == 1
+
+
+@pytest.mark.usefixtures("ray_config")
+@pytest.mark.parametrize("format", ["mcap", "coco"])
+def test_an_export_over_tasks_is_the_serial_one(format: str, whole_dataset: Path, tmp_path: Path) -> None:
+    serial, tasks = tmp_path / "serial", tmp_path / "tasks"
+    export_dataset(whole_dataset, format=format, out=serial)
+    summary = export_on_ray(str(whole_dataset), format=format, out=tasks, num_workers=2)
+    files = {path.relative_to(serial): path.read_bytes() for path in serial.rglob("*") if path.is_file()}
+    assert {path.relative_to(tasks): path.read_bytes() for path in tasks.rglob("*") if path.is_file()} == files
+    assert summary.num_files == len(files) and summary.num_scenes == 2
 
 
 @pytest.mark.usefixtures("ray_config")

@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from scenegen.dataset import read_manifest
+from scenegen.status import read_status
 from tests.conftest import TINY_JOB, run_scenegen, scenegen_command
 from tests.e2e.test_main_job import content_of
 
 SLOW_SCENE_S = 120.0
 
 
-def start_and_signal(output: Path, number: int, *, when: Callable[[Path], bool]) -> tuple[int, str]:
+def start_and_signal(output: Path, number: int, *options: str, when: Callable[[Path], bool]) -> tuple[int, str]:
     """Start the tiny job, signal it as soon as `when(output)` holds, and return exit code and stderr."""
-    command = scenegen_command("generate", *TINY_JOB, f"output={output}")
+    command = scenegen_command("generate", *TINY_JOB, f"output={output}", *options)
     job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline_s = time.monotonic() + SLOW_SCENE_S
     while not when(output):
@@ -74,6 +75,16 @@ def test_an_interrupt_exits_130_cleans_up_and_says_how_to_go_on(
     assert resumed.returncode == 0, resumed.stderr
     assert "1 were there already" in resumed.stdout
     assert content_of(output) == content_of(whole_dataset)
+
+
+def test_a_notice_of_shutdown_lets_the_running_scene_finish_and_starts_no_other(tmp_path: Path) -> None:
+    output = tmp_path / "ds"
+    code, stderr = start_and_signal(output, signal.SIGTERM, f"run.drain_s={SLOW_SCENE_S}", when=is_inside_first_scene)
+    assert code == 130, stderr
+    assert visible_scenes(output) == 1
+    status = read_status(output)
+    assert (len(status.committed), len(status.not_started)) == (1, 1)
+    assert status.runs[0].state == "interrupted"
 
 
 def test_a_full_disk_fails_the_scene_and_a_later_run_finishes(whole_dataset: Path, tmp_path: Path) -> None:

@@ -113,8 +113,7 @@ def export_dataset(
         raise ConfigError(f"one of {', '.join(sorted(FORMATS))}", found=repr(format), where="--format")
     source, target = open_dataset(dataset), Path(out).absolute()
     chosen = choose_scenes(source, scene_ids)
-    entries = [entry for entry in source.manifest.scenes if entry.scene_id in chosen]
-    total = sum(entry.num_steps for entry in entries)
+    total = sum(entry.num_steps for entry in source.manifest.scenes if entry.scene_id in chosen)
     done = 0
 
     def step_done() -> None:
@@ -125,18 +124,29 @@ def export_dataset(
     write: Writer = import_module(f"{__name__}.{FORMATS[format]}").write
     with output_errors(target), staged(target) as folder:
         write(ExportJob(dataset=source, scene_ids=chosen, folder=folder, step_done=step_done))
-        summary = {
-            "format": format,
-            "scenegen_version": scenegen.__version__,
-            "scenes": {entry.scene_id: entry.content_sha256 for entry in entries},
-        }
-        (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
-    sizes = [path.stat().st_size for path in target.rglob("*") if path.is_file()]
+        write_summary(folder, source, format=format, scene_ids=chosen)
+    return summarise_export(target, source, format=format, scene_ids=chosen)
+
+
+def write_summary(folder: Path, dataset: Dataset, *, format: str, scene_ids: Sequence[str]) -> None:
+    """Write into an export what it was made from."""
+    contents = {entry.scene_id: entry.content_sha256 for entry in dataset.manifest.scenes}
+    summary = {
+        "format": format,
+        "scenegen_version": scenegen.__version__,
+        "scenes": {scene_id: contents[scene_id] for scene_id in scene_ids},
+    }
+    (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
+
+
+def summarise_export(folder: Path, dataset: Dataset, *, format: str, scene_ids: Sequence[str]) -> ExportSummary:
+    """Say what lies in a finished export."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return ExportSummary(
         format=format,
-        folder=target,
-        num_scenes=len(chosen),
-        num_steps=total,
+        folder=folder,
+        num_scenes=len(scene_ids),
+        num_steps=sum(entry.num_steps for entry in dataset.manifest.scenes if entry.scene_id in scene_ids),
         num_files=len(sizes),
         num_bytes=sum(sizes),
     )

@@ -2,6 +2,6 @@
 
 from scenegen.dataset.storage.interface import Listed, Storage, Versioned
 from scenegen.dataset.storage.local import LocalStorage
-from scenegen.dataset.storage.open import Location, is_url, open_storage
+from scenegen.dataset.storage.open import Location, absolute_location, is_url, open_storage
 
-__all__ = ["Listed", "LocalStorage", "Location", "Storage", "Versioned", "is_url", "open_storage"]
+__all__ = ["Listed", "LocalStorage", "Location", "Storage", "Versioned", "absolute_location", "is_url", "open_storage"]

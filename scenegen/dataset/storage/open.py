@@ -33,6 +33,11 @@ def is_url(location: Location) -> bool:
     return isinstance(location, str) and _URL.match(location) is not None
 
 
+def absolute_location(location: Location) -> str:
+    """Return a location that means the same in a process with another working folder."""
+    return str(location) if is_url(location) else str(Path(location).resolve())
+
+
 def open_storage(location: Location) -> Storage:
     """Open the place of a data set. Nothing is read, and nothing created.
 

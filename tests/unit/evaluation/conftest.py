@@ -17,13 +17,14 @@ from scenegen.checks.classes import JudgeClass, judge_labels
 from scenegen.checks.judge import Verdict
 from scenegen.checks.judge_targets import FoundAgents, TrueAgents, true_agents
 from scenegen.config import RigConfig, parse_config
+from scenegen.cost import StageClock
 from scenegen.dataset import fold_receipts, open_scene_writer
 from scenegen.evaluation.evaluate import Evaluation, EvaluationPlan, evaluate_dataset
 from scenegen.evaluation.report import build_report
 from scenegen.layout.extend import extend_layout
 from scenegen.layout.sources import read_layout
 from scenegen.rig import build_rig
-from scenegen.scene import ChunkLabels, SceneStage, StageClock
+from scenegen.scene import ChunkLabels, SceneStage
 from scenegen.training.excerpts import cut_excerpt
 from scenegen.types import CameraRig, Provenance, SceneRecord
 from scenegen.video.backbones.preview import PreviewBackbone

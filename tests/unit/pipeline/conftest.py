@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scenegen.attempt import SceneOutcome
 from scenegen.cli.compose import compose_config
 from scenegen.config import GenerateConfig
 from scenegen.geometry.rigid import planar_poses
-from scenegen.pipeline import SceneOutcome
 from scenegen.types import (
     AgentCategory,
     AgentTrack,
@@ -59,12 +59,20 @@ class SilentReporter:
         self.num_frames = 0
         self.num_skipped = 0
         self.outcomes: list[SceneOutcome] = []
+        self.starts: list[tuple[str, int]] = []
+        self.abandonments: list[tuple[str, str]] = []
 
-    def plan(self, records: list[SceneRecord], *, num_skipped: int) -> None:
+    def plan(self, records: list[SceneRecord], *, num_skipped: int, num_bytes: int) -> None:
         self.num_skipped = num_skipped
 
     def chunk_done(self, scene_id: str, num_frames: int) -> None:
         self.num_frames += num_frames
+
+    def started(self, scene_id: str, *, attempt: int) -> None:
+        self.starts.append((scene_id, attempt))
+
+    def abandoned(self, scene_id: str, *, attempt: int, reason: str) -> None:
+        self.abandonments.append((scene_id, reason))
 
     def scene_done(self, outcome: SceneOutcome) -> None:
         self.outcomes.append(outcome)

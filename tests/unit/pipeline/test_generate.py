@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,13 @@ import pytest
 
 from scenegen.config import GenerateConfig
 from scenegen.dataset import open_dataset
+from scenegen.dataset.storage import open_storage
 from scenegen.errors import LayoutError, OutputError, SceneFailedError
+from scenegen.ledger import FAILURES, list_runs, read_events
 from scenegen.pipeline import SerialExecutor, generate, plan_scene
 from scenegen.rig import build_rig
-from tests.unit.pipeline.conftest import STEPS, GreyBackbone, SilentReporter, make_street
+from scenegen.video.interface import SceneContext
+from tests.unit.pipeline.conftest import STEPS, GreyBackbone, GreySession, SilentReporter, make_street
 
 Install = Callable[[GreyBackbone], None]
 
@@ -30,7 +32,11 @@ def test_every_layout_becomes_a_scene_that_reads_back(config: GenerateConfig, us
     assert len(scene.boxes(STEPS - 1)) == 1
     assert (scene.occupancy(0).semantics == 7).any()
     assert (Path(config.output) / "previews" / f"{scene.scene_id}.mp4").stat().st_size > 0
-    assert set(report.committed[0].cost_s) == {"world", "conditions", "occupancy", "lidar", "paint", "write"}
+    stages = {"world", "conditions", "occupancy", "lidar", "paint", "write"}
+    assert set(report.committed[0].cost.seconds) == stages
+    cost = scene.receipt.cost
+    assert set(cost["cpu_seconds"]) == {*stages, "other_threads"} and cost["cpu_seconds"]["lidar"] > 0.0
+    assert cost["gpu_seconds"] == {"paint": 0.0}
 
 
 def test_the_same_call_again_does_nothing(config: GenerateConfig, use_streets: Install) -> None:
@@ -61,13 +67,37 @@ def test_a_failed_scene_is_recorded_and_the_others_go_on(config: GenerateConfig,
     assert len(report.committed) == 2 and len(report.failed) == 1
     assert report.failed[0].error == "RuntimeError: the model has burnt down"
     assert len(open_dataset(config.output)) == 2
-    (ledger,) = (Path(config.output) / "runs").glob("*/failures.jsonl")
-    assert json.loads(ledger.read_text())["scene_id"] == report.failed[0].scene_id
-    assert "burnt down" in json.loads(ledger.read_text())["traceback"]
+    storage = open_storage(config.output)
+    (run_id,) = list_runs(storage)
+    events = [event["event"] for event in read_events(storage, run_id) if event["event"] != "chunk"]
+    assert events == ["planned", *["started", "committed", "started", "failed", "started", "committed"], "finished"]
+    (failure,) = read_events(storage, run_id, FAILURES)
+    assert failure["scene_id"] == report.failed[0].scene_id
+    assert "burnt down" in failure["traceback"]
     with pytest.raises(SceneFailedError, match="1 failed"):
         report.raise_on_failure()
     leftovers = [path for path in (Path(config.output) / "staging").iterdir() if path.is_dir()]
     assert leftovers == []
+
+
+def test_running_out_of_memory_is_tried_again(
+    config: GenerateConfig, use_streets: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = GreyBackbone()
+    use_streets(backbone)
+    sessions: list[str] = []
+
+    def open_session(scene: SceneContext) -> GreySession:
+        sessions.append(scene.scene_id)
+        if len(sessions) == 1:
+            raise MemoryError
+        return GreySession(None)
+
+    monkeypatch.setattr(backbone, "open_session", open_session)
+    reporter = SilentReporter()
+    report = generate(replace(config, layouts=("a",)), executor=SerialExecutor(), reporter=reporter)
+    assert [outcome.num_attempts for outcome in report.committed] == [2]
+    assert [attempt for _, attempt in reporter.starts] == [1, 2] and reporter.num_frames == STEPS
 
 
 def test_no_scene_is_started_above_the_failure_budget(config: GenerateConfig, use_streets: Install) -> None:

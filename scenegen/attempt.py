@@ -1,0 +1,87 @@
+"""One attempt at one scene: it never raises, it reports."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scenegen.config import GenerateConfig
+from scenegen.cost import SceneCost
+from scenegen.errors import SceneGenError
+from scenegen.failures import FailureKind, failure_kind
+from scenegen.painting import OnChunk, generate_scene
+from scenegen.types import SceneRecord
+from scenegen.video.interface import VideoBackbone
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneOutcome:
+    """What became of one scene. Small on purpose: it is all that travels back from a worker.
+
+    Attributes:
+        error: one line; empty when the scene is committed.
+        kind: class of the failure; None when the scene is committed.
+        traceback: for the ledger and `--debug`.
+        warning: one line about a scene that is committed under the bar of `quality`; empty otherwise.
+        num_frames: steps times views of a committed scene.
+        wall_s: of the last attempt.
+        num_attempts: how often the scene was started.
+    """
+
+    scene_id: str
+    error: str = ""
+    kind: FailureKind | None = None
+    traceback: str = ""
+    warning: str = ""
+    num_frames: int = 0
+    wall_s: float = 0.0
+    num_attempts: int = 1
+    cost: SceneCost = field(default_factory=SceneCost)
+
+
+class SceneWatch(Protocol):
+    """Whoever is told how scenes get on while an executor makes them."""
+
+    def started(self, scene_id: str, *, attempt: int) -> None:
+        """Take note that a worker begins a scene; attempts count from 1."""
+        ...
+
+    def chunk_done(self, scene_id: str, num_frames: int) -> None:
+        """Take note of frames (steps times views) that were just written."""
+        ...
+
+    def abandoned(self, scene_id: str, *, attempt: int, reason: str) -> None:
+        """Take note that an attempt came to nothing and the scene will be tried again."""
+        ...
+
+
+def attempt_scene(
+    record: SceneRecord, *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
+) -> SceneOutcome:
+    """Make one scene and report what became of it; only an interrupt gets through."""
+    started_s = time.perf_counter()
+    try:
+        made = generate_scene(record, config=config, backbone=backbone, on_chunk=on_chunk)
+    except Exception as error:
+        text = str(error) if isinstance(error, SceneGenError) else f"{type(error).__name__}: {error}"
+        return SceneOutcome(
+            scene_id=record.scene_id,
+            error=" ".join(text.split()),
+            kind=failure_kind(error),
+            traceback=traceback.format_exc(),
+            wall_s=time.perf_counter() - started_s,
+        )
+    return SceneOutcome(
+        scene_id=record.scene_id,
+        num_frames=count_frames(record),
+        wall_s=time.perf_counter() - started_s,
+        warning=made.warning,
+        cost=made.cost,
+    )
+
+
+def count_frames(record: SceneRecord) -> int:
+    """Count the images of a scene: steps times cameras."""
+    return record.layout.timeline.num_steps * len(record.rig.cameras)

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.orchestration import Payload, ThreadWorkers, fit_scalability, measure_wall_s, run_config
+
+
+def test_the_fit_finds_the_law_that_made_the_figures() -> None:
+    counts = [1, 2, 4, 8, 16, 32, 64]
+    rates = [3.0 * n / (1.0 + 0.002 * (n - 1) + 1e-5 * n * (n - 1)) for n in counts]
+    law = fit_scalability(counts, rates)
+    assert (law.rate, law.contention, law.coherency) == pytest.approx((3.0, 0.002, 1e-5), rel=1e-3)
+    assert law.efficiency(64) == pytest.approx(rates[-1] / 64 / 3.0, rel=1e-3)
+
+
+def test_sleeping_workers_sleep_at_the_same_time_and_write_their_bytes(tmp_path: Path) -> None:
+    payload = Payload(gpu_s=0.2, num_bytes=10, folder=str(tmp_path))
+    pool = ThreadWorkers(payload, num_workers=8)
+    wall_s = measure_wall_s(pool, run_config(8), tmp_path / "ds", num_scenes=16)
+    assert 0.4 <= wall_s < 16 * 0.2
+    assert sum(path.stat().st_size for path in tmp_path.glob("scene-*")) == 160
