@@ -25,12 +25,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from scenegen.attempt import SceneOutcome
 from scenegen.cli.compose import compose_config
 from scenegen.config import GenerateConfig, RunConfig
-from scenegen.dispatch import Dispatcher, WorkerDone, WorkerEvent, WorkerPool, WorkerReady
 from scenegen.interrupts import Drain
-from scenegen.ledger import open_ledger
+from scenegen.orchestration.attempt import SceneOutcome
+from scenegen.orchestration.dispatch import Dispatcher, WorkerDone, WorkerEvent, WorkerPool, WorkerReady
+from scenegen.orchestration.ledger import open_ledger
 
 POLL_S = 0.5
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from ray_jobs.cluster import is_on_cluster, joins_cluster, open_ray
 from ray_jobs.metrics import MeteredWatch
 from ray_jobs.pool import RayPool, SceneWorker
-from scenegen.attempt import SceneOutcome, SceneWatch
 from scenegen.config import GenerateConfig
-from scenegen.dispatch import Dispatcher
 from scenegen.errors import ConfigError
 from scenegen.interrupts import Drain
+from scenegen.orchestration.attempt import SceneOutcome, SceneWatch
+from scenegen.orchestration.dispatch import Dispatcher
 from scenegen.types import SceneRecord
 from scenegen.video.interface import VideoBackbone
 

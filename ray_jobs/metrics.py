@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scenegen.attempt import SceneOutcome, SceneWatch
+from scenegen.orchestration.attempt import SceneOutcome, SceneWatch
 
 
 class MeteredWatch:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from scenegen.attempt import SceneOutcome, attempt_scene
 from scenegen.config import GenerateConfig, RunConfig
-from scenegen.dispatch import WorkerDone, WorkerEvent, WorkerLost, WorkerProgress, WorkerReady
-from scenegen.failures import FailureKind
+from scenegen.orchestration.attempt import SceneOutcome, attempt_scene
+from scenegen.orchestration.dispatch import WorkerDone, WorkerEvent, WorkerLost, WorkerProgress, WorkerReady
+from scenegen.orchestration.failures import FailureKind
 from scenegen.pipeline import open_backbone
 from scenegen.types import SceneRecord
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import scenegen
-from scenegen.attempt import SceneOutcome, SceneWatch, attempt_scene
 from scenegen.config import AUTO_SPLIT, NO_SWEEP, GenerateConfig, split_of_layout
 from scenegen.errors import SceneFailedError
-from scenegen.failures import FailureKind, RetryRule
 from scenegen.interrupts import Drain, drain_on_sigterm
-from scenegen.ledger import open_ledger
-from scenegen.recording import RecordingWatch, Reporter
+from scenegen.orchestration.attempt import SceneOutcome, SceneWatch, attempt_scene
+from scenegen.orchestration.failures import FailureKind, RetryRule
+from scenegen.orchestration.ledger import open_ledger
+from scenegen.orchestration.recording import RecordingWatch, Reporter
+from scenegen.orchestration.size_estimate import estimate_bytes
 from scenegen.rig import build_rig
-from scenegen.size_estimate import estimate_bytes
 from scenegen.types import CameraRig, Layout, Provenance, SceneRecord
 from scenegen.types.layout_json import layout_sha256
 from scenegen.video.interface import VideoBackbone

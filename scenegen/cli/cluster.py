@@ -46,7 +46,7 @@ def run_render(options: argparse.Namespace) -> None:
     """Print a manifest."""
     import yaml
 
-    from scenegen.kuberay import render_manifest
+    from scenegen.orchestration.kuberay import render_manifest
 
     own = [text.removeprefix(PREFIX) for text in options.overrides if text.startswith(PREFIX)]
     overrides = [text for text in options.overrides if not text.startswith(PREFIX)]

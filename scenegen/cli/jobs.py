@@ -74,8 +74,8 @@ def generate_and_report(config: GenerateConfig, *, executor: Executor) -> None:
         SceneFailedError: after the report, when a scene failed.
     """
     from scenegen.cli.report import write_report
+    from scenegen.orchestration.progress import open_reporter
     from scenegen.pipeline import generate
-    from scenegen.progress import open_reporter
 
     reporter = open_reporter(config.progress)
     try:

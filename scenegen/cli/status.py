@@ -12,7 +12,7 @@ from scenegen.cli.look import DATASET_HELP
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scenegen.status import DatasetStatus
+    from scenegen.orchestration.status import DatasetStatus
 
 MAX_LISTED = 10
 PIPE_WIDTH = 160
@@ -33,7 +33,7 @@ def run_status(options: argparse.Namespace) -> None:
     """Print how far a data set is."""
     from rich.console import Console
 
-    from scenegen.status import read_status
+    from scenegen.orchestration.status import read_status
 
     status = read_status(options.dataset)
     if options.json:
@@ -44,7 +44,7 @@ def run_status(options: argparse.Namespace) -> None:
 
 
 def _print_status(status: DatasetStatus, console: Console) -> None:
-    from scenegen.progress import clock_text
+    from scenegen.orchestration.progress import clock_text
 
     console.print(_scenes_table(status))
     console.print(f"{status.num_images} images, {status.num_bytes / 1e6:.1f} MB in {status.dataset}", markup=False)
@@ -100,7 +100,7 @@ def _cost_table(status: DatasetStatus) -> Any:
 def _runs_table(status: DatasetStatus) -> Any:
     from rich.table import Table
 
-    from scenegen.progress import clock_text
+    from scenegen.orchestration.progress import clock_text
 
     table = Table(title=f"last runs of {len(status.runs)}", title_justify="left")
     for name in ("run", "state", "planned", "committed", "failed", "retries", "frames/s", "ETA"):

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from scenegen.progress import PLAIN_EVERY_S, Speed, write_line
+from scenegen.orchestration.progress import PLAIN_EVERY_S, Speed, write_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

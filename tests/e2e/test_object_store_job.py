@@ -9,7 +9,7 @@ import pytest
 from scenegen.cli import main
 from scenegen.dataset import read_manifest
 from scenegen.dataset.storage import open_storage
-from scenegen.ledger import EVENTS
+from scenegen.orchestration.ledger import EVENTS
 from tests.conftest import TINY_JOB
 from tests.e2e.test_main_job import content_of
 from tests.object_store import S3Emulator

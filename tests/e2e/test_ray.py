@@ -25,8 +25,8 @@ from scenegen.config import GenerateConfig, TrainConfig
 from scenegen.dataset.export import export_dataset
 from scenegen.dataset.verify import verify_dataset
 from scenegen.errors import ConfigError
+from scenegen.orchestration.status import read_status
 from scenegen.pipeline import JobReport, generate
-from scenegen.status import read_status
 from tests.conftest import REPOSITORY, TINY_JOB
 from tests.e2e.test_main_job import content_of
 from tests.unit.pipeline.conftest import SilentReporter

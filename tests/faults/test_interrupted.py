@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scenegen.dataset import read_manifest
-from scenegen.status import read_status
+from scenegen.orchestration.status import read_status
 from tests.conftest import TINY_JOB, run_scenegen, scenegen_command
 from tests.e2e.test_main_job import content_of
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from scenegen.attempt import SceneOutcome
 from scenegen.cli.compose import compose_config
 from scenegen.config import GenerateConfig, RunConfig
-from scenegen.dispatch import WorkerDone, WorkerEvent, WorkerLost, WorkerProgress, WorkerReady
-from scenegen.failures import FailureKind
+from scenegen.orchestration.attempt import SceneOutcome
+from scenegen.orchestration.dispatch import WorkerDone, WorkerEvent, WorkerLost, WorkerProgress, WorkerReady
+from scenegen.orchestration.failures import FailureKind
 from scenegen.types import SceneRecord
 
 NUM_FRAMES = 10

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from scenegen.attempt import SceneOutcome
-from scenegen.dispatch import MOST_FAILED_STARTS, Dispatcher
 from scenegen.errors import ClusterError
-from scenegen.failures import FailureKind, failure_kind
 from scenegen.interrupts import Drain
+from scenegen.orchestration.attempt import SceneOutcome
+from scenegen.orchestration.dispatch import MOST_FAILED_STARTS, Dispatcher
+from scenegen.orchestration.failures import FailureKind, failure_kind
 from tests.unit.orchestration.fakes import NUM_FRAMES, FakePool, RememberingWatch, make_records, make_run
 
 

@@ -11,8 +11,8 @@ import pytest
 from scenegen.cli.command_line import main
 from scenegen.dataset import fold_receipts
 from scenegen.errors import DatasetError
-from scenegen.ledger import ALIVE_S
-from scenegen.status import MISSED_SIGNS, read_status
+from scenegen.orchestration.ledger import ALIVE_S
+from scenegen.orchestration.status import MISSED_SIGNS, read_status
 
 SILENT_S = MISSED_SIGNS * ALIVE_S
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scenegen.attempt import SceneOutcome
 from scenegen.cli.compose import compose_config
 from scenegen.config import GenerateConfig
 from scenegen.geometry.rigid import planar_poses
+from scenegen.orchestration.attempt import SceneOutcome
 from scenegen.types import (
     AgentCategory,
     AgentTrack,

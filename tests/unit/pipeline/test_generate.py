@@ -11,7 +11,7 @@ from scenegen.config import GenerateConfig
 from scenegen.dataset import open_dataset
 from scenegen.dataset.storage import open_storage
 from scenegen.errors import LayoutError, OutputError, SceneFailedError
-from scenegen.ledger import FAILURES, list_runs, read_events
+from scenegen.orchestration.ledger import FAILURES, list_runs, read_events
 from scenegen.pipeline import SerialExecutor, generate, plan_scene
 from scenegen.rig import build_rig
 from scenegen.video.interface import SceneContext

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from scenegen.ledger import alive_s, list_runs, read_events
+from scenegen.orchestration.ledger import alive_s, list_runs, read_events
 
 if TYPE_CHECKING:
     from scenegen.dataset.storage import Location

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from scenegen.attempt import SceneOutcome, count_frames
+from scenegen.orchestration.attempt import SceneOutcome, count_frames
 from scenegen.types import SceneRecord
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from scenegen.attempt import SceneOutcome, SceneWatch
 from scenegen.config import RunConfig
 from scenegen.errors import ClusterError
-from scenegen.failures import FailureKind, RetryRule
 from scenegen.interrupts import Drain
+from scenegen.orchestration.attempt import SceneOutcome, SceneWatch
+from scenegen.orchestration.failures import FailureKind, RetryRule
 from scenegen.types import SceneRecord
 
 MOST_FAILED_STARTS = 5

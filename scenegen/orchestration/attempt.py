@@ -10,7 +10,7 @@ from typing import Protocol
 from scenegen.config import GenerateConfig
 from scenegen.cost import SceneCost
 from scenegen.errors import SceneGenError
-from scenegen.failures import FailureKind, failure_kind
+from scenegen.orchestration.failures import FailureKind, failure_kind
 from scenegen.painting import OnChunk, generate_scene
 from scenegen.types import SceneRecord
 from scenegen.video.interface import VideoBackbone

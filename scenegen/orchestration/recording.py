@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from scenegen.attempt import SceneOutcome, SceneWatch, count_frames
-from scenegen.ledger import RunLedger
+from scenegen.orchestration.attempt import SceneOutcome, SceneWatch, count_frames
+from scenegen.orchestration.ledger import RunLedger
 from scenegen.types import SceneRecord
 
 
