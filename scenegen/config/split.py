@@ -35,7 +35,7 @@ def split_of_layout(layout_id: str, shares: SplitSharesConfig) -> str:
 
     >>> shares = SplitSharesConfig(train=0.5, val=0.5, test=0.0)
     >>> [split_of_layout(f"procedural-{seed}", shares) for seed in range(6)]
-    ['val', 'val', 'train', 'train', 'train', 'train']
+    ['train', 'train', 'train', 'train', 'val', 'val']
     """
     digest = hashlib.sha256(f"split of {layout_id}".encode()).digest()
     position = int.from_bytes(digest[:8], "big") / 2.0**64

@@ -9,7 +9,7 @@ import pytest
 from scenegen.cli import main
 from scenegen.dataset import read_manifest
 from scenegen.dataset.storage import open_storage
-from scenegen.orchestration.ledger import EVENTS
+from scenegen.orchestration.ledger import list_runs, read_events
 from tests.conftest import TINY_JOB
 from tests.e2e.test_main_job import content_of
 from tests.object_store import S3Emulator
@@ -29,14 +29,17 @@ def test_a_job_into_s3_makes_the_scenes_of_a_folder_and_resumes(
     assert "2 scenes committed" in printed and f"{url}/previews/" in printed and f"open_dataset('{url}')" in printed
     assert {scene.scene_id: scene.content_sha256 for scene in read_manifest(url).scenes} == content_of(whole_dataset)
     storage = open_storage(url)
-    (run,) = {file.key.split("/")[1] for file in storage.list_files("runs")}
-    assert len(storage.read_lines(f"runs/{run}/{EVENTS}")) == 2
+    (run,) = list_runs(storage)
+    events = [event["event"] for event in read_events(storage, run) if event["event"] != "chunk"]
+    assert events == ["planned", *["started", "committed"] * 2, "finished"]
     assert [path.name for path in tmp_path.glob("scenegen-*/staging/*")] == ["commit.lock"]
 
     writes = s3.faults.num_requests["PUT"]
     assert main(["generate", *TINY_JOB, f"output={url}"]) == 0
     assert "2 were there already" in capsys.readouterr().out
-    assert s3.faults.num_requests["PUT"] - writes == 2  # configuration and environment of the second run
+    assert (
+        s3.faults.num_requests["PUT"] - writes == 4
+    )  # configuration, environment, `planned`, `finished`
     assert main(["verify", url, "--deep"]) == 0
 
 

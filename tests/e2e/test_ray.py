@@ -125,10 +125,10 @@ def test_two_workers_go_on_with_a_training_run(whole_dataset: Path, tmp_path: Pa
     handler = signal.getsignal(signal.SIGINT)
     weights = load_file(train_on_ray(config))
     assert signal.getsignal(signal.SIGINT) is handler
-    before = run.network.noisy_in.weight.detach().clone()
+    before = run.network.head_out.weight.detach().clone()
     assert load_checkpoint(tmp_path, modules=run.modules, optimizers=run.optimizers) == 4
     assert all(value.isfinite().all() for value in weights.values())
-    assert not torch.equal(run.network.noisy_in.weight, before)
+    assert not torch.equal(run.network.head_out.weight, before)
 
 
 def test_a_relative_output_is_refused_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ view, one step earlier. A network that paints from what lies around each pixel c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -94,6 +94,16 @@ def squared_error(network: VideoNetwork, lesson: Lesson) -> Float[Tensor, ""]:
     return functional.mse_loss(painted[lesson.counts][beyond_reach], lesson.truth[lesson.counts][beyond_reach])
 
 
+@pytest.fixture
+def single_thread() -> Iterator[None]:
+    """The networks are too small for two, which would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("single_thread")
 @pytest.mark.parametrize("show", [show_in_a_corner, show_in_another_view, show_one_step_earlier])
 def test_a_network_learns_what_lies_beyond_the_pixel(show: Callable[[], Lesson]) -> None:
     torch.manual_seed(0)
