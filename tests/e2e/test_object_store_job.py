@@ -37,9 +37,7 @@ def test_a_job_into_s3_makes_the_scenes_of_a_folder_and_resumes(
     writes = s3.faults.num_requests["PUT"]
     assert main(["generate", *TINY_JOB, f"output={url}"]) == 0
     assert "2 were there already" in capsys.readouterr().out
-    assert (
-        s3.faults.num_requests["PUT"] - writes == 4
-    )  # configuration, environment, `planned`, `finished`
+    assert s3.faults.num_requests["PUT"] - writes == 4  # configuration, environment, `planned`, `finished`
     assert main(["verify", url, "--deep"]) == 0
 
 
