@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 
-from scenegen.dataset import publish
+from scenegen.dataset import publish, receipt
 from scenegen.dataset.paths import SCENES
 from scenegen.dataset.receipt import Receipt
 from scenegen.dataset.storage import Location, open_storage
@@ -41,9 +42,9 @@ class PlantedBug:
 def receipt_first() -> Iterator[None]:
     place_store = publish.place_store
 
-    def place(storage: Any, staging: Any, receipt: Receipt) -> None:
-        publish.write_receipt(storage, receipt, expected=None)
-        place_store(storage, staging, receipt)
+    def place(storage: Any, staging: Any, written: Receipt) -> None:
+        publish.write_receipt(storage, written, expected=None)
+        place_store(storage, staging, written)
 
     with mock.patch.object(publish, "place_store", place):
         yield
@@ -66,8 +67,10 @@ def committed_by_folder(location: Location, *, among: Any = None) -> frozenset[s
     return frozenset(file.key.split("/")[2] for file in listed)
 
 
-class UncheckedHash(dict[str, Any]):
-    """Whatever a file states as its own hash is taken for right."""
+def parse_unchecked(content: bytes, *, where: str) -> Receipt:
+    document = json.loads(content)
+    document.pop("receipt_sha256")
+    return receipt._receipt_of(document)
 
 
 async def get_or_zeros(self: StrictStore, key: str, prototype: Any, byte_range: Any = None) -> Any:
@@ -109,12 +112,12 @@ BUGS = {
     "files are written in place": PlantedBug(
         plant=patched(f"{DATASET}.storage.local.write_atomically", write_in_place), found_by="reader_at_every_line"
     ),
-    "verification looks at sizes only": PlantedBug(
-        plant=patched(f"{DATASET}.verify._check_sha256", lambda *arguments, **options: iter(())),
+    "verification compares no file with its receipt": PlantedBug(
+        plant=patched(f"{DATASET}.verify._compare", lambda *arguments, **options: iter(())),
         found_by="damage_at_rest",
     ),
     "the hash of a receipt is not checked": PlantedBug(
-        plant=lambda: mock.patch.object(Receipt, "self_sha256", lambda self: EQUALS_ALL), found_by="damage_at_rest"
+        plant=patched(f"{DATASET}.receipt._parse_receipt", parse_unchecked), found_by="damage_at_rest"
     ),
     "a missing chunk reads as zeros": PlantedBug(
         plant=lambda: mock.patch.object(StrictStore, "get", get_or_zeros), found_by="damage_at_rest"
