@@ -1,4 +1,4 @@
-"""Who tests the battery: every planted bug must be found, by the probe that is there for it, and no probe cries wolf."""
+"""Who tests the battery: every planted bug must be found, by its own probe, and no probe cries wolf."""
 
 from __future__ import annotations
 
