@@ -19,9 +19,9 @@ _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])  # so that a process costs milliseconds
 
 
-def write_missing(location: Path | str) -> None:
-    """Write every scene that is not committed."""
-    for scene_id in SCENE_IDS:
+def write_missing(location: Path | str, first_scene: int = 0) -> None:
+    """Write every scene that is not committed, beginning anywhere in their circle."""
+    for scene_id in (*SCENE_IDS[first_scene:], *SCENE_IDS[:first_scene]):
         if not committed_scene_ids(location, among=[scene_id]):
             write_small(location, scene_id)
 
@@ -32,16 +32,16 @@ def commit_until_all_are_listed(location: Path | str) -> None:
         time.sleep(COMMITTER_PAUSE_S)
 
 
-ROLES: dict[str, Callable[[Path | str], None]] = {"writer": write_missing, "committer": commit_until_all_are_listed}
+ROLES: dict[str, Callable[..., None]] = {"writer": write_missing, "committer": commit_until_all_are_listed}
 
 
-def start_process(role: str, location: Path | str) -> BaseProcess:
-    """Start a writer or a committer."""
-    process = _CONTEXT.Process(target=_play, args=(role, location), daemon=True)
+def start_process(role: str, location: Path | str, **options: int) -> BaseProcess:
+    """Start a writer or a committer, with the options that its function takes."""
+    process = _CONTEXT.Process(target=_play, args=(role, location), kwargs=options, daemon=True)
     process.start()
     return process
 
 
-def _play(role: str, location: Path | str) -> None:
+def _play(role: str, location: Path | str, **options: int) -> None:
     os.fsync = lambda descriptor: None  # type: ignore[assignment]  # the machine stays up when a process is killed
-    ROLES[role](location)
+    ROLES[role](location, **options)
