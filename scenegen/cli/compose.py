@@ -18,6 +18,9 @@ from scenegen.errors import ConfigError, DependencyError
 T = TypeVar("T")
 OWN_RIG = "own_file"
 """Name under which Hydra sees a rig that was given as a file."""
+INTERPOLATION = "${"
+"""What OmegaConf resolves, from the environment too: refused in what users give, so that nothing reads a secret."""
+OTHER_KEY = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_.]*\}")
 
 
 def config_folder() -> Path:
@@ -88,6 +91,7 @@ def _compose_once(
             texts = [_adopt_rig_file(text, Path(own)) for text in texts]
             folders = ",".join(f"'file://{folder.resolve()}'" for folder in (search, Path(own)) if folder is not None)
             composed = compose(job, overrides=[*texts, f"hydra.searchpath=[{folders}]"])
+        _check_plain(OmegaConf.to_container(composed, resolve=False))
         values = OmegaConf.to_container(composed, resolve=True)
     except OverrideParseException as error:
         raise ConfigError(
@@ -106,7 +110,25 @@ def _checked_override(text: str) -> str:
         raise ConfigError("overrides of the form key=value", found=repr(text))
     if "_target_" in text:
         raise ConfigError("names that scenegen looks up in its own tables", found=repr(text))
+    if INTERPOLATION in text:
+        raise _interpolation_error(text)
     return text
+
+
+def _check_plain(values: Any, where: str = "") -> None:
+    """Refuse values that would be looked up anywhere but under another key of the configuration."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            _check_plain(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(values, list):
+        for idx, value in enumerate(values):
+            _check_plain(value, f"{where}[{idx}]")
+    elif isinstance(values, str) and INTERPOLATION in OTHER_KEY.sub("", values):
+        raise _interpolation_error(values, where=where)
+
+
+def _interpolation_error(text: str, where: str = "") -> ConfigError:
+    return ConfigError("values that stand for themselves", found=f"{text!r}, an interpolation", where=where)
 
 
 def _adopt_rig_file(text: str, folder: Path) -> str:
@@ -117,11 +139,16 @@ def _adopt_rig_file(text: str, folder: Path) -> str:
     path = Path(value)
     try:
         content = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(content)
+        has_aliases = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, yaml.SafeLoader))
+        values = None if has_aliases else yaml.safe_load(content)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("a rig file that can be read", found=f"{type(error).__name__}", where=str(path)) from None
     except yaml.YAMLError as error:
         raise ConfigError("YAML", found=" ".join(str(error).split()), where=str(path)) from None
+    if has_aliases:
+        raise ConfigError("YAML without aliases, which can grow without bounds", found="one", where=str(path))
+    if INTERPOLATION in content:
+        raise _interpolation_error(INTERPOLATION, where=str(path))
     if not isinstance(values, dict):
         raise ConfigError("keys of a rig (name, source_image, image, cameras)", found=repr(values), where=str(path))
     group = folder / "rig"

@@ -55,7 +55,10 @@ class Staging:
 
 def is_alive(folder: Path) -> bool:
     """Say whether the writer of a staging folder still runs."""
-    mark = try_to_own(folder)
+    try:
+        mark = try_to_own(folder)
+    except FileNotFoundError:  # its writer has just deleted it
+        return False
     if mark is None:
         return True
     mark.close()
@@ -64,7 +67,10 @@ def is_alive(folder: Path) -> bool:
 
 def delete_dead(folder: Path) -> bool:
     """Delete the folder of a writer that is gone; return whether it was."""
-    mark = try_to_own(folder)
+    try:
+        mark = try_to_own(folder)
+    except FileNotFoundError:  # its writer has just deleted it
+        return False
     if mark is None:
         return False
     with mark:

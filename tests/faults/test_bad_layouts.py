@@ -13,6 +13,8 @@ import pytest
 from scenegen.errors import LayoutError
 from scenegen.layout.sources import expand_references, read_layout
 
+pytestmark = pytest.mark.battery("F8 bad layouts")
+
 GOOD = """\
 version: 1
 id: small

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -19,10 +20,17 @@ from scenegen.dataset.staging import Staging
 from scenegen.dataset.storage import open_storage
 from scenegen.dataset.verify import verify_dataset
 from tests.faults.crash_points import COMMIT_POINTS, FOLD_POINTS, dying_at
+from tests.faults.tiers import asked_tier
+
+pytestmark = pytest.mark.battery("F6 states of commits")
 
 SCENES = st.sampled_from(["a", "b.1", "c"])
 BUDGET = settings(
-    max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=asked_tier().num_state_runs,
+    stateful_step_count=asked_tier().num_state_steps,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
 )
 
 

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from scenegen.dataset import committed_scene_ids, fold_receipts, open_dataset, open_scene_writer, read_manifest
-from scenegen.dataset.collect_garbage import collect_garbage, find_garbage
+from scenegen.dataset import committed_scene_ids, fold_receipts, open_scene_writer
 from scenegen.dataset.storage import open_storage
-from scenegen.dataset.verify import verify_dataset
-from scenegen.errors import DatasetError
 from tests.conftest import REPOSITORY
-from tests.faults.crash_points import ALL_POINTS, COMMIT_POINTS, FOLD_POINTS, CrashPoint, dying_at
+from tests.faults.checks import assert_finished, assert_nothing_or_whole
+from tests.faults.crash_points import ALL_POINTS, COMMIT_POINTS, FOLD_POINTS, dying_at
 from tests.faults.small_scene import SCENE_ID, small_record, write_small
 from tests.object_store import S3Emulator
 from tests.unit.dataset.tiny_scene import bare_chunks
@@ -27,6 +25,8 @@ import os, signal, sys
 from unittest import mock
 from tests.faults.small_scene import write_small
 import scenegen.dataset.storage.object_store, scenegen.dataset.fold
+
+pytestmark = pytest.mark.battery("F2 crash points")
 with mock.patch(sys.argv[1], side_effect=lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)):
     write_small(sys.argv[2])
     scenegen.dataset.fold.fold_receipts(sys.argv[2])
@@ -46,31 +46,6 @@ def undisturbed() -> str:
     return write_small("memory://undisturbed/ds").content_sha256
 
 
-def assert_nothing_or_whole(location: Path | str) -> None:
-    """See what a reader sees: no data set, or one in which everything listed is sound."""
-    try:
-        dataset = open_dataset(location)
-    except DatasetError as error:
-        assert "no such" in str(error).lower()
-        return
-    assert verify_dataset(location, deep=False).damages == ()
-    for scene in dataset:
-        assert scene.rgb("CAM_FRONT")[:].any()
-
-
-def assert_finished(location: Path | str, content_sha256: str) -> None:
-    """See that nothing is lost, doubled or unlisted, and that garbage collection leaves just that."""
-    (entry,) = read_manifest(location).scenes
-    assert entry.content_sha256 == content_sha256
-    collect_garbage(location, grace_s=-1.0)
-    assert find_garbage(location, grace_s=-1.0) == []
-    assert_nothing_or_whole(location)
-    receipt = open_dataset(location)[SCENE_ID].receipt
-    expected = {f"{receipt.scene_key}/{name}" for name in receipt.files} | set(receipt.previews)
-    stored = {file.key for file in open_storage(location).list_files("") if not file.key.startswith("staging/")}
-    assert stored == expected | {"manifest.json", "README.md", f"receipts/{SCENE_ID}.json"}
-
-
 @pytest.mark.parametrize("name", ALL_POINTS)
 def test_after_death_at_any_point_a_rerun_gives_the_undisturbed_data_set(
     place: Path | str, name: str, undisturbed: str
@@ -85,7 +60,7 @@ def test_after_death_at_any_point_a_rerun_gives_the_undisturbed_data_set(
     write_small(place)
     assert_nothing_or_whole(place)
     fold_receipts(place)
-    assert_finished(place, undisturbed)
+    assert_finished(place, {SCENE_ID: undisturbed})
 
 
 @pytest.mark.parametrize("name", COMMIT_POINTS)
@@ -97,7 +72,7 @@ def test_death_while_a_damaged_scene_is_replaced_is_survived(place: Path | str, 
         write_small(place)
     write_small(place)
     fold_receipts(place)
-    assert_finished(place, undisturbed)
+    assert_finished(place, {SCENE_ID: undisturbed})
 
 
 @pytest.mark.parametrize("target", ["ObjectStorage.place_folder", "ObjectStorage.put_if"])
@@ -110,7 +85,7 @@ def test_a_killed_process_leaves_s3_to_the_next(s3: S3Emulator, tmp_path: Path, 
     assert_nothing_or_whole(url)
     write_small(url)
     fold_receipts(url)
-    assert_finished(url, undisturbed)
+    assert_finished(url, {SCENE_ID: undisturbed})
 
 
 @pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
@@ -135,22 +110,4 @@ def test_two_writers_of_one_scene_never_mix(place: str, score: float, monkeypatc
     monkeypatch.setattr(publish, "place_store", be_overtaken)
     assert slow.commit(scores={"control": score}, cost={}) == winners[0]
     fold_receipts(place)
-    assert_finished(place, winners[0].content_sha256)
-
-
-def test_a_planted_bug_is_caught(undisturbed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Receipt first, files after: the battery must notice, or it proves nothing."""
-    from scenegen.dataset import publish
-
-    place_store = publish.place_store
-
-    def receipt_first(storage: object, staging: object, receipt: object) -> None:
-        publish.write_receipt(storage, receipt, expected=None)  # type: ignore[arg-type]
-        place_store(storage, staging, receipt)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(publish, "place_store", receipt_first)
-    place = "memory://planted/ds"
-    with dying_at(CrashPoint("scenegen.dataset.storage.object_store.ObjectStorage.place_file", call=3)):
-        write_small(place)
-    assert open_storage(place).size(f"receipts/{SCENE_ID}.json") is not None
-    assert committed_scene_ids(place) == set()  # the size check of every resume finds it
+    assert_finished(place, {SCENE_ID: winners[0].content_sha256})

@@ -17,6 +17,8 @@ from scenegen.dataset.verify import verify_dataset
 from tests.faults.crash_points import COMMIT_POINTS, dying_at
 from tests.faults.small_scene import SCENE_ID, write_small
 
+pytestmark = pytest.mark.battery("F2 garbage collection")
+
 
 @pytest.fixture(autouse=True)
 def private_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:

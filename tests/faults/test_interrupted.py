@@ -16,6 +16,8 @@ from scenegen.orchestration.status import read_status
 from tests.conftest import TINY_JOB, run_scenegen, scenegen_command
 from tests.e2e.test_main_job import content_of
 
+pytestmark = pytest.mark.battery("F1 kills and signals at named moments")
+
 SLOW_SCENE_S = 120.0
 
 

@@ -16,6 +16,8 @@ from scenegen.errors import OutputError, StorageError
 from tests.faults.small_scene import SCENE_ID, write_small
 from tests.object_store import S3Emulator
 
+pytestmark = pytest.mark.battery("F3 storage errors and F4 damage")
+
 LOCAL_STEPS = ("place_file", "place_folder", "put")
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE)
 

@@ -1,0 +1,36 @@
+"""How much of the battery runs: on every change, every night, for every release."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+TIER_VARIABLE = "SCENEGEN_FAULT_TIER"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tier:
+    """Sizes of the random batteries.
+
+    Attributes:
+        num_kills: of processes of a small job.
+        num_job_kills: of the whole `scenegen generate`.
+        num_state_runs, num_state_steps: of the state machine of commits.
+    """
+
+    num_kills: int
+    num_job_kills: int
+    num_state_runs: int
+    num_state_steps: int
+
+
+TIERS = {
+    "change": Tier(num_kills=20, num_job_kills=1, num_state_runs=15, num_state_steps=15),
+    "nightly": Tier(num_kills=200, num_job_kills=30, num_state_runs=1000, num_state_steps=30),
+    "release": Tier(num_kills=2000, num_job_kills=100, num_state_runs=5000, num_state_steps=30),
+}
+
+
+def asked_tier() -> Tier:
+    """Return the tier that the environment asks for; `change` where it asks for none."""
+    return TIERS[os.environ.get(TIER_VARIABLE, "change")]
