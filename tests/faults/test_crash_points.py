@@ -20,13 +20,13 @@ from tests.faults.small_scene import SCENE_ID, small_record, write_small
 from tests.object_store import S3Emulator
 from tests.unit.dataset.tiny_scene import bare_chunks
 
+pytestmark = pytest.mark.battery("F2 crash points")
+
 KILL_SCRIPT = """
 import os, signal, sys
 from unittest import mock
 from tests.faults.small_scene import write_small
 import scenegen.dataset.storage.object_store, scenegen.dataset.fold
-
-pytestmark = pytest.mark.battery("F2 crash points")
 with mock.patch(sys.argv[1], side_effect=lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)):
     write_small(sys.argv[2])
     scenegen.dataset.fold.fold_receipts(sys.argv[2])

@@ -20,7 +20,6 @@ from tests.e2e.test_main_job import content_of
 from tests.faults.random_kills import kill_at_random
 from tests.faults.tiers import asked_tier
 
-pytestmark = pytest.mark.battery("F1 random kills")
 SEED = 5
 LONGEST_JOB_S = 200.0
 POLL_S = 0.02
@@ -28,6 +27,7 @@ POLL_S = 0.02
 Record = Callable[[str, object], None]
 
 
+@pytest.mark.battery("F1 random kills of a small job")
 def test_random_kills_of_writers_and_committers_lose_double_and_tear_nothing(
     tmp_path: Path, record_property: Record
 ) -> None:
@@ -38,6 +38,7 @@ def test_random_kills_of_writers_and_committers_lose_double_and_tear_nothing(
     record_property("runs", tally.kills.total())
 
 
+@pytest.mark.battery("F1 random kills of the whole job")
 def test_random_kills_of_the_whole_job_leave_a_job_that_can_be_resumed(
     whole_dataset: Path, tmp_path: Path, record_property: Record
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from scenegen.errors import ConfigError
+
 TIER_VARIABLE = "SCENEGEN_FAULT_TIER"
 
 
@@ -33,4 +35,7 @@ TIERS = {
 
 def asked_tier() -> Tier:
     """Return the tier that the environment asks for; `change` where it asks for none."""
-    return TIERS[os.environ.get(TIER_VARIABLE, "change")]
+    name = os.environ.get(TIER_VARIABLE, "change")
+    if name not in TIERS:
+        raise ConfigError(f"one of {', '.join(TIERS)}", found=repr(name), where=TIER_VARIABLE)
+    return TIERS[name]
