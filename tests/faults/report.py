@@ -19,8 +19,8 @@ class BatteryCounts:
 
     @property
     def rate_below(self) -> float | None:
-        """Bound of the failure rate at 95 % after random runs without failure: the rule of three."""
-        return 3.0 / self.num_runs if self.seeds and not self.num_failures else None
+        """Bound of the failure rate at 95 % after random runs without failure, by the rule of three; few bound nothing."""
+        return 3.0 / self.num_runs if self.seeds and not self.num_failures and self.num_runs > 3 else None
 
 
 def write_report(folder: Path, counts: Mapping[str, BatteryCounts], *, tier: str) -> None:

@@ -46,7 +46,7 @@ def test_random_kills_of_the_whole_job_leave_a_job_that_can_be_resumed(
     for number in itertools.count():
         output = tmp_path / f"ds-{number}"
         while num_kills < asked_tier().num_job_kills:
-            num_files = chance.randint(count_files(output), count_files(whole_dataset))
+            num_files = count_files(output) + chance.randint(0, count_files(whole_dataset))
             if not was_killed(output, when_it_has=num_files):
                 break
             num_kills += 1
