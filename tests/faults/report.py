@@ -19,7 +19,7 @@ class BatteryCounts:
 
     @property
     def rate_below(self) -> float | None:
-        """Bound of the failure rate at 95 % after random runs without failure, by the rule of three; few bound nothing."""
+        """Bound of the failure rate at 95 % after random runs without failure, 3/n; None for three runs or less."""
         return 3.0 / self.num_runs if self.seeds and not self.num_failures and self.num_runs > 3 else None
 
 
