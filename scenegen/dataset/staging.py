@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from scenegen.dataset.durable import exclusive_lock, try_to_own
@@ -54,25 +56,25 @@ class Staging:
 
 
 def is_alive(folder: Path) -> bool:
-    """Say whether the writer of a staging folder still runs."""
-    try:
-        mark = try_to_own(folder)
-    except FileNotFoundError:  # its writer has just deleted it
-        return False
-    if mark is None:
-        return True
-    mark.close()
-    return False
+    """Say whether the writer of a staging folder still runs; one that has just deleted its folder does not."""
+    with _taken_over(folder) as is_ours:
+        return not is_ours and folder.exists()
 
 
 def delete_dead(folder: Path) -> bool:
     """Delete the folder of a writer that is gone; return whether it was."""
+    with _taken_over(folder) as is_ours:
+        if is_ours:
+            shutil.rmtree(folder, ignore_errors=True)
+        return is_ours
+
+
+@contextmanager
+def _taken_over(folder: Path) -> Iterator[bool]:
+    """Own a staging folder inside the block, if it is there and its writer is gone; yield whether so."""
     try:
         mark = try_to_own(folder)
     except FileNotFoundError:  # its writer has just deleted it
-        return False
-    if mark is None:
-        return False
-    with mark:
-        shutil.rmtree(folder, ignore_errors=True)
-    return True
+        mark = None
+    with mark or nullcontext():
+        yield mark is not None

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from scenegen.dataset import Dataset, fold_receipts, open_dataset
+from scenegen.dataset import Dataset, Scene, fold_receipts, open_dataset
 from scenegen.dataset.export import export_dataset
 from tests.unit.dataset.export.export_scene import export_record, write_labelled
+from tests.unit.dataset.export.info_files import LEGACY
+from tests.unit.dataset.turning_scene import TRAIN_ID
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +38,18 @@ def exported_as(labelled_dataset: Path, tmp_path_factory: pytest.TempPathFactory
         return root / format
 
     return export
+
+
+@pytest.fixture(scope="session")
+def scene(turning: Path) -> Scene:
+    """The first scene of `turning`, with which exported info files are compared."""
+    return open_dataset(turning)[TRAIN_ID]
+
+
+@pytest.fixture(scope="session")
+def exports(turning: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """`turning` in every format of info files; tests must not change what comes out."""
+    root = tmp_path_factory.mktemp("infos")
+    for name in (*LEGACY, "mmdet3d"):
+        export_dataset(turning, format=name, out=root / name)
+    return {name: root / name for name in (*LEGACY, "mmdet3d")}

@@ -1,112 +1,36 @@
-"""Info files of the mmdet3d family, read as training code reads them and compared with the scene itself."""
+"""Info files of mmdet3d's older offspring, read as training code reads them and compared with the scene itself."""
 
 from __future__ import annotations
 
-import io
-import pickle
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from scenegen.dataset import open_dataset
 from scenegen.dataset.columns import can_bus_of
 from scenegen.dataset.export import FORMATS, export_dataset
-from scenegen.dataset.export.camera_boxes import turn_around_y
 from scenegen.dataset.export.keys import sample_token, token_of
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.stored_scene import Scene
-from scenegen.dataset.wireframe import box_corners_world_m
 from scenegen.errors import DatasetError
 from scenegen.geometry.rigid import invert_rigid, transform_points
 from tests.unit.dataset.export.export_scene import POINTS_PER_AGENT
+from tests.unit.dataset.export.info_files import (
+    KEY_STEPS,
+    LEGACY,
+    as_set,
+    corners_lwh,
+    corners_wlh,
+    file_of,
+    legacy_infos,
+    pose_of,
+    project,
+    true_corners,
+)
 from tests.unit.dataset.tiny_scene import bare_chunks, tiny_record
 from tests.unit.dataset.turning_scene import TRAIN_ID, VAL_ID
-
-KEY_STEPS = (0, 6, 12, 18)
-LEGACY = {
-    "bevformer": "nuscenes_infos_temporal_{}.pkl",
-    "streampetr": "nuscenes2d_temporal_infos_{}.pkl",
-    "bevdet": "bevdetv2-nuscenes_infos_{}.pkl",
-    "flashocc": "bevdetv2-nuscenes_infos_{}.pkl",
-}
-SIGNS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-
-
-class PlainUnpickler(pickle.Unpickler):
-    """Knows numpy arrays and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        allowed = {("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}
-        assert (module, name) in allowed, f"{module}.{name} in the pickle"
-        return super().find_class(module, name)
-
-
-def load(path: Path) -> Any:
-    return PlainUnpickler(io.BytesIO(path.read_bytes())).load()
-
-
-@pytest.fixture(scope="module")
-def scene(turning: Path) -> Scene:
-    return open_dataset(turning)[TRAIN_ID]
-
-
-@pytest.fixture(scope="module")
-def exports(turning: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("infos")
-    for name in (*LEGACY, "mmdet3d"):
-        export_dataset(turning, format=name, out=root / name)
-    return {name: root / name for name in (*LEGACY, "mmdet3d")}
-
-
-def legacy_infos(exports: dict[str, Path], name: str, split: str = "train") -> list[dict[str, Any]]:
-    content = load(exports[name] / LEGACY[name].format(split))
-    assert content["metadata"] == {"version": "v1.0-scenegen"}
-    return sorted(content["infos"], key=lambda info: info["timestamp"])  # as mmdet3d does
-
-
-def pose_of(info: dict[str, Any], name: str) -> np.ndarray:
-    """Rebuild a pose from its quaternion as the devkit does."""
-    w, x, y, z = info[f"{name}_rotation"]
-    pose = np.eye(4)
-    pose[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    pose[:3, 3] = info[f"{name}_translation"]
-    return pose
-
-
-def corners_lwh(row: np.ndarray) -> np.ndarray:
-    """Corners of x, y, z (middle), l, w, h, yaw as mmdet3d 1.0 turns them: counter-clockwise."""
-    cos, sin = np.cos(row[6]), np.sin(row[6])
-    return (SIGNS * row[3:6]) @ np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]).T + row[:3]
-
-
-def corners_wlh(row: np.ndarray) -> np.ndarray:
-    """Corners of x, y, z (middle), w, l, h, yaw as mmdet3d 0.17 turns them: w along x, l along y, clockwise."""
-    cos, sin = np.cos(row[6]), np.sin(row[6])
-    return (SIGNS * row[3:6]) @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]]).T + row[:3]
-
-
-def true_corners(scene: Scene, step: int, box: int) -> np.ndarray:
-    boxes = scene.boxes(step)
-    w, _, _, z = boxes.rotation_wxyz[box]
-    return box_corners_world_m(boxes.center_world_m[box], boxes.size_lwh_m[box], heading_rad=2.0 * np.arctan2(z, w))
-
-
-def as_set(points: np.ndarray) -> np.ndarray:
-    rounded = np.round(points, 6) + 0.0
-    return rounded[np.lexsort(rounded.T)]
-
-
-def project(points_cam: np.ndarray, K: np.ndarray) -> np.ndarray:
-    homogeneous = points_cam @ K.T
-    return homogeneous[:, :2] / homogeneous[:, 2:]
 
 
 @pytest.mark.parametrize("name", LEGACY)
@@ -173,11 +97,6 @@ def test_labels_of_legacy_files_are_those_of_the_scene(exports: dict[str, Path],
         lidar2global = scene.ego2global[step, :3, :3] @ pose_of(info, "lidar2ego")[:3, :3]
         velocity = np.concatenate([info["gt_velocity"], np.zeros((len(boxes), 1))], axis=1) @ lidar2global.T
         assert np.allclose(velocity[:, :2], boxes.velocity_world_mps)
-
-
-def file_of(folder: Path, data_path: str) -> Path:
-    assert data_path.startswith("./data/nuscenes/")
-    return folder / data_path.removeprefix("./data/nuscenes/")
 
 
 @pytest.mark.parametrize("name", LEGACY)
@@ -264,111 +183,6 @@ def test_flashocc_labels_are_the_voxels(exports: dict[str, Path], scene: Scene) 
         assert "scene-" in info["occ_path"]  # by which FlashOCC's evaluation finds the name
 
 
-@pytest.fixture(scope="module")
-def v2(exports: dict[str, Path]) -> dict[str, Any]:
-    content: dict[str, Any] = load(exports["mmdet3d"] / "nuscenes_infos_train.pkl")
-    return content
-
-
-def test_mmdet3d_boxes_project_as_those_of_the_scene(v2: dict[str, Any], scene: Scene) -> None:
-    assert [info["sample_idx"] for info in v2["data_list"]] == [0, 1, 2, 3]
-    for info, step in zip(v2["data_list"], KEY_STEPS, strict=True):
-        for name, image in info["images"].items():
-            camera = next(camera for camera in scene.rig.cameras if camera.name == name)
-            assert np.allclose(image["cam2img"], camera.K)
-            cam_from_world = invert_rigid(scene.ego2global[step] @ camera.ego_from_cam)
-            for box, instance in enumerate(info["instances"]):
-                theirs = transform_points(np.array(image["lidar2cam"]), corners_lwh(np.array(instance["bbox_3d"])))
-                ours = transform_points(cam_from_world, true_corners(scene, step, box))
-                assert np.allclose(as_set(theirs), as_set(ours), atol=1e-6)
-
-
-def test_mmdet3d_sweeps_lead_from_one_lidar_to_the_other(
-    v2: dict[str, Any], exports: dict[str, Path], scene: Scene
-) -> None:
-    for before, info in pairwise(v2["data_list"]):
-        (sweep,) = info["lidar_sweeps"]
-        assert file_of(exports["mmdet3d"], sweep["lidar_points"]["lidar_path"]).is_file()
-        path = exports["mmdet3d"] / "samples" / "LIDAR_TOP" / before["lidar_points"]["lidar_path"]
-        points = np.fromfile(path, np.float32).reshape(-1, 5)[:, :3].astype(np.float64)
-        by_world = invert_rigid(np.array(info["ego2global"]) @ info["lidar_points"]["lidar2ego"]) @ (
-            np.array(before["ego2global"]) @ before["lidar_points"]["lidar2ego"]
-        )
-        lidar2sensor = np.array(sweep["lidar_points"]["lidar2sensor"])
-        undone = (points - lidar2sensor[:3, 3]) @ lidar2sensor[:3, :3]
-        assert np.allclose(undone, transform_points(by_world, points), atol=1e-9)
-
-
-def test_mmdet3d_camera_instances_turn_around_the_axis_that_points_down(v2: dict[str, Any], scene: Scene) -> None:
-    categories = {index: name for name, index in v2["metainfo"]["categories"].items() if index >= 0}
-    num_compared = 0
-    for info, step in zip(v2["data_list"], KEY_STEPS, strict=True):
-        boxes = scene.boxes(step)
-        names = [boxes.category_names[code] for code in boxes.category]
-        for name, instances in info["cam_instances"].items():
-            camera = next(camera for camera in scene.rig.cameras if camera.name == name)
-            cam_from_world = invert_rigid(scene.ego2global[step] @ camera.ego_from_cam)
-            for instance in instances:
-                box = names.index(categories[instance["bbox_label"]])  # one agent of every category
-                x, y, z, length, height, width, turn = instance["bbox_3d"]
-                cos, sin = np.cos(turn), np.sin(turn)
-                around_y = np.array([[cos, 0.0, sin], [0.0, 1.0, 0.0], [-sin, 0.0, cos]])
-                corners = (SIGNS * [length, height, width]) @ around_y.T + [x, y, z]
-                ours = transform_points(cam_from_world, true_corners(scene, step, box))
-                assert np.allclose(as_set(corners), as_set(ours), atol=1e-6)
-                assert np.isclose(instance["depth"], z, atol=1e-4)
-                assert instance["attr_label"] == {"traffic_cone": 8, "barrier": 8}.get(
-                    names[box], instance["attr_label"]
-                )
-                num_compared += 1
-    assert num_compared > 20
-
-
-def test_mmdet3d_files_have_the_keys_of_the_real_ones(v2: dict[str, Any], shared_data: Path) -> None:
-    file = shared_data / "nuscenes_mini" / "keyframe_scene-0061_info.pkl"
-    if not file.is_file():
-        pytest.skip(f"no real info file at {file}")
-    real = RealUnpickler(io.BytesIO(file.read_bytes())).load()
-    ours, theirs = v2["data_list"][1], real["data_list"][0]
-    assert set(real["metainfo"]) <= set(v2["metainfo"])
-    classes = {name: index for name, index in v2["metainfo"]["categories"].items() if index >= 0}
-    assert classes == real["metainfo"]["categories"]
-    assert set(theirs) <= set(ours)
-    assert set(theirs["images"]["CAM_FRONT"]) <= set(ours["images"]["CAM_FRONT"])
-    assert set(theirs["lidar_points"]) <= set(ours["lidar_points"])
-    assert set(theirs["instances"][0]) <= set(ours["instances"][0])
-    seen = next(instances[0] for instances in ours["cam_instances"].values() if instances)
-    assert set(theirs["cam_instances"]["CAM_FRONT"][0]) <= set(seen)
-
-
-def test_turns_in_camera_frames_are_those_of_a_real_file(shared_data: Path) -> None:
-    """Boxes of the LiDAR frame, taken to the camera by our formula, must be those that mmdet3d's converter wrote."""
-    file = shared_data / "nuscenes_mini" / "keyframe_scene-0061_info.pkl"
-    if not file.is_file():
-        pytest.skip(f"no real info file at {file}")
-    info = RealUnpickler(io.BytesIO(file.read_bytes())).load()["data_list"][0]
-    lidar2cam = np.array(info["images"]["CAM_FRONT"]["lidar2cam"])
-    rows = np.array([instance["bbox_3d"] for instance in info["instances"]])
-    centers = transform_points(lidar2cam, rows[:, :3])
-    heading = np.stack([np.cos(rows[:, 6]), np.sin(rows[:, 6]), np.zeros(len(rows))], axis=1) @ lidar2cam[:3, :3].T
-    turns = turn_around_y(heading)
-    for instance in info["cam_instances"]["CAM_FRONT"]:
-        row = np.array(instance["bbox_3d"])
-        box = int(np.argmin(np.linalg.norm(centers - row[:3], axis=1)))
-        assert np.linalg.norm(centers[box] - row[:3]) < 0.6  # the sensors of a real key frame are not simultaneous
-        assert np.allclose(rows[box, 3:6][[0, 2, 1]], row[3:6])
-        assert abs(np.angle(np.exp(1j * (turns[box] - row[6])))) < 0.05
-
-
-class RealUnpickler(pickle.Unpickler):
-    """Knows what the README of the real data says the file needs."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        assert module.split(".")[0] in ("numpy", "_codecs"), f"{module}.{name}"
-        assert name in ("ndarray", "dtype", "_reconstruct", "scalar", "encode"), f"{module}.{name}"
-        return super().find_class(module, name)
-
-
 @pytest.mark.parametrize("name", LEGACY)
 def test_legacy_files_hold_what_data_set_classes_read_in_the_form_they_read_it(
     exports: dict[str, Path], name: str
@@ -416,20 +230,6 @@ def test_bevdet_annotations_are_a_pair_that_becomes_rows_of_nine_and_labels(
         rows, labels = info["ann_infos"]
         assert np.array(rows).reshape(-1, 9).shape == (len(labels), 9)
         assert all(isinstance(label, int) and 0 <= label < 10 for label in labels)
-
-
-def test_mmdet3d_instances_have_one_set_of_keys_and_labels_that_its_mapping_knows(v2: dict[str, Any]) -> None:
-    """`parse_ann_info` takes the keys of the first instance, and maps labels -1 to 9."""
-    for info in v2["data_list"]:
-        assert isinstance(info["timestamp"], float) and isinstance(info["sample_idx"], int)  # seconds, not microseconds
-        assert isinstance(info["lidar_points"]["num_pts_feats"], int)
-        for image in info["images"].values():
-            assert np.shape(image["cam2img"]) == (3, 3) and np.shape(image["lidar2cam"]) == (4, 4)
-        for instances in (info["instances"], *info["cam_instances"].values()):
-            for instance in instances:
-                assert instance.keys() == instances[0].keys()
-                assert instance["bbox_label_3d"] == instance["bbox_label"] in range(-1, 10)
-                assert np.shape(instance["bbox_3d"]) == (7,) and np.shape(instance["velocity"]) == (2,)
 
 
 def test_files_lie_over_those_of_the_nuscenes_export(turning: Path, exports: dict[str, Path], tmp_path: Path) -> None:
