@@ -60,7 +60,8 @@ class WorldVoxels:
     @property
     def column_frame(self) -> RasterFrame:
         """Where the columns lie."""
-        return RasterFrame(origin_m=self.origin_world_m, cell_m=self.voxel_m, shape=self.ground.shape)
+        size_x, size_y = self.ground.shape
+        return RasterFrame(origin_m=self.origin_world_m, cell_m=self.voxel_m, shape=(size_x, size_y))
 
 
 def voxelise_world(world: World) -> WorldVoxels:
