@@ -1,7 +1,7 @@
 """Sampled voxels to a world: everything that a rule-made world has, instances, colours and thin things included.
 
 Buildings, walls and hedges keep their voxels. Trees near the ego are drawn anew as smooth canopies in the space
-of theirs, as rule-made ones are. Posts, lamps, signs and signals are placed by the same rules as ever, around what stands.
+of theirs, as rule-made ones are. Posts, lamps, signs and signals are placed by the usual rules, around what stands.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from scenegen.occupancy.greenery import (
     plant_tree,
 )
 from scenegen.occupancy.masked.things import Canopy, find_trees, is_hedge, is_wall, split_buildings
-from scenegen.occupancy.raster import Cells
-from scenegen.occupancy.site import VOXEL_M, is_near_ego
+from scenegen.occupancy.raster import Cells, mask_of
+from scenegen.occupancy.site import FINE_PER_VOXEL, VOXEL_M, is_near_ego
 from scenegen.occupancy.streets import add_furniture
 from scenegen.occupancy.voxels import OpenGround, SolidClass, WorldVoxels
 from scenegen.types import Layout, Material, RandomKey, Semantic, World
@@ -86,9 +86,6 @@ def _span(voxels: Bool[np.ndarray, "X Y Z"]) -> tuple[Int64[np.ndarray, "X Y"], 
 
 def _pave(draft: WorldDraft, ground: UInt8[np.ndarray, "X Y"]) -> None:
     """Pave the open land of columns that are paved, except the layout's own lawns."""
-    from scenegen.occupancy.raster import mask_of
-    from scenegen.occupancy.site import FINE_PER_VOXEL
-
     paved = np.repeat(np.repeat(ground == OpenGround.PAVED, FINE_PER_VOXEL, axis=0), FINE_PER_VOXEL, axis=1)
     lawn = mask_of(draft.site.lawn, draft.site.ground_frame)
     draft.ground[paved & (draft.ground == Material.GRASS) & ~lawn] = Material.SIDEWALK
@@ -132,22 +129,18 @@ def _add_manmade(draft: WorldDraft, manmade: Bool[np.ndarray, "X Y Z"], key: Ran
         _add_piece(draft, piece, manmade, levels=levels, material=material, semantic=Semantic.MANMADE, look=look)
 
 
-def _add_pieces(
-    draft: WorldDraft,
-    voxels: Bool[np.ndarray, "X Y Z"],
-    columns: Bool[np.ndarray, "X Y"],
-    key: RandomKey,
-    *,
-    material: int,
-    semantic: int,
+def _add_hedges(
+    draft: WorldDraft, leaves: Bool[np.ndarray, "X Y Z"], columns: Bool[np.ndarray, "X Y"], key: RandomKey
 ) -> None:
     """Add every connected piece of low vegetation as one thing."""
-    _, top = _span(voxels)
+    _, top = _span(leaves)
     labels, _ = ndimage.label(columns, structure=np.ones((3, 3)))
     for piece in _pieces_of(labels):
         look = draw_foliage_look(_key_of(draft, piece, key).generator(), autumn=0.0)
         levels = int(top[piece.window][piece.mask].max())
-        _add_piece(draft, piece, voxels, levels=levels, material=material, semantic=semantic, look=look)
+        _add_piece(
+            draft, piece, leaves, levels=levels, material=Material.FOLIAGE, semantic=Semantic.VEGETATION, look=look
+        )
 
 
 def _key_of(draft: WorldDraft, piece: _Piece, key: RandomKey) -> RandomKey:
@@ -178,7 +171,7 @@ def _set_voxels(draft: WorldDraft, row: int, cells: Cells, voxels: Bool[np.ndarr
 
 
 def _frame_of(draft: WorldDraft, piece: _Piece) -> tuple[Float64[np.ndarray, "4 4"], float, float]:
-    """Return the tightest box of a thing's columns: its pose, with the nearest roadway on its -y side, and its sides."""
+    """Return the tightest box of a thing's columns: its pose, the nearest roadway on its -y side, and its sides."""
     frame = draft.site.column_frame
     centres = np.asarray(frame.origin_m) + (np.stack([piece.cells.i, piece.cells.j], axis=1) + 0.5) * VOXEL_M
     hull = shapely.MultiPoint(centres).convex_hull.buffer(VOXEL_M / 2, cap_style="square", join_style="mitre")
