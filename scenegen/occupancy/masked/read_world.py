@@ -65,14 +65,7 @@ def fill_world(beginning: Beginning, *, fixed: FixedVoxels, voxels: WorldVoxels)
     draft.claimed |= manmade.any(axis=2) | hedge
     add_furniture(draft, beginning.district, beginning.key.at("streets"))
     _add_manmade(draft, manmade, key)
-    _add_pieces(
-        draft,
-        leaves & hedge[..., None],
-        hedge,
-        key.at("hedge"),
-        material=Material.FOLIAGE,
-        semantic=Semantic.VEGETATION,
-    )
+    _add_hedges(draft, leaves & hedge[..., None], hedge, key.at("hedge"))
     _plant(draft, leaves & ~hedge[..., None], key.at("tree"), autumn=beginning.district.autumn)
     return draft.finish()
 
