@@ -39,6 +39,9 @@ class EnvironmentSpec(Spec):
     time_of_day: Literal["day", "dusk", "night"] = "day"
     prompt: str = ""
     reference_image: str | None = None
+    style: Literal["dense_city", "suburb", "rural", "highway", "industrial"] | None = Field(
+        None, description="kind of place around the roads; any mixture where it is not given"
+    )
 
 
 class SectionSpec(Spec):
