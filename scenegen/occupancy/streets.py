@@ -32,13 +32,7 @@ BACK_ROWS_M = (26.0, 50.0)
 def line_streets(draft: WorldDraft, district: District, key: RandomKey) -> None:
     """Fill what the layout leaves open: furniture, then buildings and gardens, then trees, then the background."""
     site = draft.site
-    kerbs = frontages_of(site.roadway, site)
-    add_signals(draft, key.at("signals"))
-    for kerb in kerbs:
-        if district.style.has_lamps:
-            add_lamps(draft, kerb, district, key.at("lamps", kerb.key))
-        add_signs(draft, kerb, district, key.at("signs", kerb.key))
-
+    kerbs = add_furniture(draft, district, key)
     street = shapely.union_all([site.roadway, site.sidewalk])
     for frontage in frontages_of(street, site):
         build_frontage(draft, frontage, district, key.at("front", frontage.key), is_behind=False)
@@ -48,6 +42,17 @@ def line_streets(draft: WorldDraft, district: District, key: RandomKey) -> None:
         for frontage in frontages_of(street.buffer(offset_m, quad_segs=4), site):
             build_frontage(draft, frontage, district, key.at("back", offset_m, frontage.key), is_behind=True)
     scatter_trees(draft, district, key.at("scattered"))
+
+
+def add_furniture(draft: WorldDraft, district: District, key: RandomKey) -> list[Frontage]:
+    """Add signals, lamps and signs along the roadway, and return its edges."""
+    kerbs = frontages_of(draft.site.roadway, draft.site)
+    add_signals(draft, key.at("signals"))
+    for kerb in kerbs:
+        if district.style.has_lamps:
+            add_lamps(draft, kerb, district, key.at("lamps", kerb.key))
+        add_signs(draft, kerb, district, key.at("signs", kerb.key))
+    return kerbs
 
 
 def build_frontage(
