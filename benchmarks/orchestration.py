@@ -17,8 +17,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import ceil
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fake_scenes import FakeRecord, Payload, ThreadWorkers, VirtualWorkers
-from benchmarks.process_times import cpu_seconds, family, private_mb
+from benchmarks.process_times import cpu_seconds, family, private_mb, spent_since
 from benchmarks.scalability_law import fit_scalability
 from ray_jobs.cluster import open_ray
 from scenegen.cli.compose import compose_config
@@ -43,7 +42,7 @@ class LedgerWatch:
     def __init__(self, folder: Path, config: GenerateConfig) -> None:
         self._ledger = open_ledger(folder, config)
         self.first_start_s = 0.0
-        self.before: Counter[str] = Counter()
+        self.before: dict[str, float] = {}
 
     def started(self, scene_id: str, *, attempt: int) -> None:
         """Record a start."""
@@ -75,7 +74,7 @@ class Measured:
     """
 
     wall_s: float
-    cpu_s: Counter[str]
+    cpu_s: dict[str, float]
     payload_s: float
 
 
@@ -97,8 +96,7 @@ def measure(pool: WorkerPool, config: GenerateConfig, folder: Path, *, num_scene
         payload_s += outcome.wall_s
         if num_done == num_scenes:  # before workers are closed
             wall_s = time.perf_counter() - watch.first_start_s
-            spent = cpu_seconds(family())
-    spent.subtract(watch.before)
+            spent = spent_since(watch.before)
     return Measured(wall_s=wall_s, cpu_s=spent, payload_s=payload_s)
 
 
@@ -138,9 +136,10 @@ def report_scaling(options: argparse.Namespace) -> None:
         print(f"{count:4d} workers: efficiency {law.efficiency(count):.3f} by the law{past}")
 
 
-def describe(seconds: Counter[str], *, scale: float) -> str:
+def describe(seconds: Mapping[str, float], *, scale: float) -> str:
     """Write processor time by role, the greatest first."""
-    return ", ".join(f"{role} {scale * value:.2f}" for role, value in seconds.most_common() if scale * value >= 0.005)
+    shown = sorted(((scale * value, role) for role, value in seconds.items()), reverse=True)
+    return ", ".join(f"{role} {value:.2f}" for value, role in shown if value >= 0.005)
 
 
 def describe_memory() -> str:
@@ -173,8 +172,7 @@ def report_idle(options: argparse.Namespace) -> None:
         time.sleep(options.settle_s)
         before, started_s = cpu_seconds(family()), time.perf_counter()
         time.sleep(options.seconds)
-        spent, wall_s = cpu_seconds(family()), time.perf_counter() - started_s
-    spent.subtract(before)
+        spent, wall_s = spent_since(before), time.perf_counter() - started_s
     print(
         f"one idle node: {3600.0 * sum(spent.values()) / wall_s:.0f} CPU-s an hour, "
         f"{100.0 * sum(spent.values()) / wall_s:.2f} % of one core\n"

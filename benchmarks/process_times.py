@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import psutil
 
@@ -27,9 +27,9 @@ def family() -> list[psutil.Process]:
     return [psutil.Process(), *psutil.Process().children(recursive=True)]
 
 
-def cpu_seconds(processes: Sequence[psutil.Process]) -> Counter[str]:
+def cpu_seconds(processes: Sequence[psutil.Process]) -> dict[str, float]:
     """Return processor time, user and system, by role; processes that are gone count nothing."""
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     for process in processes:
         try:
             times = process.cpu_times()
@@ -38,6 +38,11 @@ def cpu_seconds(processes: Sequence[psutil.Process]) -> Counter[str]:
             continue
         seconds[role] += times.user + times.system
     return seconds
+
+
+def spent_since(before: Mapping[str, float]) -> dict[str, float]:
+    """Return what this process and all below it took since, by role."""
+    return {role: seconds - before.get(role, 0.0) for role, seconds in cpu_seconds(family()).items()}
 
 
 def private_mb(processes: Sequence[psutil.Process], role: str) -> list[float]:
