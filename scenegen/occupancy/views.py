@@ -58,37 +58,6 @@ def build_occupancy_view(
     every `RAY_STRIDE_PX`-th pixel, or for every pixel below `DENSE_BELOW_PX`. `ray_cam`, `focal_px`: as in
     `ConditionMaps`.
     """
-    cut = _cut(world, agent_shapes, world_from_ego=world_from_ego, grid=grid)
-    mask = np.zeros(grid.shape, np.bool_)
-    mark_rays(
-        mask,
-        np.array(grid.origin_m),
-        grid.voxel_m,
-        np.ascontiguousarray(depth_m),
-        invert_rigid(world_from_ego) @ world_from_cam,
-        ray_cam,
-        np.where(focal_px.max(axis=(1, 2)) < DENSE_BELOW_PX, 1, RAY_STRIDE_PX),
-    )
-    return OccupancyView(semantics=cut.semantics, mask_camera=mask, instance=cut.instance)
-
-
-def cut_semantics(
-    world: World, agent_shapes: ShapeSet, *, world_from_ego: Float64[np.ndarray, "4 4"], grid: GridSpec = OCC3D_GRID
-) -> UInt8[np.ndarray, "X Y Z"]:
-    """Cut the classes of one step out of the world: `OccupancyView.semantics`, without cameras."""
-    return _cut(world, agent_shapes, world_from_ego=world_from_ego, grid=grid).semantics
-
-
-def cut_shapes(
-    shapes: ShapeSet, *, world_from_ego: Float64[np.ndarray, "4 4"], grid: GridSpec = OCC3D_GRID
-) -> UInt8[np.ndarray, "X Y Z"]:
-    """Voxelise solids alone, over no ground and in no world: Occ3D classes, FREE elsewhere."""
-    cut = _Cut(semantics=np.full(grid.shape, Semantic.FREE, np.uint8), instance=np.zeros(grid.shape, np.int32))
-    _mark_shapes(cut, shapes, ego_from_world=invert_rigid(world_from_ego), grid=grid)
-    return cut.semantics
-
-
-def _cut(world: World, agent_shapes: ShapeSet, *, world_from_ego: Float64[np.ndarray, "4 4"], grid: GridSpec) -> _Cut:
     cut = _Cut(semantics=np.full(grid.shape, Semantic.FREE, np.uint8), instance=np.zeros(grid.shape, np.int32))
     _cut_static(
         cut.semantics,
@@ -108,7 +77,26 @@ def _cut(world: World, agent_shapes: ShapeSet, *, world_from_ego: Float64[np.nda
     ego_from_world = invert_rigid(world_from_ego)
     for shapes in (world.shapes, agent_shapes):
         _mark_shapes(cut, shapes, ego_from_world=ego_from_world, grid=grid)
-    return cut
+    mask = np.zeros(grid.shape, np.bool_)
+    mark_rays(
+        mask,
+        np.array(grid.origin_m),
+        grid.voxel_m,
+        np.ascontiguousarray(depth_m),
+        ego_from_world @ world_from_cam,
+        ray_cam,
+        np.where(focal_px.max(axis=(1, 2)) < DENSE_BELOW_PX, 1, RAY_STRIDE_PX),
+    )
+    return OccupancyView(semantics=cut.semantics, mask_camera=mask, instance=cut.instance)
+
+
+def cut_shapes(
+    shapes: ShapeSet, *, world_from_ego: Float64[np.ndarray, "4 4"], grid: GridSpec = OCC3D_GRID
+) -> UInt8[np.ndarray, "X Y Z"]:
+    """Voxelise solids alone, over no ground and in no world: Occ3D classes, FREE elsewhere."""
+    cut = _Cut(semantics=np.full(grid.shape, Semantic.FREE, np.uint8), instance=np.zeros(grid.shape, np.int32))
+    _mark_shapes(cut, shapes, ego_from_world=invert_rigid(world_from_ego), grid=grid)
+    return cut.semantics
 
 
 def _semantic_of_material() -> UInt8[np.ndarray, " 256"]:

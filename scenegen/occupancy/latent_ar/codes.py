@@ -67,14 +67,17 @@ class Surface(IntEnum):
 
 
 NUM_SURFACES = len(Surface)
-GROUP_OF_SURFACE: dict[Surface, Group] = {
-    Surface.ROAD: Group.DRIVEABLE,
-    Surface.CROSSING: Group.DRIVEABLE,
-    Surface.PARKING: Group.OTHER_FLAT,
-    Surface.SIDEWALK: Group.SIDEWALK,
-    Surface.LAWN: Group.TERRAIN,
-}
-"""The ground class that a surface asks for."""
+GROUP_OF_SURFACE = np.zeros(NUM_SURFACES, np.uint8)
+"""The ground class that a surface asks for; FREE where it asks for none."""
+GROUP_OF_SURFACE[[Surface.ROAD, Surface.CROSSING]] = Group.DRIVEABLE
+GROUP_OF_SURFACE[Surface.PARKING] = Group.OTHER_FLAT
+GROUP_OF_SURFACE[Surface.SIDEWALK] = Group.SIDEWALK
+GROUP_OF_SURFACE[Surface.LAWN] = Group.TERRAIN
+
+GROUP_OF_SOLID = np.array([Group.FREE, Group.MANMADE, Group.VEGETATION], np.uint8)
+"""By `SolidClass`."""
+GROUP_OF_GROUND = np.array([Group.TERRAIN, Group.SIDEWALK], np.uint8)
+"""By `OpenGround`."""
 
 
 def group_semantics(semantics: UInt8[np.ndarray, "*N"]) -> UInt8[np.ndarray, "*N"]:
