@@ -1,4 +1,4 @@
-"""Pieces of worlds that fidelity is measured on: 51.2 m squares around the ego, in its frame, cut alike from any source.
+"""Pieces of worlds that fidelity is measured on: squares of 51.2 m around the ego, cut alike from any source.
 
 World sources are cut by the ego's pose, and a source that only has ego frames gives the middle of its frames, so that
 resampling leaves the same traces in all of them.

@@ -113,7 +113,9 @@ def cut_fixed(fixed: FixedVoxels, told: LayoutFrames) -> UInt8[np.ndarray, "T X 
 
 def column_centres_m() -> Float64[np.ndarray, "X Y 2"]:
     """Return the middles of the ego grid's columns in frame `ego`."""
-    axes = [OCC3D_GRID.origin_m[axis] + OCC3D_GRID.voxel_m * (np.arange(OCC3D_GRID.shape[axis]) + 0.5) for axis in (0, 1)]
+    axes = [
+        OCC3D_GRID.origin_m[axis] + OCC3D_GRID.voxel_m * (np.arange(OCC3D_GRID.shape[axis]) + 0.5) for axis in (0, 1)
+    ]
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
 
