@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 from scipy import ndimage, stats
 
-from scenegen.evaluation.occupancy.crops import GIVEN_GROUND, Crops
+from scenegen.occupancy.crops import GIVEN_GROUND, Crops
 from scenegen.occupancy.voxels import SolidClass
 
 MIN_VOXELS = 4

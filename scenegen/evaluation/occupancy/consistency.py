@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from scenegen.evaluation.occupancy.crops import FRAME_LEVELS
 from scenegen.geometry.rigid import invert_rigid
+from scenegen.occupancy.crops import FRAME_LEVELS
 from scenegen.occupancy.latent_ar.codes import AGENT_GROUPS, GROUP_OF_GROUND, GROUP_OF_SOLID, Group
 from scenegen.occupancy.latent_ar.frames import GROUND_LEVEL, LayoutFrames
 from scenegen.occupancy.raster import RasterFrame

@@ -13,7 +13,7 @@ import numpy as np
 from scenegen.checks.fidelity import frechet_distance, kernel_distance
 from scenegen.checks.world_encoder import WorldEncoder, encode_worlds
 from scenegen.evaluation.occupancy.components import component_distances, histogram_distance
-from scenegen.evaluation.occupancy.crops import Crops
+from scenegen.occupancy.crops import Crops
 from scenegen.types import random_generator
 
 

@@ -6,7 +6,8 @@ Every array covers `OCC3D_GRID`: 80 m by 80 m around the ego in columns of 0.4 m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -53,6 +54,13 @@ class LayoutFrames:
 
     def __len__(self) -> int:
         return len(self.surface)
+
+    def take(self, steps: Sequence[int]) -> LayoutFrames:
+        """Return some of the steps."""
+        rows = list(steps)
+        return replace(
+            self, surface=self.surface[rows], agents=self.agents[rows], world_from_ego=self.world_from_ego[rows]
+        )
 
 
 def frame_steps(layout: Layout) -> list[int]:
