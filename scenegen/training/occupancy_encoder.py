@@ -20,7 +20,7 @@ from torch.nn import functional
 from scenegen.checks.world_encoder import NUM_FEATURES, WorldEncoder, encode_worlds, prepare_columns, save_encoder
 from scenegen.config import TrainConfig
 from scenegen.occupancy.crops import FRAME_LEVELS, Crops, crop_world, join_crops, sparse_steps
-from scenegen.occupancy.latent_ar.network import STYLES
+from scenegen.occupancy.latent_ar.network import STYLE_ROWS
 from scenegen.training.autoencoder import rate_share, take_step
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.occupancy_frames import build_drives
@@ -45,7 +45,7 @@ class EncoderTasks(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.style = nn.Linear(NUM_FEATURES, len(STYLES))
+        self.style = nn.Linear(NUM_FEATURES, len(STYLE_ROWS))
         self.traits = nn.Linear(NUM_FEATURES, NUM_TRAITS)
         self.damage = nn.Linear(NUM_FEATURES, len(DAMAGES))
 
@@ -93,7 +93,7 @@ def read_crops(references: str, *, seed: int) -> tuple[Crops, Int64[np.ndarray, 
     for drive in build_drives(references, seed=seed):
         steps = sparse_steps(drive.told.world_from_ego, spacing_m=SPACING_M, at_most=MOST_PER_DRIVE)
         parts.append(crop_world(drive.voxels, drive.told.take(steps)))
-        styles += [STYLES.index(drive.told.style)] * len(steps)
+        styles += [STYLE_ROWS.index(drive.told.style)] * len(steps)
     return join_crops(parts), np.array(styles, np.int64)
 
 

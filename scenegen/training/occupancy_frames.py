@@ -1,6 +1,6 @@
 """Ego frames of rule-made worlds, kept in a folder as memory-mapped arrays: what the latent reference design reads.
 
-Layouts are named by references joined by commas. Values are below 16, so that two voxels share a byte.
+Layouts are named by references joined by plus signs. Values are below 16, so that two voxels share a byte.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def build_drives(references: str, *, seed: int) -> Iterator[Drive]:
         LayoutError: a reference that names nothing.
         WorldError: a layout without roads.
     """
-    for reference in expand_references([part.strip() for part in references.split(",")]):
+    for reference in expand_references(references.split("+")):
         layout = read_layout(reference)
         site = begin_world(layout, seed=seed).draft.site
         yield Drive(
@@ -84,7 +84,7 @@ def build_drives(references: str, *, seed: int) -> Iterator[Drive]:
 
 def style_of(layout: Layout) -> str:
     """Return the name of a layout's style, empty for any mixture."""
-    return ""
+    return layout.environment.style or ""
 
 
 def open_frame_cache(references: str, folder: Path, *, seed: int) -> FrameCache:
@@ -131,7 +131,7 @@ def unpack_levels(packed: UInt8[np.ndarray, "*N H"]) -> UInt8[np.ndarray, "*N Z"
 
 def _write_cache(references: str, folder: Path, *, seed: int, asked: dict[str, object]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    layouts = [read_layout(r) for r in expand_references([part.strip() for part in references.split(",")])]
+    layouts = [read_layout(r) for r in expand_references(references.split("+"))]
     counts = [len(frame_steps(layout)) for layout in layouts]
     total, (size_x, size_y, size_z) = sum(counts), OCC3D_GRID.shape
     shapes = {

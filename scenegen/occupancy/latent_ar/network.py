@@ -21,6 +21,7 @@ from scenegen.diffusion.attention import HEAD_SIZE
 from scenegen.occupancy.latent_ar.autoencoder import PATCH, PatchEmbedding, to_patches
 from scenegen.occupancy.latent_ar.codes import NUM_GROUPS, NUM_SURFACES
 from scenegen.types import OCC3D_GRID
+from scenegen.types.layout import STYLES
 
 CELLS = OCC3D_GRID.shape[0] // PATCH
 """Latent cells along an edge of the ego frame."""
@@ -28,7 +29,8 @@ TOKEN_CELLS = 2
 """Latent cells along the edge of a token: 3.2 m."""
 TOKENS = CELLS // TOKEN_CELLS
 LAYOUT_TOKENS = (TOKENS + 1) // 2
-STYLES = ("", "dense_city", "suburb", "rural", "highway", "industrial")
+STYLE_ROWS = ("", *STYLES)
+"""Rows of the style embedding; the first is for any mixture."""
 MOTION_SIZE = 3
 
 
@@ -83,7 +85,7 @@ class LatentArNetwork(nn.Module):
             nn.Conv2d(size.surface, 64, 3, padding=1), nn.SiLU(), nn.Conv2d(64, width, 2, stride=2), nn.SiLU()
         )
         self.layout_down = nn.Conv2d(width, width, 3, stride=2, padding=1)
-        self.style = nn.Embedding(len(STYLES), width)
+        self.style = nn.Embedding(len(STYLE_ROWS), width)
         self.embed = nn.Linear(in_token + width, width)
         self.embed_past = nn.Linear((latent + 1) * TOKEN_CELLS**2, width)
         self.age = nn.Parameter(0.02 * torch.randn(size.reach, width))

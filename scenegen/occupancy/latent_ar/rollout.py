@@ -13,7 +13,7 @@ from scenegen.diffusion.flow import noise_levels, sample_euler
 from scenegen.occupancy.latent_ar.codes import Surface
 from scenegen.occupancy.latent_ar.frames import LayoutFrames
 from scenegen.occupancy.latent_ar.memory import recall_past
-from scenegen.occupancy.latent_ar.network import CELLS, STYLES, LatentArNetwork, LayoutTokens, PastFrames
+from scenegen.occupancy.latent_ar.network import CELLS, STYLE_ROWS, LatentArNetwork, LayoutTokens, PastFrames
 from scenegen.occupancy.latent_ar.weights import LatentArModel
 from scenegen.types import OCC3D_GRID, RandomKey
 
@@ -71,7 +71,7 @@ def blank_layout(network: LatentArNetwork, told: LayoutFrames, step: int) -> Lay
 
 def style_row(style: str) -> int:
     """Return the row of a style's embedding; 0 for none, and for one that the model does not know."""
-    return STYLES.index(style) if style in STYLES else 0
+    return STYLE_ROWS.index(style) if style in STYLE_ROWS else 0
 
 
 def _sample(
