@@ -93,12 +93,12 @@ class LatentArNetwork(nn.Module):
         self.kind = nn.Parameter(0.02 * torch.randn(2, width))
         self.motion = nn.Linear(MOTION_SIZE, width)
         self.level = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
-        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+        self.modulation = nn.Linear(width, 6 * width)
         self.blocks = nn.ModuleList(_Block(width) for _ in range(size.depth))
         self.norm_out = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation_out = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, in_token)
-        for layer in (self.modulation[1], self.modulation_out, self.out):
+        for layer in (self.modulation, self.modulation_out, self.out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.register_buffer("places", _sines(_token_places(TOKENS, 1), width), persistent=False)
@@ -126,7 +126,7 @@ class LatentArNetwork(nn.Module):
         x = torch.cat([tokens, layout.tokens], dim=1)
         memory, is_known = self._remember(past)
         state = self.level(_sines(1000.0 * t[:, None], 64)) + layout.whole + self.motion(past.motion)
-        shared = self.modulation(state).unflatten(-1, (6, -1))
+        shared = self.modulation(functional.silu(state)).unflatten(-1, (6, -1))
         for block in self.blocks:
             x = block(x, shared, memory=memory, is_known=is_known, count=count)
         scale, shift = self.modulation_out(functional.silu(state))[:, None].chunk(2, dim=-1)
