@@ -161,11 +161,11 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
     committed: list[SceneOutcome] = []
     failed: list[SceneOutcome] = []
     with watch.until_finished(), drain_on_sigterm(config.run.drain_s) as drain:
-        for outcome in executor.run(missing, config=config, backbone=backbone, watch=watch, drain=drain):
-            (failed if outcome.error else committed).append(outcome)
-            committer.fold_when_due()
-            watch.scene_done(outcome)
-        committer.fold()
+        with committer.keeping_up():
+            for outcome in executor.run(missing, config=config, backbone=backbone, watch=watch, drain=drain):
+                (failed if outcome.error else committed).append(outcome)
+                committer.fold_when_due()
+                watch.scene_done(outcome)
         num_not_started = len(missing) - len(committed) - len(failed)
         if drain.is_asked and num_not_started:
             raise KeyboardInterrupt
