@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from scenegen.occupancy.buildings import add_explicit_buildings
@@ -9,7 +11,8 @@ from scenegen.occupancy.draft import Look, WorldDraft
 from scenegen.occupancy.furniture import add_prop
 from scenegen.occupancy.ground import paint_ground
 from scenegen.occupancy.site import survey_site
-from scenegen.occupancy.streets import District, draw_district, line_streets
+from scenegen.occupancy.streets import line_streets
+from scenegen.occupancy.style import District, draw_district
 from scenegen.types import Layout, Material, RandomKey, World
 
 
@@ -24,8 +27,28 @@ def build_world(layout: Layout, *, seed: int) -> World:
     Raises:
         WorldError: there is no road near the ego, or the world has too many things.
     """
+    beginning = begin_world(layout, seed=seed)
+    line_streets(beginning.draft, beginning.district, beginning.key.at("streets"))
+    return beginning.draft.finish()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """A world that has all that its layout gives, and nothing yet of what the layout leaves open."""
+
+    key: RandomKey
+    district: District
+    draft: WorldDraft
+
+
+def begin_world(layout: Layout, *, seed: int) -> Beginning:
+    """Lay the ground and add what the layout asks for; what is open is filled by rules or by a model.
+
+    Raises:
+        WorldError: there is no road near the ego, or the world has too many things.
+    """
     key = RandomKey(seed, layout.layout_id, "world")
-    district = draw_district(key.at("district").generator())
+    district = draw_district(key.at("district").generator(), layout.environment.style)
     site = survey_site(layout, sidewalk_width_m=district.sidewalk_width_m)
     draft = WorldDraft(site=site, ground=paint_ground(site))
     draft.add_thing(
@@ -33,8 +56,7 @@ def build_world(layout: Layout, *, seed: int) -> World:
         look=_draw_ground_look(key.at("ground").generator()),
     )  # fmt: skip
     _add_given(draft, district, key.at("given"))
-    line_streets(draft, district, key.at("streets"))
-    return draft.finish()
+    return Beginning(key=key, district=district, draft=draft)
 
 
 def _add_given(draft: WorldDraft, district: District, key: RandomKey) -> None:

@@ -71,6 +71,21 @@ def try_tree(
     return True
 
 
+def fits_tree(
+    draft: WorldDraft, place_world_m: Float64[np.ndarray, "2"], *, radius_m: float, crown_low_m: float
+) -> bool:
+    """Return whether a tree of that size has free ground, and no traffic passes through it."""
+    return _has_ground(draft, place_world_m, radius_m) and not _meets_traffic(
+        draft, place_world_m, radius_m, crown_low_m=crown_low_m
+    )
+
+
+def fits_trunk(draft: WorldDraft, place_world_m: Float64[np.ndarray, "2"]) -> bool:
+    """Return whether a trunk has free ground that nobody passes."""
+    cells = _trunk_cells(draft, place_world_m)
+    return draft.is_free(cells, blocked=draft.site.is_road) and not draft.is_swept(cells)
+
+
 def _has_ground(draft: WorldDraft, place_world_m: Float64[np.ndarray, "2"], radius_m: float) -> bool:
     """Return whether trunk and canopy are over unclaimed ground beside the roadway."""
     is_road = draft.site.is_road
