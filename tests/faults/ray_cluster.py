@@ -29,7 +29,6 @@ class TwoNodes:
 
     def __init__(self, *, num_cpus: int) -> None:
         protect_own_cluster()
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30 is short on a busy machine
         from ray.cluster_utils import Cluster
 
         self._options: dict[str, Any] = {
