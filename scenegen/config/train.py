@@ -8,7 +8,7 @@ from scenegen.config.generate import PROGRESS_NAMES
 from scenegen.config.require import require_choice, require_positive
 from scenegen.errors import ConfigError
 
-RECIPES = ("video", "judge", "autoencoder")
+RECIPES = ("video", "judge", "autoencoder", "occupancy_tokenizer")
 SIZE_NAMES = ("nano", "tiny", "small", "base")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -19,7 +19,7 @@ class RecipeConfig:
     """What is learned and for how long; one file per recipe in `conf/recipe/`.
 
     Attributes:
-        name: `video`, `judge` or `autoencoder`.
+        name: one of RECIPES.
         size: of the network, where the recipe has sizes; what `TrainConfig.size` is unless it is given.
         steps: optimiser steps in all; a resumed run continues to this number.
         time_budget_s: fewer steps, as many as fit into this time at the speed of the first ones; None for all.
@@ -70,7 +70,7 @@ class TrainConfig:
     Attributes:
         recipe: what is learned.
         size: of the network, for recipes that have sizes.
-        data: a scenegen data set.
+        data: a scenegen data set; for occupancy recipes a folder of stored worlds.
         held_out: another one for validation pictures; None takes scenes of `data`.
         output: checkpoints, log, pictures and weights.
         windows: unpacked windows of `data`; runs on the same data may share them.

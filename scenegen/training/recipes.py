@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 
 from scenegen.config import TrainConfig
+from scenegen.config.train import RECIPES
 from scenegen.errors import ConfigError
+
+BF16_RECIPES = ("judge", "occupancy_tokenizer")
+"""Recipes for one CPU process whose products can be in bfloat16."""
 
 
 def log_to_stderr() -> None:
@@ -36,11 +40,15 @@ def run_recipe(config: TrainConfig) -> Path:
         from scenegen.training.autoencoder import train_autoencoder
 
         return train_autoencoder(config)
-    raise ConfigError("recipe=video, recipe=judge or recipe=autoencoder", found=repr(name), where="recipe.name")
+    if name == "occupancy_tokenizer":
+        from scenegen.training.occupancy_tokenizer import train_occupancy_tokenizer
+
+        return train_occupancy_tokenizer(config)
+    raise ConfigError(f"one of {', '.join(RECIPES)}", found=repr(name), where="recipe.name")
 
 
 def require_plain_process(config: TrainConfig) -> None:
-    """Check that one process on a CPU is asked for, and pin its threads. Only the judge knows bf16.
+    """Check that one process on a CPU is asked for, and pin its threads. Some recipes know bf16.
 
     Raises:
         ConfigError: something else is.
@@ -50,7 +58,7 @@ def require_plain_process(config: TrainConfig) -> None:
     asked = {
         "run.num_workers": config.run.num_workers > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1,
         "device": config.device == "cuda",
-        "precision": config.precision == "bf16" and config.recipe.name != "judge",
+        "precision": config.precision == "bf16" and config.recipe.name not in BF16_RECIPES,
         "recipe.time_budget_s": config.recipe.time_budget_s is not None,
     }
     for key, is_asked in asked.items():

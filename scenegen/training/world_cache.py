@@ -189,9 +189,7 @@ def open_world_cache(folder: Path) -> WorldCache:
     index = json.loads(text)
     if index["columns"] != repr(COLUMN.descr):
         raise DatasetError("worlds of this version's format", found="another", where=str(folder), fix=how)
-    records = [
-        WorldRecord(**{**entry, "origin_world_m": tuple(entry["origin_world_m"])}) for entry in index["worlds"]
-    ]
+    records = [WorldRecord(**{**entry, "origin_world_m": tuple(entry["origin_world_m"])}) for entry in index["worlds"]]
     worlds = [StoredWorld(folder=folder, record=record) for record in records]
     train = tuple(world for world in worlds if not world.record.is_held_out)
     if not train:
