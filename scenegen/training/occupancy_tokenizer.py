@@ -27,7 +27,7 @@ from scenegen.training.world_cache import WorldCache, WorldExcerpt, open_world_c
 from scenegen.types import random_generator, random_key
 
 CROP_COLUMNS = 64
-VOXEL_WEIGHT, OVERLAP_WEIGHT, GROUND_WEIGHT = 5.0, 1.0, 0.3
+VOXEL_WEIGHT, OVERLAP_WEIGHT, GROUND_WEIGHT = 5.0, 1.0, 1.5
 SIZE = TokenizerSize()
 
 
