@@ -7,12 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from scenegen.config import TrainConfig
-from scenegen.config.train import RECIPES
+from scenegen.config import RECIPES, TrainConfig
 from scenegen.errors import ConfigError
 
-BF16_RECIPES = ("judge", "occupancy_tokenizer")
-"""Recipes for one CPU process whose products can be in bfloat16."""
+BF16_RECIPES = ("judge", "occupancy_tokenizer", "occupancy_latent_ar")
 
 
 def log_to_stderr() -> None:
@@ -44,11 +42,19 @@ def run_recipe(config: TrainConfig) -> Path:
         from scenegen.training.occupancy_tokenizer import train_occupancy_tokenizer
 
         return train_occupancy_tokenizer(config)
-    raise ConfigError(f"one of {', '.join(RECIPES)}", found=repr(name), where="recipe.name")
+    if name == "occupancy_latent_ar":
+        from scenegen.training.occupancy_latent_ar import train_occupancy_latent_ar
+
+        return train_occupancy_latent_ar(config)
+    if name == "occupancy_encoder":
+        from scenegen.training.occupancy_encoder import train_occupancy_encoder
+
+        return train_occupancy_encoder(config)
+    raise ConfigError(f"a recipe out of {', '.join(RECIPES)}", found=repr(name), where="recipe.name")
 
 
 def require_plain_process(config: TrainConfig) -> None:
-    """Check that one process on a CPU is asked for, and pin its threads. Some recipes know bf16.
+    """Check that one process on a CPU is asked for, and pin its threads. Only BF16_RECIPES know bf16.
 
     Raises:
         ConfigError: something else is.

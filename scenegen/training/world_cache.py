@@ -198,6 +198,30 @@ def open_world_cache(folder: Path) -> WorldCache:
     return WorldCache(train=train, held_out=held_out, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
+def worlds_of(references: str, folder: Path) -> WorldCache:
+    """Return the worlds of layout references joined by `+`, building them into `folder` on the first call.
+
+    Raises:
+        DatasetError: the folder holds worlds of other layouts.
+        LayoutError: a reference that names nothing.
+    """
+    from scenegen.layout.sources import expand_references
+
+    requests = [
+        WorldRequest(reference=reference, style=None, seed=0) for reference in expand_references(references.split("+"))
+    ]
+    if not (folder / "index.json").is_file():
+        return store_worlds(requests, folder, num_workers=1)
+    cache = open_world_cache(folder)
+    found = {world.record.file for world in (*cache.train, *cache.held_out)}
+    if found != {request.file for request in requests}:
+        raise DatasetError(
+            f"worlds of {references}", found="those of other layouts", where=str(folder),
+            fix="name another folder with windows=",
+        )  # fmt: skip
+    return cache
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorldRequest:
     """A world to store: which layout, in which style (None: its own), with which seed."""
@@ -318,7 +342,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--styles", nargs="*", choices=STYLES, help="build every layout in each; default: its own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--output", type=Path, required=True, help="for data=... of scenegen train")
+    parser.add_argument("--output", type=Path, required=True, help="for windows=... of scenegen train")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     requests = [

@@ -67,6 +67,12 @@ def test_a_draw_is_the_same_for_ever(cache: WorldCache) -> None:
         np.testing.assert_array_equal(a.voxels.solid, b.voxels.solid)
 
 
+def test_the_folder_of_other_layouts_is_refused(folder: Path, cache: WorldCache) -> None:
+    assert world_cache.worlds_of(REFERENCE, folder).sha256 == cache.sha256
+    with pytest.raises(DatasetError, match="other layouts"):
+        world_cache.worlds_of(f"{REFERENCE}+procedural:rural/1-2", folder)
+
+
 def test_one_layout_in_ten_is_held_out() -> None:
     share = np.mean([is_held_out(f"procedural_{seed}") for seed in range(2000)])
     assert 0.08 < share < 0.12
@@ -88,7 +94,7 @@ def test_no_worlds_and_other_formats_are_told(folder: Path, tmp_path: Path) -> N
 
 def config(folder: Path, output: Path) -> TrainConfig:
     overrides = [
-        "recipe=occupancy_tokenizer", f"data={folder}", f"output={output}", "recipe.steps=4", "recipe.batch_size=2",
+        "recipe=occupancy_tokenizer", f"data={REFERENCE}", f"windows={folder}", f"output={output}", "recipe.steps=4", "recipe.batch_size=2",
         "recipe.save_every_steps=2", "device=cpu", "precision=fp32", "progress=plain", "run.num_threads=1",
     ]  # fmt: skip
     return compose_config(TrainConfig, "train", overrides)

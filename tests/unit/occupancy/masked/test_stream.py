@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from scenegen.diffusion.flow import noise_levels
+from scenegen.diffusion.masked_path import sample_codes
 from scenegen.occupancy.masked.network import MaskedNetwork
 from scenegen.occupancy.masked.stream import open_stream
 from tests.unit.occupancy.masked.nano import HEIGHT, VOCABULARY, WIDTH, awake, build, tile
@@ -81,6 +83,42 @@ def test_stream_computes_what_the_whole_tile_does(network: MaskedNetwork) -> Non
         logits = stream.predict(inputs["codes"][:, rows], channels, inputs["t"])
         torch.testing.assert_close(logits, whole[:, rows], rtol=1e-6, atol=1e-9)
         stream.absorb(inputs["clean"][:, rows], channels)
+
+
+@torch.no_grad()
+def test_blocks_are_drawn_one_after_the_other(network: MaskedNetwork) -> None:
+    """The second block depends on what was drawn for the first, and known codes stay."""
+    inputs = masked_tile()
+
+    def draw(first_uniform: float) -> Tensor:
+        generator = torch.Generator().manual_seed(5)
+        stream = open_stream(network, inputs["style"], loops=LOOPS)
+        blocks = []
+        for index, start in enumerate(range(0, HEIGHT, BLOCK)):
+            channels = inputs["channels"][:, :, 4 * start : 4 * (start + BLOCK)]
+            uniforms = torch.rand(3, 2, 2, BLOCK, WIDTH, generator=generator)
+            if index == 0:
+                uniforms[:, 1] = first_uniform
+            blocks.append(
+                sample_codes(
+                    lambda codes, t, _, channels=channels: stream.predict(codes, channels, t.double()),
+                    inputs["codes"][:, start : start + BLOCK],
+                    levels=noise_levels(3),
+                    uniforms=uniforms,
+                    mask_id=VOCABULARY.mask_id,
+                    temperature=0.01,  # so that a small change of logits tells
+                )
+            )
+            stream.absorb(blocks[-1], channels)
+        return torch.cat(blocks, dim=1)
+
+    drawn, is_known = draw(0.1), inputs["codes"] != VOCABULARY.mask_id
+    assert torch.equal(drawn[is_known], inputs["codes"][is_known])
+    assert (drawn < VOCABULARY.num_codes).all()
+    assert torch.equal(drawn, draw(0.1))
+    other = draw(0.9)
+    assert not torch.equal(drawn[:, :BLOCK], other[:, :BLOCK])
+    assert not torch.equal(drawn[:, BLOCK:], other[:, BLOCK:])
 
 
 def test_other_mixers_cannot_be_streamed() -> None:
