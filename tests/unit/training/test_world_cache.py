@@ -94,7 +94,8 @@ def test_no_worlds_and_other_formats_are_told(folder: Path, tmp_path: Path) -> N
 
 def config(folder: Path, output: Path) -> TrainConfig:
     overrides = [
-        "recipe=occupancy_tokenizer", f"data={REFERENCE}", f"windows={folder}", f"output={output}", "recipe.steps=4", "recipe.batch_size=2",
+        "recipe=occupancy_tokenizer", f"data={REFERENCE}", f"windows={folder}", f"output={output}", "recipe.steps=4",
+        "recipe.batch_size=2",
         "recipe.save_every_steps=2", "device=cpu", "precision=fp32", "progress=plain", "run.num_threads=1",
     ]  # fmt: skip
     return compose_config(TrainConfig, "train", overrides)
