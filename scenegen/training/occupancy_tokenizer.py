@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from scenegen.config import TrainConfig
+from scenegen.diffusion.memory import channels_last
 from scenegen.occupancy.tokenizer.network import TokenizerNetwork, TokenizerSize
 from scenegen.occupancy.tokenizer.planes import context_planes, is_coded, open_voxels, voxel_planes
 from scenegen.occupancy.tokenizer.weights import save_network
@@ -57,7 +58,7 @@ def train_occupancy_tokenizer(config: TrainConfig) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     cache = worlds_of(config.data, Path(config.windows))
     torch.manual_seed(random_key(config.seed, "train-occupancy-tokenizer") % (1 << 63))
-    network = TokenizerNetwork(SIZE).to(memory_format=torch.channels_last)
+    network = channels_last(TokenizerNetwork(SIZE))
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.recipe.learning_rate, betas=(0.9, 0.98))
     modules, optimizers = {"network": network}, {"network": optimizer}
     first, total = load_checkpoint(folder, modules=modules, optimizers=optimizers), config.recipe.steps

@@ -123,18 +123,19 @@ class StoredWorld:
         columns = np.asarray(self.columns[i : i + size_x, j : j + size_y])
         x, y = self.record.origin_world_m
         origin = (x + i * self.record.voxel_m, y + j * self.record.voxel_m)
-        place = {"origin_world_m": origin, "voxel_m": self.record.voxel_m}
-        given = WorldVoxels(
-            solid=_unpack(columns["given_manmade"], columns["given_vegetation"]),
-            ground=columns["given_ground"].copy(),
-            **place,
-        )
+
+        def voxels(prefix: str) -> WorldVoxels:
+            return WorldVoxels(
+                solid=_unpack(columns[f"{prefix}manmade"], columns[f"{prefix}vegetation"]),
+                ground=columns[f"{prefix}ground"].copy(),
+                origin_world_m=origin,
+                voxel_m=self.record.voxel_m,
+            )
+
         return WorldExcerpt(
-            voxels=WorldVoxels(
-                solid=_unpack(columns["manmade"], columns["vegetation"]), ground=columns["ground"].copy(), **place
-            ),
+            voxels=voxels(""),
             fixed=FixedVoxels(
-                given=given,
+                given=voxels("given_"),
                 is_ground_fixed=columns["is_ground_fixed"].copy(),
                 is_column_fixed=columns["is_column_fixed"].copy(),
                 free_levels=columns["free_levels"].copy(),
