@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from scenegen.dataset.attributes import scene_attributes
-from scenegen.dataset.columns import Column, header_columns, measured_columns, pointers
+from scenegen.dataset.columns import Column, header_columns, measured_columns, pointers, world_columns
 from scenegen.dataset.durable import output_errors
 from scenegen.dataset.optional_labels import (
     NO_POINTS,
@@ -36,7 +36,7 @@ from scenegen.dataset.staging import Staging
 from scenegen.dataset.step_buffer import StepArrays, StepBuffer
 from scenegen.dataset.storage import Location, Storage, open_storage
 from scenegen.dataset.store import SceneStore, check_codec_options
-from scenegen.types import OCC3D_GRID, LidarLabels, SceneChunk, SceneRecord
+from scenegen.types import OCC3D_GRID, LidarLabels, SceneChunk, SceneRecord, WorldVoxels
 from scenegen.types.layout_json import layout_sha256
 
 
@@ -51,6 +51,7 @@ def open_scene_writer(
     image_codec: str = "jpeg",
     jpeg_quality: int = 95,
     num_steps_per_shard: int = 60,
+    world_voxels: WorldVoxels | None = None,
 ) -> SceneWriter:
     """Start writing a scene; use as a context manager, which aborts on any error and when not committed.
 
@@ -60,6 +61,7 @@ def open_scene_writer(
         image_codec: `jpeg` (4:4:4), or lossless `png` or `zstd`.
         jpeg_quality: 1 to 100, for `jpeg`.
         num_steps_per_shard: steps per file. Chunks of this many steps are written without being held back.
+        world_voxels: the sampled static world, stored with the scene; None where rules made it.
 
     Raises:
         ConfigError: an option is out of range.
@@ -79,7 +81,8 @@ def open_scene_writer(
                 jpeg_quality=jpeg_quality,
                 num_steps_per_shard=num_steps_per_shard,
             )
-            for column in header_columns(record):
+            world = [] if world_voxels is None else world_columns(world_voxels)
+            for column in [*header_columns(record), *world]:
                 store.write_column(column)
         except BaseException:
             staging.discard()
