@@ -19,6 +19,7 @@ from benchmarks.ablations.clips import StepInputs
 from scenegen.diffusion.attention import PictureWindows
 from scenegen.diffusion.flow import noise_levels, sample_euler
 from scenegen.diffusion.rwkv7 import Rwkv7Mixer
+from scenegen.diffusion.time_features import time_features
 from scenegen.video.cross_view import CrossView
 from scenegen.video.history import contract_history
 from scenegen.video.latent import PictureAutoencoder
@@ -29,7 +30,6 @@ from scenegen.video.network import (
     PixelEncoder,
     ResidualBlock,
     TemporalState,
-    time_features,
 )
 from scenegen.video.planes import STYLE_SIZE
 

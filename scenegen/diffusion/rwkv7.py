@@ -37,7 +37,7 @@ class Rwkv7State:
     """What N sequences remember: bounded, whatever their length.
 
     Attributes:
-        memory: one matrix per head, float32.
+        memory: one matrix per head, float32 or better.
         last: the last input token, for the token shift.
     """
 
@@ -106,7 +106,7 @@ class Rwkv7Mixer(nn.Module):
         if channels % head_size:
             raise ValueError(f"channels {channels} must be a multiple of head_size {head_size}")
         self.num_heads, self.head_size = channels // head_size, head_size
-        self.norm = nn.LayerNorm(channels)
+        self.norm: nn.Module = nn.LayerNorm(channels)
         self.shift = nn.Parameter(torch.full((6, channels), 0.5))
         self.receptance = nn.Linear(channels, channels, bias=False)
         self.key = nn.Linear(channels, channels, bias=False)
@@ -125,7 +125,7 @@ class Rwkv7Mixer(nn.Module):
         """Return the state of sequences that have not begun."""
         size = self.head_size
         return Rwkv7State(
-            memory=torch.zeros(num_sequences, self.num_heads, size, size, dtype=torch.float32, device=like.device),
+            memory=_exact(torch.zeros(num_sequences, self.num_heads, size, size, dtype=like.dtype, device=like.device)),
             last=torch.zeros(num_sequences, self.num_heads * size, dtype=like.dtype, device=like.device),
         )
 
@@ -134,30 +134,48 @@ class Rwkv7Mixer(nn.Module):
         state = self.first_state(len(x), x) if state is None else state
         x = self.norm(x)
         before = torch.cat([state.last[:, None].to(x.dtype), x[:, :-1]], dim=1)
-        r_in, w_in, k_in, v_in, a_in, g_in = (x + (before - x) * mu for mu in self.shift)
-        k, rate = self.key(k_in), torch.sigmoid(self.rate(a_in))
-        removal = functional.normalize(self._heads(k * self.removal).float(), dim=-1)
-        k = k * (1.0 + (rate - 1.0) * self.replacement)
-        tokens = Rwkv7Tokens(
-            r=self._heads(self.receptance(r_in)).float(),
-            w=self._heads(torch.exp(-DECAY * torch.sigmoid(self.decay(w_in).float()))),
-            k=self._heads(k).float(),
-            v=self._heads(self.value(v_in)).float(),
-            a=-removal,
-            b=removal * self._heads(rate).float(),
-        )
+        tokens, gate = self.project(x, before)
         with torch.autocast(x.device.type, enabled=False):  # 1 / P needs float32
             y, memory = scan_chunks(tokens, state.memory)
+        return self.combine(y, tokens, gate), Rwkv7State(memory=memory, last=x[:, -1])
+
+    def project(self, x: Float[Tensor, "N T C"], before: Float[Tensor, "N T C"]) -> tuple[Rwkv7Tokens, Tensor]:
+        """Return what the recurrence takes, in float32 or better, and the gate of `combine`.
+
+        Args:
+            x: normalised tokens.
+            before: for every token, the neighbour that the token shift blends in.
+        """
+        r_in, w_in, k_in, v_in, a_in, g_in = (x + (before - x) * mu for mu in self.shift)
+        k, rate = self.key(k_in), torch.sigmoid(self.rate(a_in))
+        removal = functional.normalize(_exact(self._heads(k * self.removal)), dim=-1)
+        k = k * (1.0 + (rate - 1.0) * self.replacement)
+        tokens = Rwkv7Tokens(
+            r=_exact(self._heads(self.receptance(r_in))),
+            w=self._heads(torch.exp(-DECAY * torch.sigmoid(_exact(self.decay(w_in))))),
+            k=_exact(self._heads(k)),
+            v=_exact(self._heads(self.value(v_in))),
+            a=-removal,
+            b=removal * _exact(self._heads(rate)),
+        )
+        return tokens, self.gate(g_in)
+
+    def combine(self, y: Float[Tensor, "N H T D"], tokens: Rwkv7Tokens, gate: Tensor) -> Float[Tensor, "N T C"]:
+        """Return the layer's change from what the recurrence read, `y`."""
         own = (tokens.r * tokens.k * self.bonus[:, None, :]).sum(-1, keepdim=True) * tokens.v
-        flat = self.norm_out(self._flat(y).flatten(0, 1)).view_as(x) + self._flat(own)
-        change = self.out(flat.to(x.dtype) * torch.sigmoid(self.gate(g_in)))
-        return change, Rwkv7State(memory=memory, last=x[:, -1])
+        flat = self._flat(y)
+        flat = self.norm_out(flat.flatten(0, 1)).view_as(flat) + self._flat(own)
+        return self.out(flat.to(self.out.weight.dtype) * torch.sigmoid(gate))
 
     def _heads(self, x: Float[Tensor, "N T C"]) -> Float[Tensor, "N H T D"]:
         return x.unflatten(2, (self.num_heads, self.head_size)).transpose(1, 2)
 
     def _flat(self, x: Float[Tensor, "N H T D"]) -> Float[Tensor, "N T C"]:
         return x.transpose(1, 2).flatten(2)
+
+
+def _exact(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _low_rank(channels: int) -> nn.Sequential:

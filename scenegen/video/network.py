@@ -10,7 +10,6 @@ distributional diffusion (De Bortoli et al., 2025, arXiv 2502.02483); `diffusion
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +20,7 @@ from torch.nn import functional
 
 from scenegen.diffusion.attention import PictureWindows, RecentPast, RecentTokens
 from scenegen.diffusion.rwkv7 import Rwkv7Mixer, Rwkv7State
+from scenegen.diffusion.time_features import NUM_TIME_FEATURES, time_features
 from scenegen.video.cross_view import CrossView
 from scenegen.video.planes import NUM_PLANES, STYLE_SIZE
 
@@ -158,7 +158,9 @@ class VideoNetwork(nn.Module):
         self.size = size
         detail, middle, deep, embedding = size.detail, size.middle, size.deep, size.embedding
         self.style_in = nn.Sequential(nn.Linear(STYLE_SIZE, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
-        self.time_in = nn.Sequential(nn.Linear(32, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.time_in = nn.Sequential(
+            nn.Linear(NUM_TIME_FEATURES, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
+        )
         self.pixel = PixelEncoder(size.pixel, detail)
         self.detail_block = ResidualBlock(detail, embedding)
         self.to_patches = nn.Conv2d(detail, middle, PATCH, stride=PATCH)
@@ -266,10 +268,3 @@ class VideoNetwork(nn.Module):
         change = change.unflatten(0, (-1, rows, columns)).permute(0, 3, 4, 1, 2).flatten(0, 1)
         grown = functional.interpolate(change, size=hidden.shape[-2:], mode="bilinear", align_corners=False)
         return hidden + grown.contiguous(memory_format=torch.channels_last), memory
-
-
-def time_features(t: Float[Tensor, " B"]) -> Float[Tensor, "B 32"]:
-    """Return sines and cosines of t at 16 frequencies from half a turn to 64 turns."""
-    frequency = torch.exp(torch.linspace(math.log(math.pi), math.log(128.0 * math.pi), 16, device=t.device))
-    angle = t.float()[:, None] * frequency
-    return torch.cat([angle.sin(), angle.cos()], dim=1)

@@ -1,0 +1,54 @@
+"""The RWKV-7 recurrence by the fastest way there is: Triton kernels on CUDA where `fla` is installed, else plain torch.
+
+The kernels are those of flash-linear-attention (https://github.com/fla-org/flash-linear-attention, MIT).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scenegen.diffusion.rwkv7 import Rwkv7Tokens
+from scenegen.diffusion.rwkv7_long import scan_long
+
+
+def scan_tokens_fast(tokens: Rwkv7Tokens, memory: Float[Tensor, "N H D D"] | None = None) -> Float[Tensor, "N H T D"]:
+    """Return what every token reads, from `memory` or from nothing."""
+    if can_fuse(tokens.r):
+        return scan_fused(tokens, memory)[0]
+    return scan_long(tokens, memory).y
+
+
+def can_fuse(like: Tensor) -> bool:
+    """Say whether the kernels take a tensor like this one: float32 on CUDA, with `fla` installed."""
+    return like.is_cuda and like.dtype == torch.float32 and _has_kernels()
+
+
+def scan_fused(
+    tokens: Rwkv7Tokens, memory: Float[Tensor, "N H D D"] | None = None
+) -> tuple[Float[Tensor, "N H T D"], Float[Tensor, "N H D D"]]:
+    """Run the recurrence by fla's chunked kernel, which keeps keys in rows, tokens before heads, and the log of w."""
+    from fla.ops.generalized_delta_rule import chunk_dplr_delta_rule
+
+    r, w, k, v, a, b = (getattr(tokens, name).transpose(1, 2).contiguous() for name in "rwkvab")
+    y, end = chunk_dplr_delta_rule(
+        q=r,
+        k=k,
+        v=v,
+        a=a,
+        b=b,
+        gk=w.log(),
+        scale=1.0,
+        initial_state=None if memory is None else memory.mT.contiguous(),
+        output_final_state=True,
+    )
+    return y.transpose(1, 2), end.mT
+
+
+@cache
+def _has_kernels() -> bool:
+    return find_spec("fla") is not None
