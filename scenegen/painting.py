@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from scenegen.config import GenerateConfig
+from scenegen.config import GenerateConfig, OccupancyConfig
 from scenegen.cost import SceneCost, StageClock
 from scenegen.errors import QualityError
 from scenegen.interrupts import hold_interrupts
-from scenegen.scene import ChunkLabels, SceneStage, build_stage
+from scenegen.scene import ChunkLabels, SceneStage
 from scenegen.types import SceneChunk, SceneRecord
 from scenegen.video.interface import VideoBackbone
 
 if TYPE_CHECKING:
     from scenegen.certification import Certificate, Inspection
     from scenegen.dataset.write import SceneWriter
+    from scenegen.occupancy.model import OccupancyModel
 
 OnChunk = Callable[[str, int], None]
 """Called after every chunk with the scene id and the number of frames (steps times views) just written."""
@@ -54,7 +55,9 @@ def generate_scene(
     pin_threads(config.run.threads_per_scene)
     clock = StageClock()
     with clock.stage("world"):
-        stage = build_stage(record)
+        occupancy = open_occupancy(config.occupancy)
+        voxels = None if occupancy is None else occupancy.sample(record.layout, seed=record.seed)
+        stage = SceneStage(record.layout, rig=record.rig, seed=record.seed, world_voxels=voxels)
     quality = config.quality
     with ExitStack() as stack:
         best: Painting | None = None
@@ -127,6 +130,8 @@ def _paint_scene(
     inspection = _open_inspection(record, stage, config) if config.quality.is_asked else None
     with hold_interrupts():
         writer = stack.enter_context(_open_writer(record, config))
+        if stage.world_voxels is not None:
+            writer.write_world(stage.world_voxels)
         preview = stack.enter_context(PreviewWriter(writer.preview_dir, record))
     with closing(stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=clock)) as chunks:
         for labels in chunks:
@@ -144,6 +149,25 @@ def _paint_scene(
         preview.close()
     return Painting(
         attempt=attempt, writer=writer, certificate=None if inspection is None else inspection.certificate()
+    )
+
+
+def open_occupancy(config: OccupancyConfig) -> OccupancyModel | None:
+    """Load the model that samples static worlds, once per process; None where rules fill them.
+
+    Raises:
+        WeightsError: its weights are missing, damaged or others than expected.
+    """
+    from scenegen.occupancy.model import load_occupancy_model
+
+    return load_occupancy_model(
+        config.name,
+        steps=config.steps,
+        loops=config.loops,
+        tolerance=config.tolerance,
+        mixer=config.mixer,
+        weights=config.weights,
+        weights_sha256=config.weights_sha256,
     )
 
 

@@ -95,6 +95,7 @@ class SceneStage:
         from scenegen.occupancy.masked.read_world import read_world
 
         self.layout = layout
+        self.world_voxels = world_voxels
         self.world = (
             build_world(layout, seed=seed)
             if world_voxels is None

@@ -234,6 +234,8 @@ LIDAR_ARRAYS = tuple(f"lidar/{name}" for name in ("lidar2ego", "ptr", "points", 
 OBJECTS2D_ARRAYS = tuple(
     f"objects2d/{name}" for name in ("ptr", "box", "xyxy", "center", "depth", "visible_fraction", "num_px")
 )
+ADDED_ATTRIBUTES = ("occupancy_model",)
+"""Attributes that a scene may lack: `occupancy_model` says what sampled the static world where rules did not make it."""
 WORLD_ARRAYS = ("world/solid", "world/ground")
 """What an occupancy model sampled; without them a scene's world was made by rules."""
 ADDED_ARRAYS = (
@@ -289,11 +291,13 @@ def scene_attributes_schema() -> dict[str, Any]:
         "config_sha256": _SHA256,
         "code_version": _TEXT,
         "model": _object(model_id=_TEXT, weights_sha256=_SHA256, licence=_TEXT),
+        "occupancy_model": _object(model_id=_TEXT, weights_sha256=_SHA256),
         "source": _object(kind=_TEXT, layout_id=_TEXT, licence=_TEXT),
         "library_versions": {"type": "object", "additionalProperties": _TEXT},
         "scores": {"type": "object"},
     }
-    return {"type": "object", "required": list(properties), "properties": properties}
+    required = [name for name in properties if name not in ADDED_ATTRIBUTES]
+    return {"type": "object", "required": required, "properties": properties}
 
 
 def _object(**properties: Any) -> dict[str, Any]:

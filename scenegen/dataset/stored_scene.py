@@ -119,6 +119,7 @@ class Scene:
     @cached_property
     def record(self) -> SceneRecord:
         """The header that the scene was written from."""
+        occupancy = self.attrs.get("occupancy_model", {})
         return SceneRecord(
             scene_id=self.scene_id,
             layout=self.layout,
@@ -132,6 +133,8 @@ class Scene:
                 weights_sha256=self.attrs["model"]["weights_sha256"],
                 model_licence=self.attrs["model"]["licence"],
                 source_licence=self.attrs["source"]["licence"],
+                occupancy_id=occupancy.get("model_id", "rules"),
+                occupancy_sha256=occupancy.get("weights_sha256", ""),
             ),
         )
 

@@ -51,7 +51,6 @@ def open_scene_writer(
     image_codec: str = "jpeg",
     jpeg_quality: int = 95,
     num_steps_per_shard: int = 60,
-    world_voxels: WorldVoxels | None = None,
 ) -> SceneWriter:
     """Start writing a scene; use as a context manager, which aborts on any error and when not committed.
 
@@ -61,7 +60,6 @@ def open_scene_writer(
         image_codec: `jpeg` (4:4:4), or lossless `png` or `zstd`.
         jpeg_quality: 1 to 100, for `jpeg`.
         num_steps_per_shard: steps per file. Chunks of this many steps are written without being held back.
-        world_voxels: the sampled static world, stored with the scene; None where rules made it.
 
     Raises:
         ConfigError: an option is out of range.
@@ -81,8 +79,7 @@ def open_scene_writer(
                 jpeg_quality=jpeg_quality,
                 num_steps_per_shard=num_steps_per_shard,
             )
-            world = [] if world_voxels is None else world_columns(world_voxels)
-            for column in [*header_columns(record), *world]:
+            for column in header_columns(record):
                 store.write_column(column)
         except BaseException:
             staging.discard()
@@ -127,6 +124,16 @@ class SceneWriter:
         with output_errors(folder):
             folder.mkdir(exist_ok=True)
         return folder
+
+    def write_world(self, voxels: WorldVoxels) -> None:
+        """Store the sampled static world with the scene; not called where rules made it.
+
+        Raises:
+            OutputError: the disk is full or cannot be written.
+        """
+        with output_errors(self._staging.folder):
+            for column in world_columns(voxels):
+                self._store.write_column(column)
 
     def append(self, chunk: SceneChunk) -> None:
         """Write the next chunk. Chunks come in order and without gaps; their length is free.
