@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,6 +11,7 @@ from jaxtyping import Float64
 from scenegen.layout.junctions import STOP_SETBACK_M, build_junction, build_roundabout
 from scenegen.layout.motion import Stop
 from scenegen.layout.paths import Path, make_path, place
+from scenegen.layout.road_style import MIXED_ROADS, RoadStyle
 from scenegen.layout.roads import (
     CROSSING_DEPTH_M,
     CrossSection,
@@ -22,14 +23,6 @@ from scenegen.layout.roads import (
 )
 from scenegen.types.layout import Area, Lane, LaneLine
 
-ROAD_KINDS = {
-    "straight": 0.34,
-    "curve": 0.16,
-    "s_curve": 0.1,
-    "crossroads": 0.22,
-    "t_junction": 0.1,
-    "roundabout": 0.08,
-}
 LINE_BEFORE_CROSSING_M = 0.5 * CROSSING_DEPTH_M + 1.2
 
 
@@ -67,6 +60,7 @@ class RoadPlan:
     ego_start_m: float
     ego_cruise_mps: float
     duration_s: float
+    num_cyclists: tuple[int, int] = (3, 13)
 
     @property
     def frames(self) -> tuple[RoadFrame, ...]:
@@ -74,35 +68,38 @@ class RoadPlan:
         return tuple(frame for piece in self.pieces for frame in piece.frames)
 
 
-def plan_roads(rng: np.random.Generator, *, duration_s: float, kind: str | None = None) -> RoadPlan:
+def plan_roads(
+    rng: np.random.Generator, *, duration_s: float, kind: str | None = None, style: RoadStyle = MIXED_ROADS
+) -> RoadPlan:
     """Draw a road network around a route that lasts `duration_s`."""
-    kinds = list(ROAD_KINDS)
-    chosen = kind or str(rng.choice(kinds, p=list(ROAD_KINDS.values())))
+    kinds = list(style.kinds)
+    chosen = kind or str(rng.choice(kinds, p=list(style.kinds.values())))
     heading_rad = 0.5 * np.pi * int(rng.integers(4))
     if rng.random() < 0.12:
         heading_rad += float(rng.uniform(-0.5, 0.5))
     planners: dict[str, Callable[[], RoadPlan]] = {
-        "crossroads": lambda: _plan_junction(rng, chosen, heading_rad, duration_s),
-        "t_junction": lambda: _plan_junction(rng, chosen, heading_rad, duration_s),
-        "roundabout": lambda: _plan_roundabout(rng, heading_rad, duration_s),
+        "crossroads": lambda: _plan_junction(rng, chosen, heading_rad, duration_s, style),
+        "t_junction": lambda: _plan_junction(rng, chosen, heading_rad, duration_s, style),
+        "roundabout": lambda: _plan_roundabout(rng, heading_rad, duration_s, style),
     }
-    return planners.get(chosen, lambda: _plan_single_road(rng, chosen, heading_rad, duration_s))()
+    plan = planners.get(chosen, lambda: _plan_single_road(rng, chosen, heading_rad, duration_s, style))()
+    return replace(plan, num_cyclists=style.num_cyclists)
 
 
-def draw_section(rng: np.random.Generator, *, most_lanes: int = 3) -> CrossSection:
+def draw_section(rng: np.random.Generator, *, most_lanes: int = 3, style: RoadStyle = MIXED_ROADS) -> CrossSection:
     """Draw a cross section, from a narrow street to an avenue."""
-    lanes = int(rng.choice([1, 2, 3], p=[0.62, 0.3, 0.08]))
+    lanes = int(rng.choice([1, 2, 3], p=style.lane_shares))
     lanes = min(lanes, most_lanes)
-    has_parking = rng.random(2) < (0.6 if lanes == 1 else 0.4)
+    has_parking = rng.random(2) < style.parking_chance[0 if lanes == 1 else 1]
     return CrossSection(
         lanes_forward=lanes,
         lanes_backward=lanes,
-        lane_width_m=float(rng.uniform(3.0, 3.8)),
-        sidewalk_m=float(rng.uniform(1.8, 5.0)),
+        lane_width_m=float(rng.uniform(*style.lane_width_m)),
+        sidewalk_m=float(rng.uniform(*style.sidewalk_m)),
         parking_left_m=float(rng.uniform(2.1, 2.6)) if has_parking[0] else 0.0,
         parking_right_m=float(rng.uniform(2.1, 2.6)) if has_parking[1] else 0.0,
-        centre_marking=str(rng.choice(["double", "solid", "dashed", "none"], p=[0.35, 0.2, 0.35, 0.1])),
-        edge_marking=bool(rng.random() < 0.7),
+        centre_marking=str(rng.choice(["double", "solid", "dashed", "none"], p=style.marking_shares)),
+        edge_marking=bool(rng.random() < style.edge_chance),
     )
 
 
@@ -135,21 +132,23 @@ def nearest_s_m(path: Path, point_m: Float64[np.ndarray, "2"]) -> float:
     return float(path.s_m[int(np.argmin(np.linalg.norm(path.points_m - point_m, axis=1)))])
 
 
-def _plan_single_road(rng: np.random.Generator, kind: str, heading_rad: float, duration_s: float) -> RoadPlan:
-    section = draw_section(rng)
-    cruise_mps = float(rng.uniform(4.5, 9.0) if section.lanes_forward == 1 else rng.uniform(6.0, 12.0))
+def _plan_single_road(
+    rng: np.random.Generator, kind: str, heading_rad: float, duration_s: float, style: RoadStyle
+) -> RoadPlan:
+    section = draw_section(rng, style=style)
+    cruise_mps = float(rng.uniform(*(style.narrow_mps if section.lanes_forward == 1 else style.wide_mps)))
     start_m = float(rng.uniform(35.0, 60.0))
     length_m = start_m + cruise_mps * duration_s + 70.0
-    angle_rad = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.6, 1.6))
-    radius_m = float(rng.uniform(35.0, 90.0))
+    angle_rad = float(rng.choice([-1.0, 1.0]) * rng.uniform(*style.angle_rad))
+    radius_m = float(rng.uniform(*style.radius_m))
     if kind == "s_curve":
-        angle_rad, radius_m = 0.35 * angle_rad, float(rng.uniform(60.0, 120.0))
+        angle_rad, radius_m = 0.35 * angle_rad, float(rng.uniform(*style.swing_radius_m))
     line_m = centre_line(kind, length_m, radius_m=radius_m, angle_rad=angle_rad)
     road = build_road("road", place(line_m, at_m=(0.0, 0.0), heading_rad=heading_rad), section=section)
     frame = road.frames[0]
     crosswalks = tuple(
         Crosswalk(frame=frame, at_m=at_m, window_s=_crossing_window(rng, (at_m - start_m) / cruise_mps, duration_s))
-        for at_m in _crossing_places(rng, start_m, cruise_mps, duration_s)
+        for at_m in _crossing_places(rng, start_m, cruise_mps, duration_s, style)
     )
     return RoadPlan(
         kind=kind,
@@ -166,9 +165,11 @@ def _plan_single_road(rng: np.random.Generator, kind: str, heading_rad: float, d
     )
 
 
-def _crossing_places(rng: np.random.Generator, start_m: float, cruise_mps: float, duration_s: float) -> list[float]:
+def _crossing_places(
+    rng: np.random.Generator, start_m: float, cruise_mps: float, duration_s: float, style: RoadStyle
+) -> list[float]:
     """Draw up to three crossings along the ego's way, well apart."""
-    count = int(rng.choice([0, 1, 2, 3], p=[0.15, 0.4, 0.3, 0.15]))
+    count = int(rng.choice([0, 1, 2, 3], p=style.crossing_shares))
     reach_m = cruise_mps * duration_s
     places: list[float] = []
     for at_m in start_m + 22.0 + rng.random(count) * max(reach_m * 0.8 - 22.0, 1.0):
@@ -205,15 +206,17 @@ def _road_entries(
     return (entries[ego_idx], *(entry for idx, entry in enumerate(entries) if idx != ego_idx))
 
 
-def _plan_junction(rng: np.random.Generator, kind: str, heading_rad: float, duration_s: float) -> RoadPlan:
+def _plan_junction(
+    rng: np.random.Generator, kind: str, heading_rad: float, duration_s: float, style: RoadStyle
+) -> RoadPlan:
     names = (
         ["east", "north", "west", "south"]
         if kind == "crossroads"
         else list(rng.choice([["east", "west", "north"], ["east", "west", "south"], ["west", "north", "south"]]))
     )
-    main, side = draw_section(rng, most_lanes=2), draw_section(rng, most_lanes=2)
+    main, side = (draw_section(rng, most_lanes=2, style=style) for _ in range(2))
     sections = {str(name): main if name in ("east", "west") else side for name in names}
-    cruise_mps = float(rng.uniform(5.0, 9.5))
+    cruise_mps = float(rng.uniform(*style.junction_mps))
     approach_m = float(rng.uniform(20.0, 70.0))
     goal = str(rng.choice([name for name in sections if name != "west"]))
     lengths_m = dict.fromkeys(sections, 95.0)
@@ -225,7 +228,7 @@ def _plan_junction(rng: np.random.Generator, kind: str, heading_rad: float, dura
         heading_rad=heading_rad,
         arm_length_m=lengths_m,
         corner_radius_m=float(rng.uniform(4.0, 9.0)),
-        crossings=tuple(name for name in sections if rng.random() < 0.75),
+        crossings=tuple(name for name in sections if rng.random() < style.crossing_chance),
     )
     reds = _signal(rng, duration_s)
     lane_number = 1 if goal == "north" else sections["west"].lanes_forward if goal == "south" else 1
@@ -298,8 +301,8 @@ def _junction_entries(
     return (entries[first], *(entry for name, entry in entries.items() if name != first), *leaving)
 
 
-def _plan_roundabout(rng: np.random.Generator, heading_rad: float, duration_s: float) -> RoadPlan:
-    section = draw_section(rng, most_lanes=1)
+def _plan_roundabout(rng: np.random.Generator, heading_rad: float, duration_s: float, style: RoadStyle) -> RoadPlan:
+    section = draw_section(rng, most_lanes=1, style=style)
     names = ["east", "north", "west", "south"]
     cruise_mps = float(rng.uniform(5.0, 8.5))
     approach_m = float(rng.uniform(20.0, 60.0))
@@ -315,7 +318,7 @@ def _plan_roundabout(rng: np.random.Generator, heading_rad: float, duration_s: f
         arm_length_m=lengths_m,
         ring_radius_m=float(rng.uniform(12.0, 17.0)),
         ring_width_m=float(rng.uniform(5.5, 7.0)),
-        crossings=tuple(name for name in names if rng.random() < 0.6),
+        crossings=tuple(name for name in names if rng.random() < min(0.6, style.crossing_chance)),
     )
     entries = _junction_entries(junction, sections, {"main": [], "side": []}, ego=("west", 1, goal))
     return RoadPlan(

@@ -160,7 +160,7 @@ class Traffic:
         """Let cyclists ride at the right edge of outer lanes, mostly near the ego's way."""
         rng = self._rng
         outer = [entry for entry in self._plan.entries if entry.is_outer]
-        for _ in range(int(rng.integers(3, 13))):
+        for _ in range(int(rng.integers(*self._plan.num_cyclists))):
             entry = outer[int(rng.integers(len(outer)))] if outer and rng.random() < 0.6 else self._plan.entries[0]
             path = entry.paths[int(rng.integers(len(entry.paths)))]
             edge = make_path(offset_polyline(path.points_m, -float(rng.uniform(1.15, 1.4))))
@@ -293,6 +293,8 @@ class Traffic:
         for _ in range(int(14 + rng.integers(0, 50) * self._density)):
             frame, near_m, sense, step = self._place_near_ego()
             section = frame.section
+            if section.sidewalk_m == 0.0:
+                continue
             side = sense * float(rng.choice([-1.0, 1.0], p=[0.6, 0.4]))
             kerb_m = section.kerb_left_m if side > 0.0 else section.kerb_right_m
             left_m = kerb_m + side * float(rng.uniform(0.4, section.sidewalk_m - 0.35))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scenegen.errors import LayoutError
-from scenegen.types.layout import Layout
+from scenegen.types.layout import STYLES, Layout
 
 LAYOUT_SUFFIXES = (".yaml", ".yml")
 _RANGE = re.compile(r"(\d+)-(\d+)")
@@ -20,8 +20,8 @@ def read_layout(reference: str) -> Layout:
     """Read and validate the layout that a single reference names.
 
     Args:
-        reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `av2:DIR`, `scenarionet:FILE.pkl`; or only
-            NAME for the library, or only PATH.yaml.
+        reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`, `av2:DIR`,
+            `scenarionet:FILE.pkl`; or only NAME for the library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
@@ -47,7 +47,8 @@ def expand_references(references: Sequence[str]) -> list[str]:
     for reference in references:
         source, location = split_reference(reference)
         if source == "procedural":
-            expanded += [f"procedural:{seed}" for seed in _seeds(location)]
+            style, seeds = _style_and_seeds(location)
+            expanded += [f"procedural:{style}/{seed}" if style else f"procedural:{seed}" for seed in seeds]
         elif glob.has_magic(location):
             expanded += [f"{source}:{match}" for match in _matches(source, location)]
         else:
@@ -98,6 +99,21 @@ def _library_folder() -> Path:
 def _did_you_mean(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else ""
+
+
+def _style_and_seeds(location: str) -> tuple[str | None, range]:
+    """Split `STYLE/SEEDS` or `SEEDS`."""
+    head, slash, seeds = location.rpartition("/")
+    if not slash:
+        return None, _seeds(location)
+    if head not in STYLES:
+        raise LayoutError(
+            f"a style out of {', '.join(STYLES)}",
+            found=repr(head),
+            where=f"layout reference 'procedural:{location}'",
+            fix=_did_you_mean(head, STYLES),
+        )
+    return head, _seeds(seeds)
 
 
 def _seeds(location: str) -> range:
@@ -158,10 +174,10 @@ def _read_file(location: str) -> Layout:
 def _read_procedural(location: str) -> Layout:
     from scenegen.layout.procedural import build_procedural_layout
 
-    seeds = _seeds(location)
+    style, seeds = _style_and_seeds(location)
     if len(seeds) != 1:
         raise LayoutError("one seed", found=f"the range {location!r}", where="procedural", fix="expand the range first")
-    return build_procedural_layout(seeds[0])
+    return build_procedural_layout(seeds[0], style=style)
 
 
 def _read_av2(location: str) -> Layout:

@@ -64,6 +64,8 @@ def _spec_of(layout: Layout) -> dict[str, Any]:
     }
     if environment.reference_image is not None:
         words["reference_image"] = environment.reference_image
+    if environment.style is not None:
+        words["style"] = environment.style
     poses = layout.ego.world_from_ego[:, :3, :].reshape(-1, 12)
     return {
         "version": 1,

@@ -39,6 +39,10 @@ class EnvironmentSpec(Spec):
     time_of_day: Literal["day", "dusk", "night"] = "day"
     prompt: str = ""
     reference_image: str | None = None
+    style: Annotated[
+        Literal["dense_city", "suburb", "rural", "highway", "industrial"] | None,
+        Field(description="kind of place around the roads; any mixture where it is not given"),
+    ] = None
 
 
 class SectionSpec(Spec):

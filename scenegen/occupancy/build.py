@@ -11,7 +11,8 @@ from scenegen.occupancy.draft import Look, WorldDraft
 from scenegen.occupancy.furniture import add_prop
 from scenegen.occupancy.ground import paint_ground
 from scenegen.occupancy.site import survey_site
-from scenegen.occupancy.streets import District, draw_district, line_streets
+from scenegen.occupancy.streets import line_streets
+from scenegen.occupancy.style import District, draw_district
 from scenegen.types import Layout, Material, RandomKey, World
 
 
@@ -47,7 +48,7 @@ def begin_world(layout: Layout, *, seed: int) -> Beginning:
         WorldError: there is no road near the ego, or the world has too many things.
     """
     key = RandomKey(seed, layout.layout_id, "world")
-    district = draw_district(key.at("district").generator())
+    district = draw_district(key.at("district").generator(), layout.environment.style)
     site = survey_site(layout, sidewalk_width_m=district.sidewalk_width_m)
     draft = WorldDraft(site=site, ground=paint_ground(site))
     draft.add_thing(

@@ -28,7 +28,13 @@ PARAPET_M = 0.8
 
 @dataclass(frozen=True, kw_only=True)
 class BuildingStyle:
-    """Ranges from which the buildings of a block are drawn, in metres (low, high), and chances in 0..1."""
+    """Ranges from which the buildings of a block are drawn, in metres (low, high), and chances in 0..1.
+
+    Attributes:
+        paved_front: whether the land before a building and a strip around it are paved, as far as
+            `paved_front_m` and `paved_side_m` say.
+        has_fence: whether its block is fenced off the street.
+    """
 
     width_m: tuple[float, float]
     depth_m: tuple[float, float]
@@ -38,23 +44,26 @@ class BuildingStyle:
     gable_chance: float
     parapet_chance: float
     paved_front: bool
+    has_fence: bool
+    paved_front_m: float = 8.0
+    paved_side_m: float = 1.0
 
 
 ROW = BuildingStyle(
     width_m=(8.0, 18.0), depth_m=(9.0, 14.0), height_m=(8.0, 20.0), setback_m=(0.7, 1.6), gap_m=(0.0, 0.6),
-    gable_chance=0.2, parapet_chance=0.5, paved_front=True,
+    gable_chance=0.2, parapet_chance=0.5, paved_front=True, has_fence=False,
 )  # fmt: skip
 HOUSES = BuildingStyle(
     width_m=(8.0, 13.0), depth_m=(8.0, 11.0), height_m=(4.8, 7.2), setback_m=(3.5, 7.0), gap_m=(3.0, 8.0),
-    gable_chance=0.85, parapet_chance=0.05, paved_front=False,
+    gable_chance=0.85, parapet_chance=0.05, paved_front=False, has_fence=True,
 )  # fmt: skip
 TOWERS = BuildingStyle(
     width_m=(14.0, 25.0), depth_m=(12.0, 18.0), height_m=(15.0, 24.4), setback_m=(3.0, 8.0), gap_m=(5.0, 14.0),
-    gable_chance=0.0, parapet_chance=0.8, paved_front=True,
+    gable_chance=0.0, parapet_chance=0.8, paved_front=True, has_fence=False,
 )  # fmt: skip
 HALLS = BuildingStyle(
     width_m=(16.0, 25.0), depth_m=(14.0, 20.0), height_m=(6.0, 9.6), setback_m=(5.0, 10.0), gap_m=(6.0, 16.0),
-    gable_chance=0.25, parapet_chance=0.6, paved_front=False,
+    gable_chance=0.25, parapet_chance=0.6, paved_front=False, has_fence=True,
 )  # fmt: skip
 
 
@@ -212,7 +221,7 @@ def _raise_building(
         )  # stair house or plant room
         draft.fill_columns(row, block, low_m=body_m, high_m=body_m + 2.4, semantic=Semantic.MANMADE)
     if style.paved_front:
-        _pave_around(draft, pose=pose, width_m=width_m, depth_m=depth_m)
+        _pave_around(draft, pose=pose, width_m=width_m, depth_m=depth_m, style=style)
 
 
 def _gable(width_m: float, depth_m: float, height_m: float, generator: np.random.Generator) -> Solid:
@@ -232,9 +241,12 @@ def _gable(width_m: float, depth_m: float, height_m: float, generator: np.random
     )
 
 
-def _pave_around(draft: WorldDraft, *, pose: Float64[np.ndarray, "4 4"], width_m: float, depth_m: float) -> None:
+def _pave_around(
+    draft: WorldDraft, *, pose: Float64[np.ndarray, "4 4"], width_m: float, depth_m: float, style: BuildingStyle
+) -> None:
     """Pave the land between a town building and the street, and a strip around it."""
-    half_x, front, back = width_m / 2 + 1.0, -depth_m / 2 - 8.0, depth_m / 2 + 1.0
+    half_x, back = width_m / 2 + style.paved_side_m, depth_m / 2 + style.paved_side_m
+    front = -depth_m / 2 - style.paved_front_m
     corners = np.array([[-half_x, front], [half_x, front], [half_x, back], [-half_x, back]])
     plot = shapely.Polygon(corners @ pose[:2, :2].T + pose[:2, 3]).difference(draft.site.lawn)
     paint(draft.ground, draft.site.ground_frame, region=plot, value=Material.SIDEWALK, only_on=(Material.GRASS,))

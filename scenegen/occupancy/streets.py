@@ -12,62 +12,21 @@ import shapely
 from jaxtyping import Float64
 
 from scenegen.occupancy.appearance import WALL_SRGB, draw_color, draw_detail
-from scenegen.occupancy.buildings import HALLS, HOUSES, ROW, TOWERS, BuildingStyle, Plot, try_building
+from scenegen.occupancy.buildings import BuildingStyle, Plot, try_building
 from scenegen.occupancy.draft import Look, WorldDraft
 from scenegen.occupancy.frontage import STEP_M, Frontage, frontages_of
 from scenegen.occupancy.furniture import add_lamp, add_post, add_sign, add_traffic_light, try_at
 from scenegen.occupancy.greenery import draw_foliage_look, try_strip, try_tree
 from scenegen.occupancy.markings import stop_lines
+from scenegen.occupancy.style import District
 from scenegen.types import Material, RandomKey
 
-BLOCK_M = (35.0, 90.0)
-ZONES: tuple[BuildingStyle | None, ...] = (ROW, HOUSES, TOWERS, HALLS, None)
-"""What a block can be; None is a park."""
 LOT_STRETCHES = ((0.5, 1.0), (0.35, 0.7), (0.65, 0.7), (0.25, 0.5), (0.75, 0.5))
 """Middle and width of what a building may take of its lot's front, as shares of it, in order of preference."""
 LOT_DEPTHS = (1.0, 0.75, 0.55)
 POST_FROM_KERB_M, SIGN_FROM_KERB_M = 0.7, 1.0
 POST_RADIUS_M, SIGNAL_RADIUS_M, SIGN_RADIUS_M = 0.15, 0.3, 0.5
 BACK_ROWS_M = (26.0, 50.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class District:
-    """The character of a whole scene, drawn once.
-
-    Attributes:
-        zone_weights: chance of each of `ZONES`.
-        autumn: share of trees in autumn colours.
-        tree_spacing_m: distance between street trees.
-        street_tree_chance: chance that a block has street trees.
-        hedge_chance: chance that a garden is fenced by a hedge; otherwise by a wall or by nothing.
-        lamp_spacing_m, lamp_height_m: of the street lamps.
-        sidewalk_width_m: of sidewalks that are grown.
-    """
-
-    zone_weights: Float64[np.ndarray, "5"]
-    autumn: float
-    tree_spacing_m: float
-    street_tree_chance: float
-    hedge_chance: float
-    lamp_spacing_m: float
-    lamp_height_m: float
-    sidewalk_width_m: float
-
-
-def draw_district(generator: np.random.Generator) -> District:
-    """Draw the character of a scene: town, suburb, high-rise, works or greenery, mixed to some degree."""
-    weights = generator.dirichlet(np.array([1.1, 1.0, 0.6, 0.4, 0.5])) + 0.03
-    return District(
-        zone_weights=weights / weights.sum(),
-        autumn=float(generator.choice([0.0, 0.05, 0.25, 0.7], p=[0.5, 0.25, 0.15, 0.1])),
-        tree_spacing_m=float(generator.uniform(7.0, 13.0)),
-        street_tree_chance=float(generator.uniform(0.2, 0.95)),
-        hedge_chance=float(generator.uniform(0.1, 0.8)),
-        lamp_spacing_m=float(generator.uniform(24.0, 31.0)),
-        lamp_height_m=float(generator.uniform(5.5, 8.0)),
-        sidewalk_width_m=float(generator.uniform(2.2, 4.0)),
-    )
 
 
 def line_streets(draft: WorldDraft, district: District, key: RandomKey) -> None:
@@ -90,8 +49,9 @@ def add_furniture(draft: WorldDraft, district: District, key: RandomKey) -> list
     kerbs = frontages_of(draft.site.roadway, draft.site)
     add_signals(draft, key.at("signals"))
     for kerb in kerbs:
-        add_lamps(draft, kerb, district, key.at("lamps", kerb.key))
-        add_signs(draft, kerb, key.at("signs", kerb.key))
+        if district.style.has_lamps:
+            add_lamps(draft, kerb, district, key.at("lamps", kerb.key))
+        add_signs(draft, kerb, district, key.at("signs", kerb.key))
     return kerbs
 
 
@@ -103,8 +63,9 @@ def build_frontage(
     while start < len(frontage):
         place = key.at("block", index)
         generator = place.generator()
-        stop = min(start + int(generator.uniform(*BLOCK_M) / STEP_M), len(frontage))
-        style = ZONES[int(generator.choice(len(ZONES), p=district.zone_weights))]
+        stop = min(start + int(generator.uniform(*district.style.block_m) / STEP_M), len(frontage))
+        zones = district.style.zones
+        style = zones[int(generator.choice(len(zones), p=district.zone_weights))]
         if style is None:
             plant_park(draft, frontage, start, stop, district, place)
         else:
@@ -113,7 +74,7 @@ def build_frontage(
             lots = divide_block(start * STEP_M, stop * STEP_M, style, generator)
             build_block(draft, frontage, lots, style, place)
             stop = min(max(stop, round(lots[-1].end_m / STEP_M)), len(frontage))
-            if not is_behind and not style.paved_front:
+            if not is_behind and style.has_fence:
                 fence_gardens(draft, frontage, start, stop, district, place.at("fence"))
         start, index = stop, index + 1
 
@@ -173,12 +134,13 @@ def fence_gardens(
     draft: WorldDraft, frontage: Frontage, start: int, stop: int, district: District, key: RandomKey
 ) -> None:
     """Put hedges or low walls along the property line, in pieces with openings."""
+    rule = district.style.fences
     generator = key.generator()
     kind = generator.random()
-    if kind > 0.85:
+    if kind > rule.chance:
         return
     is_hedge = kind < district.hedge_chance
-    height_m = float(generator.choice([0.8, 1.2, 1.6]) if is_hedge else generator.choice([0.8, 1.2, 2.0]))
+    height_m = float(generator.choice(rule.hedge_heights_m if is_hedge else rule.wall_heights_m))
     wall = Look(
         primary_rgb=draw_color(generator, WALL_SRGB),
         secondary_rgb=draw_color(generator, WALL_SRGB),
@@ -191,27 +153,28 @@ def fence_gardens(
         middle = min(at + length // 2, len(frontage) - 1)
         try_strip(
             draft,
-            middle_world_m=frontage.point_world_m[middle] + frontage.outward[middle] * 0.9,
+            middle_world_m=frontage.point_world_m[middle] + frontage.outward[middle] * rule.away_m,
             heading_rad=frontage.heading_rad(middle),
             length_m=float(length),
             height_m=height_m,
             material=Material.FOLIAGE if is_hedge else Material.WALL,
             look=look,
         )
-        at += length + (3 if generator.random() < 0.3 else 0)
+        at += length + (3 if generator.random() < rule.opening_chance else 0)
 
 
 def plant_park(
     draft: WorldDraft, frontage: Frontage, start: int, stop: int, district: District, key: RandomKey
 ) -> None:
     """Scatter trees over the land behind an edge, and sometimes a hedge in front."""
+    rule = district.style.plants
     generator = key.at("park").generator()
-    if generator.random() < 0.4:
+    if generator.random() < district.style.fences.park_chance:
         fence_gardens(draft, frontage, start, stop, district, key.at("fence"))
-    for index in range(int((stop - start) * STEP_M * generator.uniform(0.15, 0.4))):
+    for index in range(int((stop - start) * STEP_M * generator.uniform(*rule.per_park_m))):
         generator = key.at("tree", index).generator()
         sample = int(generator.integers(start, stop))
-        away_m = generator.uniform(2.0, 24.0)
+        away_m = generator.uniform(*rule.park_depth_m)
         try_tree(
             draft,
             generator,
@@ -230,7 +193,7 @@ def plant_street_trees(draft: WorldDraft, kerb: Frontage, district: District, ke
     index = 0
     while at < len(kerb):
         if at >= block_end:
-            block_end = at + plan.uniform(*BLOCK_M)
+            block_end = at + plan.uniform(*district.style.block_m)
             planting = plan.random() < district.street_tree_chance
             height_m = float(plan.uniform(5.0, 10.0))
         if planting:
@@ -258,7 +221,7 @@ def add_lamps(draft: WorldDraft, kerb: Frontage, district: District, key: Random
         try_at(draft, base, radius_m=POST_RADIUS_M, add=lamp)
 
 
-def add_signs(draft: WorldDraft, kerb: Frontage, key: RandomKey) -> None:
+def add_signs(draft: WorldDraft, kerb: Frontage, district: District, key: RandomKey) -> None:
     """Set, at random, signs, utility poles and rows of bollards."""
     plan = key.generator()
     at = float(plan.uniform(5.0, 60.0))
@@ -273,7 +236,7 @@ def add_signs(draft: WorldDraft, kerb: Frontage, key: RandomKey) -> None:
             for step in range(int(generator.integers(3, 7))):
                 bollard = key.at(index, step).generator()
                 _try_post(draft, kerb, int(at) + 2 * step, bollard, height_m=0.9, radius_m=0.09)
-        at += float(plan.uniform(18.0, 60.0))
+        at += float(plan.uniform(*district.style.sign_gap_m))
         index += 1
 
 
@@ -305,7 +268,7 @@ def scatter_trees(draft: WorldDraft, district: District, key: RandomKey) -> None
     site = draft.site
     x_min, y_min, x_max, y_max = site.bounds_world_m
     area_m2 = (x_max - x_min) * (y_max - y_min)
-    for index in range(int(area_m2 / 10000.0 * key.generator().uniform(10.0, 60.0))):
+    for index in range(int(area_m2 / 10000.0 * key.generator().uniform(*district.style.plants.per_hectare))):
         generator = key.at(index).generator()
         base = generator.uniform((x_min, y_min), (x_max, y_max))
         i, j = (int(cell) for cell in site.column_frame.to_cells(base))

@@ -16,6 +16,7 @@ from scenegen.types.timeline import Timeline
 
 WEATHERS = ("clear", "overcast", "rain", "fog")
 TIMES_OF_DAY = ("day", "dusk", "night")
+STYLES = ("dense_city", "suburb", "rural", "highway", "industrial")
 LINE_KINDS = ("solid", "dashed", "double_solid")
 DASH_M, DASH_PERIOD_M = 3.0, 7.5
 """Dashes start at the first point of their line."""
@@ -154,14 +155,21 @@ class EgoTrack:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What the scene looks like beyond geometry."""
+    """What the scene looks like beyond geometry.
+
+    Attributes:
+        style: the kind of place that fills what the layout leaves open, one of STYLES; None for any mixture.
+    """
 
     weather: str = "clear"
     time_of_day: str = "day"
     prompt: str = ""
     reference_image: str | None = None
+    style: str | None = None
 
     def __post_init__(self) -> None:
+        if self.style is not None and self.style not in STYLES:
+            raise LayoutError(f"style in {STYLES}, or none", found=repr(self.style), where="environment.style")
         if self.weather not in WEATHERS:
             raise LayoutError(f"weather in {WEATHERS}", found=repr(self.weather), where="environment.weather")
         if self.time_of_day not in TIMES_OF_DAY:

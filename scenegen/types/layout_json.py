@@ -82,7 +82,7 @@ def _encode_layout(layout: Layout, pack: PackArray) -> dict[str, Any]:
         "source": layout.source,
         "licence": layout.licence,
         "timeline": {"rate_hz": float(layout.timeline.rate_hz), "num_steps": int(layout.timeline.num_steps)},
-        "environment": _encode(layout.environment, pack),
+        "environment": _encode_environment(layout.environment, pack),
         "road_map": {
             "lanes": [_encode(lane, pack) for lane in layout.road_map.lanes],
             "lane_lines": [_encode(line, pack) for line in layout.road_map.lane_lines],
@@ -93,6 +93,14 @@ def _encode_layout(layout: Layout, pack: PackArray) -> dict[str, Any]:
         "agents": [{**_encode(agent, pack), "category": agent.category.label} for agent in layout.agents],
         "ego": _encode(layout.ego, pack),
     }
+
+
+def _encode_environment(environment: Environment, pack: PackArray) -> dict[str, Any]:
+    """Encode an environment; a layout without a style keeps the bytes, and so the hash, of before there were styles."""
+    words = _encode(environment, pack)
+    if environment.style is None:
+        del words["style"]
+    return words
 
 
 def _encode(part: Any, pack: PackArray) -> dict[str, Any]:

@@ -5,9 +5,11 @@ import pytest
 
 from scenegen.layout.overlap import find_overlaps
 from scenegen.layout.procedural import build_procedural_layout
-from scenegen.layout.procedural_roads import ROAD_KINDS
+from scenegen.layout.road_style import ROAD_KINDS
+from scenegen.layout.sources import expand_references, read_layout
 from scenegen.layout.validate import validate_layout
-from scenegen.types.layout_json import layout_sha256
+from scenegen.types.layout import STYLES
+from scenegen.types.layout_json import layout_from_dict, layout_sha256, layout_to_dict
 from scenegen.types.taxonomy import AgentCategory
 
 
@@ -43,3 +45,23 @@ def test_people_are_usually_near_and_scenes_differ() -> None:
 def test_other_rate_and_length_are_obeyed() -> None:
     layout = build_procedural_layout(3, duration_s=5.0, rate_hz=10.0)
     assert (layout.timeline.num_steps, layout.timeline.rate_hz) == (50, 10.0)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_style_has_its_own_roads(style: str) -> None:
+    layout = build_procedural_layout(2, duration_s=8.0, style=style)
+    validate_layout(layout)
+    assert find_overlaps(layout) == []
+    assert layout.environment.style == style
+    assert layout.layout_id == f"procedural_{style}_2"
+    assert any(area.kind == "sidewalk" for area in layout.road_map.areas) == (style not in ("rural", "highway"))
+    assert layout_from_dict(layout_to_dict(layout)).environment == layout.environment
+
+
+def test_a_layout_without_a_style_says_nothing_of_styles() -> None:
+    assert "style" not in layout_to_dict(build_procedural_layout(3, duration_s=2.0))["environment"]
+
+
+def test_styles_are_named_before_seeds() -> None:
+    assert expand_references(["procedural:rural/3-4"]) == ["procedural:rural/3", "procedural:rural/4"]
+    assert read_layout("procedural:rural/3").layout_id == "procedural_rural_3"
