@@ -84,9 +84,7 @@ class SceneStage:
         world_voxels: what an occupancy model sampled for this layout and seed; None builds the world by rules.
     """
 
-    def __init__(
-        self, layout: Layout, *, rig: CameraRig, seed: int, world_voxels: WorldVoxels | None = None
-    ) -> None:
+    def __init__(self, layout: Layout, *, rig: CameraRig, seed: int, world_voxels: WorldVoxels | None = None) -> None:
         from scenegen.conditions.build import ConditionRenderer
         from scenegen.conditions.lidar import LidarModel, LidarScanner
         from scenegen.conditions.lighting import build_lighting
@@ -239,6 +237,4 @@ class SceneStage:
 
 def stored_stage(scene: Scene) -> SceneStage:
     """Build the world of a stored scene again: by rules, or from the voxels stored with it."""
-    return SceneStage(
-        scene.layout, rig=scene.rig, seed=int(scene.attrs["seed"]), world_voxels=scene.world_voxels
-    )
+    return SceneStage(scene.layout, rig=scene.rig, seed=int(scene.attrs["seed"]), world_voxels=scene.world_voxels)

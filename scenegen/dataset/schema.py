@@ -235,7 +235,7 @@ OBJECTS2D_ARRAYS = tuple(
     f"objects2d/{name}" for name in ("ptr", "box", "xyxy", "center", "depth", "visible_fraction", "num_px")
 )
 ADDED_ATTRIBUTES = ("occupancy_model",)
-"""Attributes that a scene may lack: `occupancy_model` says what sampled the static world where rules did not make it."""
+"""Attributes that a scene may lack: `occupancy_model` says what sampled the static world where rules did not."""
 WORLD_ARRAYS = ("world/solid", "world/ground")
 """What an occupancy model sampled; without them a scene's world was made by rules."""
 ADDED_ARRAYS = (

@@ -83,9 +83,7 @@ def style_vector(style: str | None) -> Float32[np.ndarray, " S"]:
     return np.array([name == style for name in STYLES], np.float32)
 
 
-def load_masked(
-    *, weights: Path, mixer: str, steps: int, loops: int, tolerance: float | None
-) -> MaskedOccupancy:
+def load_masked(*, weights: Path, mixer: str, steps: int, loops: int, tolerance: float | None) -> MaskedOccupancy:
     """Load the shipped tokenizer, and the network that speaks its codes.
 
     Raises:

@@ -49,7 +49,7 @@ def sample_world_codes(
     key: RandomKey,
 ) -> Int64[np.ndarray, "CX CY"]:
     """Draw every code that the layout leaves open; the fixed ones come back as `Vocabulary.fixed_id`."""
-    num_codes = num_codes_of(channels.shape[:2])
+    num_codes = num_codes_of((channels.shape[0], channels.shape[1]))
     side = [max(TILE_CODES, count + count % 2) for count in num_codes]
     codes = np.full(side, vocabulary.outside_id, np.int64)
     codes[: num_codes[0], : num_codes[1]] = np.where(is_fixed, vocabulary.fixed_id, vocabulary.mask_id)
