@@ -16,9 +16,9 @@ from scenegen.occupancy.fixed import fixed_voxels
 from scenegen.occupancy.masked.codes import Vocabulary
 from scenegen.occupancy.masked.network import MaskedNetwork
 from scenegen.occupancy.masked.sample import SamplingOptions, sample_world_codes
-from scenegen.occupancy.masked.tiles import fixed_codes, path_in_codes
+from scenegen.occupancy.masked.tiles import COLUMNS_PER_CODE, path_in_codes
 from scenegen.occupancy.masked.weights import load_network
-from scenegen.occupancy.tokenizer import OccupancyTokenizer, load_tokenizer
+from scenegen.occupancy.tokenizer import OccupancyTokenizer, is_coded, load_tokenizer
 from scenegen.types import Layout, RandomKey, WorldVoxels
 from scenegen.types.layout import STYLES
 
@@ -48,7 +48,7 @@ class MaskedOccupancy:
     @property
     def weights_sha256(self) -> str:
         """Hash of network and tokenizer."""
-        return hashlib.sha256(f"{self.file_sha256} {self.tokenizer.sha256}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.file_sha256} {self.tokenizer.hash}".encode()).hexdigest()
 
     def sample(self, layout: Layout, *, seed: int) -> WorldVoxels:
         """Return the voxels of a layout's world; where agents pass decides nothing but what is cleared for them."""
@@ -67,7 +67,7 @@ class MaskedOccupancy:
             self.network,
             self.vocabulary,
             channels=channels,
-            is_fixed=fixed_codes(fixed),
+            is_fixed=~is_coded(fixed, patch=COLUMNS_PER_CODE),
             style=style_vector(layout.environment.style),
             ego_path_codes=path_in_codes(
                 layout.ego.position_world_m[:, :2], origin_world_m=draft.site.column_frame.origin_m
@@ -75,7 +75,7 @@ class MaskedOccupancy:
             options=self.options,
             key=RandomKey(seed, layout.layout_id, "world/masked"),
         )
-        return fixed.clamp(self.tokenizer.decode(codes, channels=channels, fixed=fixed))
+        return fixed.clamp(self.tokenizer.decode(codes.astype(np.int32), channels, fixed))
 
 
 def style_vector(style: str | None) -> Float32[np.ndarray, " S"]:
@@ -90,7 +90,7 @@ def load_masked(*, weights: Path, mixer: str, steps: int, loops: int, tolerance:
         WeightsError: missing, damaged, of another tokenizer, or trained for another mixer.
     """
     tokenizer = load_tokenizer()
-    vocabulary = Vocabulary(num_codes=tokenizer.num_codes, sha256=tokenizer.sha256)
+    vocabulary = Vocabulary(num_codes=tokenizer.num_codes, sha256=tokenizer.hash)
     network, file_sha256 = load_network(weights, vocabulary=vocabulary)
     if network.size.mixer != mixer:
         raise WeightsError(

@@ -1,13 +1,12 @@
-"""Where the tiles of a world lie, in which order they are drawn, and which codes the layout leaves open."""
+"""Where the tiles of a world lie, and in which order they are drawn."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
-from scenegen.occupancy.fixed import FixedVoxels
 from scenegen.occupancy.site import VOXEL_M
 
 COLUMNS_PER_CODE = 4
@@ -64,15 +63,6 @@ def plan_tiles(
 def _starts(count: int, stride: int) -> list[int]:
     last = max(0, count - TILE_CODES)
     return [*range(0, last, stride), last]
-
-
-def fixed_codes(fixed: FixedVoxels) -> Bool[np.ndarray, "CX CY"]:
-    """Return the codes of which the map fixes every column, on all levels; columns beyond the grid count as fixed."""
-    whole = fixed.is_column_fixed & fixed.is_ground_fixed
-    rows, columns = num_codes_of(whole.shape)
-    padded = np.ones((rows * COLUMNS_PER_CODE, columns * COLUMNS_PER_CODE), np.bool_)
-    padded[: whole.shape[0], : whole.shape[1]] = whole
-    return padded.reshape(rows, COLUMNS_PER_CODE, columns, COLUMNS_PER_CODE).all(axis=(1, 3))
 
 
 def path_in_codes(
