@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 BLOCK_S = 5.0
 """Scores are taken over blocks of this length, and the worst block counts."""
+SHOWN = ("painted", "truth")
+"""What the judge is shown of every judged step: the painting, and the ground-truth render of the same step."""
 
 Judging = Callable[..., "Verdict"]
 """`judge_frames` with its judge: (frames N H W 3, ray_ego= N H W 3) to a verdict."""
@@ -90,8 +92,8 @@ class _Block:
     def __init__(self) -> None:
         from scenegen.checks.control import ControlScore
 
-        self.control: dict[str, ControlScore] = {"painted": ControlScore(), "truth": ControlScore()}
-        self.flicker_sum = {"painted": 0.0, "truth": 0.0}
+        self.control = {name: ControlScore() for name in SHOWN}
+        self.flicker_sum = dict.fromkeys(SHOWN, 0.0)
 
     def control_ratio(self) -> float:
         truth = self.control["truth"].miou
@@ -143,6 +145,30 @@ class Inspection:
             if num_steps - first == MIN_FLICKER_STEPS:
                 block.flicker_sum[name] += _flicker_sum(frames, maps)
         self._num_views += len(rgb)
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the tallies so far; blocks in order, the painting before the truth."""
+        indices = sorted(self._blocks)
+        blocks = [self._blocks[index] for index in indices]
+        return {
+            "block": np.array(indices, np.int64),
+            "confusion": np.array([[block.control[name].confusion for name in SHOWN] for block in blocks], np.int64),
+            "flicker_sum": np.array([[block.flicker_sum[name] for name in SHOWN] for block in blocks], np.float64),
+            "num_asked": self._num_asked.copy(),
+            "num_found": self._num_found.copy(),
+            "num_views": np.array(self._num_views, np.int64),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Take up the tallies of another inspection of the same painting."""
+        self._blocks = {}
+        for row, index in enumerate(state["block"]):
+            block = self._blocks[int(index)] = _Block()
+            for column, name in enumerate(SHOWN):
+                block.control[name].confusion = np.array(state["confusion"][row, column])
+                block.flicker_sum[name] = float(state["flicker_sum"][row, column])
+        self._num_asked, self._num_found = np.array(state["num_asked"]), np.array(state["num_found"])
+        self._num_views = int(state["num_views"])
 
     def certificate(self) -> Certificate:
         """Sum up."""

@@ -3,6 +3,7 @@
     world -> for every chunk: conditions -> frames -> labels -> disk -> judge -> commit, or paint again
 
 Every painting is staged beside the data set; the first above the bar of `quality` is committed, or else the best.
+With `run.checkpoint` a scene whose painter was killed goes on behind the last chunk that was saved.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from scenegen.config import GenerateConfig, OccupancyConfig
 from scenegen.cost import SceneCost, StageClock
 from scenegen.errors import QualityError
 from scenegen.interrupts import hold_interrupts
+from scenegen.open_painting import Resumption, forget_checkpoints, open_painting
 from scenegen.scene import ChunkLabels, SceneStage
 from scenegen.types import SceneChunk, SceneRecord
 from scenegen.video.interface import VideoBackbone
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from scenegen.dataset.write import SceneWriter
     from scenegen.occupancy.model import OccupancyModel
 
+OnResumption = Callable[[Resumption], None]
 OnChunk = Callable[[str, int], None]
 """Called after every chunk with the scene id and the number of frames (steps times views) just written."""
 
@@ -41,11 +44,16 @@ class MadeScene:
 
 
 def generate_scene(
-    record: SceneRecord, *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
+    record: SceneRecord,
+    *,
+    config: GenerateConfig,
+    backbone: VideoBackbone,
+    on_chunk: OnChunk,
+    on_resumption: OnResumption = lambda resumption: None,
 ) -> MadeScene:
     """Make and commit one scene, painting it again with other noise while it is under the bar of `quality`.
 
-    Progress counts the first painting only.
+    Progress counts the first painting only. Chunks that were taken from checkpoints count as soon as they are.
 
     Raises:
         QualityError: it stayed under the bar, and `quality.keep_failed` is not set.
@@ -65,7 +73,7 @@ def generate_scene(
         for attempt in attempts:
             painting = _paint_scene(
                 record, stage, attempt=attempt, config=config, backbone=backbone, stack=stack, clock=clock,
-                on_chunk=on_chunk if attempt == 0 else _count_nothing,
+                on_chunk=on_chunk if attempt == 0 else _count_nothing, on_resumption=on_resumption,
             )  # fmt: skip
             if best is not None and best.shortfall <= painting.shortfall:
                 painting.writer.abort()
@@ -78,6 +86,7 @@ def generate_scene(
         assert best is not None
         warning = _describe_missed(best, num_attempts=attempt + 1)
         if warning and not quality.keep_failed:
+            forget_checkpoints(record, config)
             raise QualityError(
                 "a scene above the bar of `quality`",
                 found=warning,
@@ -86,6 +95,7 @@ def generate_scene(
             )
         with clock.stage("write"), hold_interrupts():
             _commit(best, num_attempts=attempt + 1, clock=clock)
+            forget_checkpoints(record, config)
     return MadeScene(cost=clock.cost(), warning=warning)
 
 
@@ -118,38 +128,44 @@ def _paint_scene(
     stack: ExitStack,
     clock: StageClock,
     on_chunk: OnChunk,
+    on_resumption: OnResumption,
 ) -> Painting:
     """Paint all chunks of a scene into its staging folder, which `stack` deletes unless it is committed.
 
     Memory does not grow with the length of the scene: chunks stream from the ray caster to the disk. While the
-    model paints one chunk, a thread prepares the next; the order of all arithmetic stays fixed.
+    model paints one chunk, a thread prepares the next; the order of all arithmetic stays fixed. Chunks that have a
+    checkpoint are taken from there.
     """
-    from scenegen.dataset.preview import PreviewWriter
-
     session = backbone.open_session(replace(stage.context, attempt=attempt))
     inspection = _open_inspection(record, stage, config) if config.quality.is_asked else None
-    with hold_interrupts():
-        writer = stack.enter_context(_open_writer(record, config))
-        if stage.world_voxels is not None:
-            writer.write_world(stage.world_voxels)
-        preview = stack.enter_context(PreviewWriter(writer.preview_dir, record))
-    with closing(stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=clock)) as chunks:
+    painting = open_painting(
+        record, attempt=attempt, config=config, session=session, inspection=inspection, clock=clock, stack=stack
+    )
+    if stage.world_voxels is not None:
+        with clock.stage("write"), hold_interrupts():
+            painting.writer.write_world(stage.world_voxels)
+    num_views, start_step = len(record.rig.cameras), 0
+    resumption = painting.take_up(attempt)
+    if resumption is not None:
+        start_step = resumption.start_step
+        on_resumption(resumption)
+        on_chunk(record.scene_id, num_views * start_step)
+    coming = stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=clock, start_step=start_step)
+    with closing(coming) as chunks:
         for labels in chunks:
             with clock.stage("paint"):
                 rgb = session.paint(labels.conditions, start_step=labels.start_step)
-            with clock.stage("write"), hold_interrupts():
-                chunk = _to_store(labels, rgb, config)
-                writer.append(chunk)
-                preview.append(chunk)
+            chunk = _to_store(labels, rgb, config)
+            painting.write(chunk)
             if inspection is not None:
                 with clock.stage("judge"):
                     inspection.look(labels.conditions, chunk.rgb, start_step=labels.start_step)
+            painting.save(chunk)
             on_chunk(record.scene_id, rgb.shape[0] * rgb.shape[1])
     with clock.stage("write"), hold_interrupts():
-        preview.close()
-    return Painting(
-        attempt=attempt, writer=writer, certificate=None if inspection is None else inspection.certificate()
-    )
+        painting.preview.close()
+    certificate = None if inspection is None else inspection.certificate()
+    return Painting(attempt=attempt, writer=painting.writer, certificate=certificate)
 
 
 def open_occupancy(config: OccupancyConfig) -> OccupancyModel | None:
@@ -205,10 +221,3 @@ def _open_inspection(record: SceneRecord, stage: SceneStage, config: GenerateCon
 
 def _count_nothing(scene_id: str, num_frames: int) -> None:
     """Take the place of progress where frames were counted already."""
-
-
-def _open_writer(record: SceneRecord, config: GenerateConfig) -> SceneWriter:
-    from scenegen.dataset.write import open_scene_writer
-
-    options = config.dataset
-    return open_scene_writer(config.output, record, image_codec=options.image_codec, jpeg_quality=options.jpeg_quality)

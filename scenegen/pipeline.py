@@ -18,6 +18,7 @@ import scenegen
 from scenegen.config import AUTO_SPLIT, NO_SWEEP, GenerateConfig, split_of_layout
 from scenegen.errors import SceneFailedError
 from scenegen.interrupts import Drain, drain_on_sigterm
+from scenegen.open_painting import Resumption
 from scenegen.orchestration.attempt import SceneOutcome, SceneWatch, attempt_scene
 from scenegen.orchestration.failures import FailureKind, RetryRule
 from scenegen.orchestration.ledger import open_ledger
@@ -110,6 +111,7 @@ def _attempt_until_settled(
 ) -> SceneOutcome:
     rule = RetryRule(max_attempts=config.run.max_attempts, max_node_losses=config.run.max_node_losses)
     history: list[FailureKind] = []
+    resumptions: tuple[Resumption, ...] = ()
     while True:
         num_frames = 0
 
@@ -120,6 +122,8 @@ def _attempt_until_settled(
 
         watch.started(record.scene_id, attempt=len(history) + 1)
         outcome = attempt_scene(record, config=config, backbone=backbone, on_chunk=count)
+        resumptions += outcome.resumptions
+        outcome = replace(outcome, resumptions=resumptions)
         if outcome.kind is None:
             return replace(outcome, num_attempts=len(history) + 1)
         history.append(outcome.kind)
@@ -158,11 +162,11 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
     committed: list[SceneOutcome] = []
     failed: list[SceneOutcome] = []
     with watch.until_finished(), drain_on_sigterm(config.run.drain_s) as drain:
-        for outcome in executor.run(missing, config=config, backbone=backbone, watch=watch, drain=drain):
-            (failed if outcome.error else committed).append(outcome)
-            committer.fold_when_due()
-            watch.scene_done(outcome)
-        committer.fold()
+        with committer.keeping_up():
+            for outcome in executor.run(missing, config=config, backbone=backbone, watch=watch, drain=drain):
+                (failed if outcome.error else committed).append(outcome)
+                committer.fold_when_due()
+                watch.scene_done(outcome)
         num_not_started = len(missing) - len(committed) - len(failed)
         if drain.is_asked and num_not_started:
             raise KeyboardInterrupt

@@ -217,15 +217,18 @@ class SceneStage:
             step=step,
         )
 
-    def label_ahead(self, *, num_steps_per_chunk: int, clock: StageClock) -> Generator[ChunkLabels, None, None]:
-        """Yield the chunks of the whole scene in order, always one ahead of the caller in a thread.
+    def label_ahead(
+        self, *, num_steps_per_chunk: int, clock: StageClock, start_step: int = 0
+    ) -> Generator[ChunkLabels, None, None]:
+        """Yield the scene's chunks from `start_step` on in order, always one ahead of the caller in a thread.
 
         The thread makes one chunk at a time, so the order of all arithmetic is fixed.
         """
         num_steps = self.layout.timeline.num_steps
-        spans = [
-            (start, min(start + num_steps_per_chunk, num_steps)) for start in range(0, num_steps, num_steps_per_chunk)
-        ]
+        starts = range(start_step, num_steps, num_steps_per_chunk)
+        spans = [(start, min(start + num_steps_per_chunk, num_steps)) for start in starts]
+        if not spans:
+            return
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="labels") as thread:
             coming = thread.submit(self.label_chunk, *spans[0], clock=clock)
             for span in spans[1:]:

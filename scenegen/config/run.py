@@ -27,6 +27,7 @@ class RunConfig:
         max_attempts: starts of a scene whose workers die or run out of memory.
         max_node_losses: further starts of a scene whose nodes are lost or taken away.
         drain_s: seconds that running scenes are given to finish after SIGTERM; 0 abandons them at once.
+        checkpoint: save every chunk of a scene, so that one whose painter was killed goes on behind the last of them.
         require_token: refuse a Ray cluster beyond this machine that asks for no token.
     """
 
@@ -40,6 +41,7 @@ class RunConfig:
     max_attempts: int
     max_node_losses: int
     drain_s: float
+    checkpoint: bool
     require_token: bool
 
     def __post_init__(self) -> None:

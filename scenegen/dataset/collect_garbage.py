@@ -1,4 +1,4 @@
-"""Deleting what no reader can reach: leftovers of writers that died, and attempts that no receipt names.
+"""Deleting what no reader can reach: leftovers of writers that died, attempts that no receipt names, old checkpoints.
 
 Everything else stays, whatever its state: a damaged scene is evidence, and a command can replace it.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from scenegen.dataset.durable import output_errors
 from scenegen.dataset.fold import list_receipts
 from scenegen.dataset.manifest import load_manifest_to_replace
-from scenegen.dataset.paths import PREVIEWS, RECEIPTS, SCENES, DatasetPaths, preview_key, scene_root
+from scenegen.dataset.paths import CHECKPOINTS, PREVIEWS, RECEIPTS, SCENES, DatasetPaths, preview_key, scene_root
 from scenegen.dataset.receipt import read_receipt
 from scenegen.dataset.staging import TOKEN_PATTERN, delete_dead, is_alive
 from scenegen.dataset.storage import Listed, Location, Storage, open_storage
@@ -41,7 +41,7 @@ def collect_garbage(location: Location, *, grace_s: float) -> list[Garbage]:
     storage = open_storage(location)
     with output_errors(storage.location), storage.locked():
         cutoff_s = time.time() - grace_s
-        files = _unreachable_files(storage, cutoff_s)
+        files = [*_unreachable_files(storage, cutoff_s), *_abandoned_checkpoints(storage, cutoff_s)]
         storage.delete([file.key for file in files])
         leftovers = [*_dead_writers(storage, cutoff_s)]
         deleted = [garbage for folder, garbage in leftovers if delete_dead(folder)]
@@ -61,7 +61,8 @@ def find_garbage(location: Location, *, grace_s: float) -> list[Garbage]:
     storage = open_storage(location)
     cutoff_s = time.time() - grace_s
     folders = [*_dead_writers(storage, cutoff_s), *_temporary_files(storage, cutoff_s)]
-    return [*_described(storage, _unreachable_files(storage, cutoff_s)), *(garbage for _, garbage in folders)]
+    files = [*_unreachable_files(storage, cutoff_s), *_abandoned_checkpoints(storage, cutoff_s)]
+    return [*_described(storage, files), *(garbage for _, garbage in folders)]
 
 
 def _described(storage: Storage, files: list[Listed]) -> list[Garbage]:
@@ -101,6 +102,14 @@ def _unreachable_files(storage: Storage, cutoff_s: float) -> list[Listed]:
         for start in (f"{root}/", f"{root}.")
     }
     return [file for file in old if file.key not in kept_keys and not file.key.startswith(tuple(kept_starts))]
+
+
+def _abandoned_checkpoints(storage: Storage, cutoff_s: float) -> list[Listed]:
+    """Return the checkpoints of scenes that nobody has painted on since; a painter that loses its own begins anew."""
+    of_scene: dict[str, list[Listed]] = {}
+    for file in storage.list_files(CHECKPOINTS):
+        of_scene.setdefault(file.key.removeprefix(f"{CHECKPOINTS}/").partition("/")[0], []).append(file)
+    return [file for files in of_scene.values() if max(file.modified_s for file in files) < cutoff_s for file in files]
 
 
 def _dead_writers(storage: Storage, cutoff_s: float) -> Iterator[tuple[Path, Garbage]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from scenegen.dataset.card import card_text
@@ -18,13 +21,18 @@ from scenegen.dataset.manifest import (
     manifest_text,
 )
 from scenegen.dataset.paths import CARD, MANIFEST, RECEIPTS, SCENE_ID_PATTERN
-from scenegen.dataset.receipt import find_valid_receipt, recorded_sha256
+from scenegen.dataset.receipt import Receipt, find_valid_receipt, recorded_sha256
 from scenegen.dataset.schema import SCHEMA_VERSION
 from scenegen.dataset.storage import Listed, Location, Storage, open_storage
 from scenegen.errors import OutputError
 
 MAX_ATTEMPTS = 12
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 2.0
+MANIFEST_INTERVAL_S = 10.0
+"""A running job replaces the manifest no more often: it names every scene there is, and each costs its whole length."""
+LOOK_S = 0.5
+
+_log = logging.getLogger(__name__)
 
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
@@ -39,10 +47,12 @@ def committed_scene_ids(location: Location, *, among: Collection[str] | None = N
         location: root of the data set.
         among: the scenes asked about; None for all.
     """
-    storage = open_storage(location)
-    present = {scene_id for scene_id in list_receipts(storage) if among is None or scene_id in among}
-    receipts = _map(storage, lambda scene_id: find_valid_receipt(storage, scene_id), sorted(present))
-    return frozenset(receipt.scene_id for receipt in receipts if receipt is not None)
+    return frozenset(receipt.scene_id for receipt in _valid_receipts(open_storage(location), among))
+
+
+def committed_entries(location: Location) -> dict[str, SceneEntry]:
+    """Return the lines that the manifest has, or will have, of the scenes that `committed_scene_ids` returns."""
+    return {receipt.scene_id: entry_of(receipt) for receipt in _valid_receipts(open_storage(location), None)}
 
 
 def fold_receipts(location: Location) -> Manifest:
@@ -63,21 +73,79 @@ class Committer:
 
     Args:
         location: root of the data set.
+        clock_s: seconds that only grow.
     """
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, *, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._storage = open_storage(location)
+        self._clock_s = clock_s
+        self._interval_s = max(MANIFEST_INTERVAL_S, self._storage.replace_interval_s)
         self._seen: dict[str, str] = {}
         self._folded_s = -float("inf")
+        self._has_news = False
+        self._error: Exception | None = None
+        self._turn = threading.RLock()
 
     def fold(self) -> Manifest:
         """Fold now. Raises as `fold_receipts`."""
+        with self._turn:
+            self._has_news = False
+            return self._fold()
+
+    def fold_when_due(self) -> None:
+        """Take note of a new receipt, and fold unless that was done within `MANIFEST_INTERVAL_S`.
+
+        Raises as `fold_receipts`, also for what a `keeping_up` thread met with.
+        """
+        with self._turn:
+            self._has_news = True
+            self.catch_up()
+            if self._error is not None:
+                raise self._error
+
+    def catch_up(self) -> None:
+        """Fold if there is something to fold and it is time. Raises as `fold_receipts`."""
+        with self._turn:
+            if self._has_news and self._clock_s() - self._folded_s >= self._interval_s:
+                self.fold()
+
+    @contextmanager
+    def keeping_up(self) -> Iterator[None]:
+        """Fold inside the block what was not due when it was told of, from a thread, and the rest at its end.
+
+        However the block ends, what is committed is listed then. Raises as `fold_receipts`.
+        """
+        is_over = threading.Event()
+        thread = threading.Thread(target=self._keep_up, args=(is_over,), name="manifest", daemon=True)
+        thread.start()
+        try:
+            yield
+        except BaseException:
+            try:
+                self.fold()
+            except Exception as error:  # the first error is the one to tell; the next command folds again
+                _log.warning("the manifest is not up to date: %s", error)
+            raise
+        finally:
+            is_over.set()
+            thread.join()
+        self.fold()
+
+    def _keep_up(self, is_over: threading.Event) -> None:
+        while not is_over.wait(LOOK_S):
+            try:
+                self.catch_up()
+            except Exception as error:
+                self._error = error
+                return
+
+    def _fold(self) -> Manifest:
         storage = self._storage
         with output_errors(storage.where(MANIFEST)), storage.locked():
             for attempt in range(MAX_ATTEMPTS):
                 manifest = self._try_to_fold(is_repeated=attempt > 0)
                 if manifest is not None:
-                    self._folded_s = time.monotonic()
+                    self._folded_s = self._clock_s()
                     return manifest
                 pause_s = min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S)
                 time.sleep(pause_s * random.uniform(0.5, 1.0))
@@ -87,11 +155,6 @@ class Committer:
             where=storage.where(MANIFEST),
             fix="run the same command again: committed scenes are kept",
         )
-
-    def fold_when_due(self) -> None:
-        """Fold, unless the storage wants the manifest left alone for a while. Raises as `fold_receipts`."""
-        if time.monotonic() - self._folded_s >= self._storage.replace_interval_s:
-            self.fold()
 
     def _try_to_fold(self, *, is_repeated: bool) -> Manifest | None:
         """Fold once; None when somebody else replaced the manifest meanwhile."""
@@ -132,6 +195,12 @@ class Committer:
         ]
         entries = _map(storage, read_entry, unseen)
         return {entry.scene_id: entry for entry in entries if entry is not None}
+
+
+def _valid_receipts(storage: Storage, among: Collection[str] | None) -> Iterable[Receipt]:
+    present = {scene_id for scene_id in list_receipts(storage) if among is None or scene_id in among}
+    receipts = _map(storage, lambda scene_id: find_valid_receipt(storage, scene_id), sorted(present))
+    return (receipt for receipt in receipts if receipt is not None)
 
 
 def list_receipts(storage: Storage) -> dict[str, Listed]:

@@ -16,6 +16,7 @@ RECEIPTS = "receipts"
 SCENES = "scenes"
 PREVIEWS = "previews"
 STAGING = "staging"
+CHECKPOINTS = f"{STAGING}/checkpoints"
 RUNS = "runs"
 
 SCENE_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -48,6 +49,11 @@ def scene_root(scene_id: str) -> str:
 def preview_key(scene_id: str, suffix: str, *, attempt: str = "") -> str:
     """Return the key of a scene's preview; `suffix` is `.mp4` or `.jpg`."""
     return f"{PREVIEWS}/{check_scene_id(scene_id)}{f'/{attempt}' if attempt else ''}{suffix}"
+
+
+def checkpoint_key(scene_id: str) -> str:
+    """Return the prefix of the checkpoints of a scene that is being made; no folder of a writer has such a name."""
+    return f"{CHECKPOINTS}/{check_scene_id(scene_id)}"
 
 
 def run_key(run_id: str) -> str:

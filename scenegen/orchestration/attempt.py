@@ -10,6 +10,7 @@ from typing import Protocol
 from scenegen.config import GenerateConfig
 from scenegen.cost import SceneCost
 from scenegen.errors import SceneGenError
+from scenegen.open_painting import Resumption
 from scenegen.orchestration.failures import FailureKind, failure_kind
 from scenegen.painting import OnChunk, generate_scene
 from scenegen.types import SceneRecord
@@ -28,6 +29,7 @@ class SceneOutcome:
         num_frames: steps times views of a committed scene.
         wall_s: of the last attempt.
         num_attempts: how often the scene was started.
+        resumptions: where its attempts went on from checkpoints, or could not; those of lost workers are not known.
     """
 
     scene_id: str
@@ -38,6 +40,7 @@ class SceneOutcome:
     num_frames: int = 0
     wall_s: float = 0.0
     num_attempts: int = 1
+    resumptions: tuple[Resumption, ...] = ()
     cost: SceneCost = field(default_factory=SceneCost)
 
 
@@ -62,8 +65,11 @@ def attempt_scene(
 ) -> SceneOutcome:
     """Make one scene and report what became of it; only an interrupt gets through."""
     started_s = time.perf_counter()
+    resumptions: list[Resumption] = []
     try:
-        made = generate_scene(record, config=config, backbone=backbone, on_chunk=on_chunk)
+        made = generate_scene(
+            record, config=config, backbone=backbone, on_chunk=on_chunk, on_resumption=resumptions.append
+        )
     except Exception as error:
         text = str(error) if isinstance(error, SceneGenError) else f"{type(error).__name__}: {error}"
         return SceneOutcome(
@@ -72,12 +78,14 @@ def attempt_scene(
             kind=failure_kind(error),
             traceback=traceback.format_exc(),
             wall_s=time.perf_counter() - started_s,
+            resumptions=tuple(resumptions),
         )
     return SceneOutcome(
         scene_id=record.scene_id,
         num_frames=count_frames(record),
         wall_s=time.perf_counter() - started_s,
         warning=made.warning,
+        resumptions=tuple(resumptions),
         cost=made.cost,
     )
 

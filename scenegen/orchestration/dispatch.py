@@ -13,6 +13,7 @@ from typing import Protocol
 from scenegen.config import RunConfig
 from scenegen.errors import ClusterError
 from scenegen.interrupts import Drain
+from scenegen.open_painting import Resumption
 from scenegen.orchestration.attempt import SceneOutcome, SceneWatch
 from scenegen.orchestration.failures import FailureKind, RetryRule
 from scenegen.types import SceneRecord
@@ -78,10 +79,11 @@ class WorkerPool(Protocol):
 
 @dataclass
 class _Task:
-    """A scene on its way: how its attempts failed so far, and how many of its frames were reported."""
+    """A scene on its way: how its attempts failed so far, what they took up, how many of its frames were reported."""
 
     record: SceneRecord
     history: list[FailureKind] = field(default_factory=list)
+    resumptions: tuple[Resumption, ...] = ()
     num_frames_seen: int = 0
 
     @property
@@ -170,6 +172,8 @@ class Dispatcher:
 
     def _settle(self, task: _Task, outcome: SceneOutcome) -> SceneOutcome | None:
         """Return the outcome for good, or put the scene back into the queue."""
+        task.resumptions += outcome.resumptions
+        outcome = replace(outcome, resumptions=task.resumptions)
         if outcome.kind is None:
             self._report_frames(task, outcome.num_frames)
             return replace(outcome, num_attempts=task.attempt)

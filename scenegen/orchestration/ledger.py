@@ -7,6 +7,7 @@
 | `planned` | `scene_ids` to be made, `num_frames` and about `num_bytes` in all, `num_skipped` that were there |
 | `started` | `scene_id`, `attempt` from 1 |
 | `abandoned` | `scene_id`, `attempt`, `reason`; the scene is tried again |
+| `resumed` | `scene_id`, `painting` from 0, `start_step` first painted anew, `problem` of a checkpoint not taken |
 | `chunk` | `num_frames` written by the run so far; at most one line in `PULSE_S`, and one in `ALIVE_S` without news |
 | `committed` | `scene_id`, `num_frames`, `wall_s`, `cost`, and `warning` where there is one |
 | `failed` | `scene_id`, `error`, `kind` |

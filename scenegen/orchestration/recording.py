@@ -74,7 +74,16 @@ class RecordingWatch:
         self._reporter.abandoned(scene_id, attempt=attempt, reason=reason)
 
     def scene_done(self, outcome: SceneOutcome) -> None:
-        """Record what became of a scene."""
+        """Record what became of a scene, and before that where it went on from checkpoints."""
+        for resumption in outcome.resumptions:
+            problem = {"problem": resumption.problem} if resumption.problem else {}
+            self._ledger.append(
+                "resumed",
+                scene_id=outcome.scene_id,
+                painting=resumption.attempt,
+                start_step=resumption.start_step,
+                **problem,
+            )
         if outcome.kind is not None:
             self._ledger.append_failure(
                 outcome.scene_id, error=outcome.error, kind=outcome.kind, traceback=outcome.traceback

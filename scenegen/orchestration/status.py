@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class DatasetStatus:
         running: scenes that a living run is making.
         failed: error of every scene whose last attempt in any run failed.
         not_started: scenes that the living runs, or the last run where none lives, have planned and not begun.
+        num_steps, num_images, num_bytes: of the scenes that are committed or in the manifest.
         damaged: scenes of the manifest whose files are not as they were written.
         frames_per_s, eta_s: of the living runs together; None where none lives or nothing is known.
         cost: seconds per stage that all committed scenes took, by clock, processor and GPU.
@@ -89,11 +90,16 @@ def read_status(dataset_dir: Location, *, now: datetime | None = None) -> Datase
     Raises:
         DatasetError: no data set is there, or its manifest is damaged.
     """
-    from scenegen.dataset import committed_scene_ids, read_manifest
+    from scenegen.dataset import read_manifest
+    from scenegen.dataset.fold import committed_entries
     from scenegen.dataset.storage import open_storage
 
     manifest = read_manifest(dataset_dir)
-    committed = committed_scene_ids(dataset_dir)
+    entries = committed_entries(dataset_dir)
+    committed = frozenset(entries)
+    listed = {scene.scene_id: scene for scene in manifest.scenes}
+    # A running job lists new scenes with a delay; what has a receipt is there all the same.
+    counts = replace(manifest, scenes=tuple({**listed, **entries}.values())).counts
     now = now or datetime.now(UTC)
     storage = open_storage(dataset_dir)
     events_of_run = {run_id: read_events(storage, run_id) for run_id in list_runs(storage)}
@@ -109,9 +115,9 @@ def read_status(dataset_dir: Location, *, now: datetime | None = None) -> Datase
     begun = committed | running | set(failed)
     return DatasetStatus(
         dataset=str(dataset_dir),
-        num_steps=manifest.counts["steps"],
-        num_images=manifest.counts["images"],
-        num_bytes=manifest.counts["bytes"],
+        num_steps=counts["steps"],
+        num_images=counts["images"],
+        num_bytes=counts["bytes"],
         committed=tuple(sorted(committed)),
         running=tuple(sorted(running)),
         failed=failed,

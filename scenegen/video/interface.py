@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import UInt8
@@ -39,6 +40,14 @@ class VideoSession(Protocol):
 
     def paint(self, conditions: ConditionMaps, *, start_step: int) -> UInt8[np.ndarray, "V T H W 3"]:
         """Paint the steps that `conditions` cover. Chunks come in order, without gaps."""
+        ...
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return what is carried on to the next chunk, by name; empty where steps are independent."""
+        ...
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Take up what another session of the same scene had as its `state`; the next chunk is the one after it."""
         ...
 
 

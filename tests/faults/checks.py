@@ -44,4 +44,4 @@ def assert_finished(location: Path | str, undisturbed: Mapping[str, str]) -> Non
 
 
 def _is_of_data_set(key: str) -> bool:
-    return not key.startswith("staging/")
+    return not key.startswith(("staging/", "runs/"))

@@ -60,7 +60,7 @@ def dying_at(point: CrashPoint) -> Iterator[None]:
 
     What death does, happens: locks and marks are let go. What only clean-up does, does not.
     """
-    owner, name = _resolve(point.target)
+    owner, name = resolve(point.target)
     original = getattr(owner, name)
     num_calls = 0
 
@@ -81,11 +81,11 @@ def dying_at(point: CrashPoint) -> Iterator[None]:
         yield
 
 
-def _resolve(target: str) -> tuple[Any, str]:
+def resolve(target: str) -> tuple[Any, str]:
     path, _, name = target.rpartition(".")
-    resolve: Callable[[str], Any] = importlib.import_module
+    load: Callable[[str], Any] = importlib.import_module
     try:
-        return resolve(path), name
+        return load(path), name
     except ModuleNotFoundError:
         module, _, kind = path.rpartition(".")
-        return getattr(resolve(module), kind), name
+        return getattr(load(module), kind), name

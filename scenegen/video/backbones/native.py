@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from scenegen.diffusion.attention import RecentTokens
 from scenegen.diffusion.flow import noise_levels, sample_euler
 from scenegen.diffusion.memory import channels_last
+from scenegen.diffusion.rwkv7 import Rwkv7State
 from scenegen.diffusion.tensor_file import write_tensors
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, random_key
@@ -23,6 +27,7 @@ from scenegen.video.interface import SceneContext
 from scenegen.video.network import SIZES, NetworkSize, TemporalState, VideoNetwork
 from scenegen.video.noise import anchored_noise
 from scenegen.video.planes import build_planes, join_appearance, style_vector, surface_maps
+from scenegen.video.tensor_state import arrays_of_tensor, tensor_of_arrays
 from scenegen.video.traits import trait_salt
 
 MAX_STEPS = 50
@@ -90,6 +95,30 @@ class NativeSession:
             rgb = self._paint_step(conditions, step)
             frames[:, step] = to_uint8(rgb)
         return frames
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the last frame, what it showed, and the network's memory."""
+        state: dict[str, np.ndarray[Any, Any]] = {}
+        if self._previous is not None:
+            rgb, code = self._previous
+            state |= arrays_of_tensor("previous_rgb", rgb) | arrays_of_tensor("previous_code", code)
+        if self._memory is not None:
+            for item in fields(self._memory):
+                value = getattr(self._memory, item.name)
+                state |= arrays_of_tensor(f"memory.{item.name}", torch.as_tensor(value))
+        return state
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Take up what another session remembered."""
+        if "previous_rgb" in state:
+            self._previous = (tensor_of_arrays("previous_rgb", state), tensor_of_arrays("previous_code", state))
+        if "memory.count" in state:
+            count = int(tensor_of_arrays("memory.count", state))
+            self._memory = RecentTokens(tokens=tensor_of_arrays("memory.tokens", state), count=count)
+        elif "memory.memory" in state:
+            self._memory = Rwkv7State(
+                memory=tensor_of_arrays("memory.memory", state), last=tensor_of_arrays("memory.last", state)
+            )
 
     @torch.no_grad()
     def _paint_step(self, conditions: ConditionMaps, step: int) -> Tensor:

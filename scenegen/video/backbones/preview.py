@@ -6,7 +6,9 @@ learn from. A surface point has one texture in every step and camera.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, UInt8
@@ -57,6 +59,13 @@ class PreviewSession:
         lamps = _headlamps(conditions.world_from_cam)
         paint_frames(maps, self._table, self._num_agents, self._light, lamps, self._tone_table, start_step, frames)
         return frames
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return nothing: no step depends on another."""
+        return {}
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Go on anywhere."""
 
     def _check_instances(self, conditions: ConditionMaps) -> None:
         instance = conditions.instance.astype(np.int32)

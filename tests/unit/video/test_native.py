@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load, save
 
 from scenegen.conditions.build import ConditionRenderer
+from scenegen.diffusion.memory import channels_last
 from scenegen.diffusion.tensor_file import write_tensors
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.geometry.rigid import planar_pose
@@ -79,6 +82,22 @@ def test_same_seed_same_bytes_whatever_the_chunks(scene: tuple[ConditionMaps, Sc
     rest = session.paint(part(maps, slice(1, 4)), start_step=1)
     np.testing.assert_array_equal(whole, np.concatenate([first, rest], axis=1))
     assert whole.shape == (2, 4, SIZE_PX[1], SIZE_PX[0], 3)
+
+
+@pytest.mark.parametrize("temporal", ["rwkv7", "window", "none"])
+def test_a_session_goes_on_where_another_one_was(scene: tuple[ConditionMaps, SceneContext], temporal: str) -> None:
+    maps, context = scene
+    torch.manual_seed(0)
+    network = VideoNetwork(replace(SIZES["nano"], temporal=temporal)).eval().requires_grad_(False)
+    torch.nn.init.normal_(network.head_out.weight, std=0.1)
+    backbone = NativeBackbone(channels_last(network), size_name="nano", steps=2, weights_sha256="")
+    one, other, fresh = (backbone.open_session(context) for _ in range(3))
+    one.paint(part(maps, slice(0, 2)), start_step=0)
+    other.restore(load(save({name: np.asarray(values) for name, values in one.state().items()})))
+    expected = one.paint(part(maps, slice(2, 4)), start_step=2)
+    np.testing.assert_array_equal(other.paint(part(maps, slice(2, 4)), start_step=2), expected)
+    assert (fresh.paint(part(maps, slice(2, 4)), start_step=2) != expected).any()
+    assert fresh.state().keys() == one.state().keys()
 
 
 def test_history_changes_later_steps_only(scene: tuple[ConditionMaps, SceneContext]) -> None:
