@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import UInt8
 
+from scenegen.occupancy.raster import RasterFrame
 from scenegen.occupancy.voxelise import mark_solids
 from scenegen.types import Material, OpenGround, Semantic, ShapeSet, SolidClass, World, WorldVoxels
 
-__all__ = ["OpenGround", "SolidClass", "WorldVoxels", "ground_classes", "voxelise_world"]
+__all__ = ["OpenGround", "SolidClass", "WorldVoxels", "columns_of", "ground_classes", "voxelise_world"]
 
 LARGE_MATERIALS = (Material.ROOF, Material.FOLIAGE)
 """Solids that count as voxels: pitched roofs and canopies."""
@@ -30,6 +31,12 @@ def voxelise_world(world: World) -> WorldVoxels:
         origin_world_m=(world.grid.origin_m[0], world.grid.origin_m[1]),
         voxel_m=world.grid.voxel_m,
     )
+
+
+def columns_of(voxels: WorldVoxels) -> RasterFrame:
+    """Return where the columns of a world lie."""
+    size_x, size_y = voxels.ground.shape
+    return RasterFrame(origin_m=voxels.origin_world_m, cell_m=voxels.voxel_m, shape=(size_x, size_y))
 
 
 def ground_classes(ground: UInt8[np.ndarray, "GX GY"], *, shape: tuple[int, int]) -> UInt8[np.ndarray, "X Y"]:
