@@ -23,7 +23,8 @@ from scenegen.occupancy.masked.codes import Vocabulary
 from scenegen.occupancy.masked.network import SIZES, MaskedNetwork, NetworkSize
 from scenegen.occupancy.masked.tiles import COLUMNS_PER_CODE, TILE_CODES
 from scenegen.occupancy.masked.weights import save_network
-from scenegen.occupancy.tokenizer import OccupancyTokenizer, is_coded, load_tokenizer
+from scenegen.occupancy.tokenizer.planes import is_coded
+from scenegen.occupancy.tokenizer.tokenizer import OccupancyTokenizer, load_tokenizer
 from scenegen.training.autoencoder import rate_share, take_step
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.report import TrainingReport

@@ -18,7 +18,8 @@ from scenegen.occupancy.masked.network import MaskedNetwork
 from scenegen.occupancy.masked.sample import SamplingOptions, sample_world_codes
 from scenegen.occupancy.masked.tiles import COLUMNS_PER_CODE, path_in_codes
 from scenegen.occupancy.masked.weights import load_network
-from scenegen.occupancy.tokenizer import OccupancyTokenizer, is_coded, load_tokenizer
+from scenegen.occupancy.tokenizer.planes import is_coded
+from scenegen.occupancy.tokenizer.tokenizer import OccupancyTokenizer, load_tokenizer
 from scenegen.types import Layout, RandomKey, WorldVoxels
 from scenegen.types.layout import STYLES
 
