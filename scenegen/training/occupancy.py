@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from scenegen.config import TrainConfig
 from scenegen.diffusion.looped import draw_loops
 from scenegen.diffusion.masked_path import corrupt, nelbo_per_code, stratified_times
+from scenegen.diffusion.mixers import MixerName
 from scenegen.occupancy.channels import CHANNELS
 from scenegen.occupancy.masked.build import style_vector
 from scenegen.occupancy.masked.codes import Vocabulary
@@ -72,7 +74,7 @@ def train_occupancy(config: TrainConfig) -> Path:
         num_codes=vocabulary.num_codes,
         num_channels=len(CHANNELS),
         num_style=len(STYLES),
-        mixer=config.recipe.mixer or "attention",
+        mixer=cast(MixerName, config.recipe.mixer or "attention"),
         **SIZES[config.size or "tiny"],
     )
     network, average = MaskedNetwork(size), MaskedNetwork(size)
