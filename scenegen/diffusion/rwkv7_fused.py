@@ -1,6 +1,7 @@
 """The RWKV-7 recurrence by the fastest way there is: Triton kernels on CUDA where `fla` is installed, else plain torch.
 
-The kernels are those of flash-linear-attention (https://github.com/fla-org/flash-linear-attention, MIT).
+The kernels are those of flash-linear-attention (https://github.com/fla-org/flash-linear-attention, MIT; on PyPI
+`fla-core`, whose interface was read at 0.6.0).
 """
 
 from __future__ import annotations
