@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from scenegen.errors import WeightsError, WorldError
+from scenegen.errors import WeightsError
 from scenegen.occupancy.build import begin_world
 from scenegen.occupancy.channels import layout_channels
 from scenegen.occupancy.fixed import fixed_voxels
@@ -22,9 +22,6 @@ from scenegen.occupancy.tokenizer.planes import is_coded
 from scenegen.occupancy.tokenizer.tokenizer import OccupancyTokenizer, load_tokenizer
 from scenegen.types import Layout, RandomKey, WorldVoxels
 from scenegen.types.layout import STYLES
-
-MOST_COLUMNS = 16_000_000
-"""About 1.6 km by 1.6 km: a gigabyte of voxels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +51,6 @@ class MaskedOccupancy:
     def sample(self, layout: Layout, *, seed: int) -> WorldVoxels:
         """Return the voxels of a layout's world; where agents pass decides nothing but what is cleared for them."""
         draft = begin_world(layout, seed=seed).draft
-        num_columns = draft.site.grid.shape[0] * draft.site.grid.shape[1]
-        if num_columns > MOST_COLUMNS:
-            raise WorldError(
-                f"a world of at most {MOST_COLUMNS} columns",
-                found=f"{num_columns}",
-                where=layout.layout_id,
-                fix="shorten the ego path",
-            )
         fixed = fixed_voxels(draft)
         channels = layout_channels(draft.site, fixed)
         codes = sample_world_codes(
