@@ -34,6 +34,11 @@ class OccupancyModel(Protocol):
         ...
 
 
+def shipped_weights(mixer: str) -> Path:
+    """Return where the weights for a mixer lie, where they ship."""
+    return WEIGHTS_DIR / ("occupancy_masked.safetensors" if mixer == "attention" else f"occupancy_{mixer}.safetensors")
+
+
 @lru_cache(maxsize=2)
 def load_occupancy_model(
     name: str,
@@ -69,7 +74,7 @@ def load_occupancy_model(
         raise ConfigError("occupancy=rules or occupancy=masked", found=repr(name), where="occupancy.name")
     from scenegen.occupancy.masked.build import load_masked
 
-    path = WEIGHTS_DIR / f"occupancy_{mixer}.safetensors" if weights is None else Path(weights)
+    path = shipped_weights(mixer) if weights is None else Path(weights)
     if path.suffix != ".safetensors":
         raise WeightsError("a .safetensors file", found=path.name, where="occupancy.weights")
     model = load_masked(weights=path, mixer=mixer, steps=steps, loops=loops, tolerance=tolerance)
