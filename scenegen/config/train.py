@@ -8,7 +8,7 @@ from scenegen.config.generate import PROGRESS_NAMES
 from scenegen.config.require import require_choice, require_positive
 from scenegen.errors import ConfigError
 
-RECIPES = ("video", "judge", "autoencoder", "occupancy_latent_ar", "occupancy_encoder")
+RECIPES = ("video", "judge", "autoencoder", "occupancy_tokenizer", "occupancy_latent_ar", "occupancy_encoder")
 SIZE_NAMES = ("nano", "tiny", "small", "base")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")

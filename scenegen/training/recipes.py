@@ -10,7 +10,7 @@ from pathlib import Path
 from scenegen.config import RECIPES, TrainConfig
 from scenegen.errors import ConfigError
 
-BF16_RECIPES = ("judge", "occupancy_latent_ar")
+BF16_RECIPES = ("judge", "occupancy_tokenizer", "occupancy_latent_ar")
 
 
 def log_to_stderr() -> None:
@@ -38,6 +38,10 @@ def run_recipe(config: TrainConfig) -> Path:
         from scenegen.training.autoencoder import train_autoencoder
 
         return train_autoencoder(config)
+    if name == "occupancy_tokenizer":
+        from scenegen.training.occupancy_tokenizer import train_occupancy_tokenizer
+
+        return train_occupancy_tokenizer(config)
     if name == "occupancy_latent_ar":
         from scenegen.training.occupancy_latent_ar import train_occupancy_latent_ar
 
