@@ -87,8 +87,7 @@ class TrainConfig:
     Attributes:
         recipe: what is learned.
         size: of the network, for recipes that have sizes.
-        data: a scenegen data set; a folder of stored worlds for `occupancy` and its tokenizer, layout references
-            joined by `+` for the other recipes of occupancy.
+        data: a scenegen data set; for recipes of occupancy, layout references joined by `+`.
         held_out: another one for validation pictures; None takes scenes of `data`.
         output: checkpoints, log, pictures and weights.
         windows: unpacked windows of `data`; runs on the same data may share them.

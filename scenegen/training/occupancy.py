@@ -30,7 +30,7 @@ from scenegen.occupancy.tokenizer.tokenizer import OccupancyTokenizer, load_toke
 from scenegen.training.autoencoder import rate_share, take_step
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.report import TrainingReport
-from scenegen.training.world_cache import StoredWorld, WorldCache, WorldExcerpt, open_world_cache
+from scenegen.training.world_cache import StoredWorld, WorldCache, WorldExcerpt, worlds_of
 from scenegen.types import random_generator, random_key
 from scenegen.types.layout import STYLES
 
@@ -64,10 +64,13 @@ class TileBatch:
 
 
 def train_occupancy(config: TrainConfig) -> Path:
-    """Train, resuming from the output folder's checkpoint; returns the weight file, of the averaged network."""
+    """Train on the worlds of the layouts that `data` names, resuming from the output folder's checkpoint.
+
+    Returns the weight file, of the averaged network.
+    """
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
-    cache, tokenizer = open_world_cache(Path(config.data)), load_tokenizer()
+    cache, tokenizer = worlds_of(config.data, Path(config.windows)), load_tokenizer()
     vocabulary = Vocabulary(num_codes=tokenizer.num_codes, sha256=tokenizer.hash)
     torch.manual_seed(random_key(config.seed, "train-occupancy") % (1 << 63))
     size = NetworkSize(

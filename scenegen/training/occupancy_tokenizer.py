@@ -17,17 +17,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from scenegen.config import TrainConfig
+from scenegen.diffusion.memory import channels_last
 from scenegen.occupancy.tokenizer.network import TokenizerNetwork, TokenizerSize
 from scenegen.occupancy.tokenizer.planes import context_planes, is_coded, open_voxels, voxel_planes
 from scenegen.occupancy.tokenizer.weights import save_network
 from scenegen.training.autoencoder import rate_share, take_step
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.report import TrainingReport
-from scenegen.training.world_cache import WorldCache, WorldExcerpt, open_world_cache
+from scenegen.training.world_cache import WorldCache, WorldExcerpt, worlds_of
 from scenegen.types import random_generator, random_key
 
 CROP_COLUMNS = 64
-VOXEL_WEIGHT, OVERLAP_WEIGHT, GROUND_WEIGHT = 5.0, 1.0, 0.3
+VOXEL_WEIGHT, OVERLAP_WEIGHT, GROUND_WEIGHT = 5.0, 1.0, 1.5
 SIZE = TokenizerSize()
 
 
@@ -49,12 +50,15 @@ class TokenizerBatch:
 
 
 def train_occupancy_tokenizer(config: TrainConfig) -> Path:
-    """Train, resuming from the output folder's checkpoint; returns the weight file."""
+    """Train on the worlds of the layouts that `data` names, resuming from the output folder's checkpoint.
+
+    Returns the weight file.
+    """
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
-    cache = open_world_cache(Path(config.data))
+    cache = worlds_of(config.data, Path(config.windows))
     torch.manual_seed(random_key(config.seed, "train-occupancy-tokenizer") % (1 << 63))
-    network = TokenizerNetwork(SIZE).to(memory_format=torch.channels_last)
+    network = channels_last(TokenizerNetwork(SIZE))
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.recipe.learning_rate, betas=(0.9, 0.98))
     modules, optimizers = {"network": network}, {"network": optimizer}
     first, total = load_checkpoint(folder, modules=modules, optimizers=optimizers), config.recipe.steps

@@ -123,18 +123,19 @@ class StoredWorld:
         columns = np.asarray(self.columns[i : i + size_x, j : j + size_y])
         x, y = self.record.origin_world_m
         origin = (x + i * self.record.voxel_m, y + j * self.record.voxel_m)
-        place = {"origin_world_m": origin, "voxel_m": self.record.voxel_m}
-        given = WorldVoxels(
-            solid=_unpack(columns["given_manmade"], columns["given_vegetation"]),
-            ground=columns["given_ground"].copy(),
-            **place,
-        )
+
+        def voxels(prefix: str) -> WorldVoxels:
+            return WorldVoxels(
+                solid=_unpack(columns[f"{prefix}manmade"], columns[f"{prefix}vegetation"]),
+                ground=columns[f"{prefix}ground"].copy(),
+                origin_world_m=origin,
+                voxel_m=self.record.voxel_m,
+            )
+
         return WorldExcerpt(
-            voxels=WorldVoxels(
-                solid=_unpack(columns["manmade"], columns["vegetation"]), ground=columns["ground"].copy(), **place
-            ),
+            voxels=voxels(""),
             fixed=FixedVoxels(
-                given=given,
+                given=voxels("given_"),
                 is_ground_fixed=columns["is_ground_fixed"].copy(),
                 is_column_fixed=columns["is_column_fixed"].copy(),
                 free_levels=columns["free_levels"].copy(),
@@ -196,6 +197,30 @@ def open_world_cache(folder: Path) -> WorldCache:
         raise DatasetError("worlds to learn from", found="none", where=str(folder), fix=how)
     held_out = tuple(world for world in worlds if world.record.is_held_out)
     return WorldCache(train=train, held_out=held_out, sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+def worlds_of(references: str, folder: Path) -> WorldCache:
+    """Return the worlds of layout references joined by `+`, building them into `folder` on the first call.
+
+    Raises:
+        DatasetError: the folder holds worlds of other layouts.
+        LayoutError: a reference that names nothing.
+    """
+    from scenegen.layout.sources import expand_references
+
+    requests = [
+        WorldRequest(reference=reference, style=None, seed=0) for reference in expand_references(references.split("+"))
+    ]
+    if not (folder / "index.json").is_file():
+        return store_worlds(requests, folder, num_workers=1)
+    cache = open_world_cache(folder)
+    found = {world.record.file for world in (*cache.train, *cache.held_out)}
+    if found != {request.file for request in requests}:
+        raise DatasetError(
+            f"worlds of {references}", found="those of other layouts", where=str(folder),
+            fix="name another folder with windows=",
+        )  # fmt: skip
+    return cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +343,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--styles", nargs="*", choices=STYLES, help="build every layout in each; default: its own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--output", type=Path, required=True, help="for data=... of scenegen train")
+    parser.add_argument("--output", type=Path, required=True, help="for windows=... of scenegen train")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     requests = [

@@ -1,4 +1,4 @@
-"""How well voxels are given back: intersection over union by class, over everything and over what the map leaves open."""
+"""How well voxels are given back: intersection over union by class, of everything and of what the map leaves open."""
 
 from __future__ import annotations
 
