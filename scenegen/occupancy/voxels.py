@@ -31,7 +31,7 @@ def voxelise_world(world: World, *, parts: int = 1) -> WorldVoxels:
     solid[semantics == Semantic.VEGETATION] = SolidClass.VEGETATION
     return WorldVoxels(
         solid=solid,
-        ground=ground_classes(world.ground, shape=semantics.shape[:2]),
+        ground=ground_classes(world.ground, shape=(semantics.shape[0], semantics.shape[1])),
         origin_world_m=(world.grid.origin_m[0], world.grid.origin_m[1]),
         voxel_m=voxel_m,
     )
