@@ -3,7 +3,8 @@
     python -m scenegen.training.world_cache --layouts procedural:suburb/1-80 ... --output out/worlds
     python -m benchmarks.occupancy_tokenizer --worlds out/worlds
 
-The worlds are those of the cache that are held out by layout, unless `--part` says otherwise. Found voxels are clamped to what the layout fixes, as
+The worlds are those of the cache that are held out by layout, unless `--part` says otherwise.
+Found voxels are clamped to what the layout fixes, as
 generation does.
 """
 
