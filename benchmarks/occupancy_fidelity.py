@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -151,6 +152,13 @@ def _fidelity_line(name: str, own: dict[str, float], crops: int) -> str:
     )
 
 
+def without_nan(value: Any) -> Any:
+    """Return a JSON value with null for what could not be measured."""
+    if isinstance(value, dict):
+        return {key: without_nan(own) for key, own in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--held-out", nargs="+", default=HELD_OUT, help="layouts that sources are asked for")
@@ -198,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print_tables(rows, out=out)
     if options.json:
         result = {"encoder_sha256": encoder_sha256(options.encoder), "drives": len(layouts), "sources": rows}
-        text = json.dumps(result, indent=1)
+        text = json.dumps(without_nan(result), indent=1, allow_nan=False)
         if options.json == "-":
             print(text)
         else:

@@ -140,4 +140,4 @@ def _plain(own: FrameObedience) -> dict[str, float]:
 
 
 def _means(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if not name.startswith("num_")}
