@@ -54,7 +54,7 @@ class FixedVoxels:
         Raises:
             WorldError: the voxels are of another grid.
         """
-        self._check(voxels)
+        self.check(voxels)
         return replace(
             voxels,
             solid=np.where(self.is_solid_fixed(), self.given.solid, voxels.solid),
@@ -67,13 +67,18 @@ class FixedVoxels:
         Raises:
             WorldError: the voxels are of another grid.
         """
-        self._check(voxels)
+        self.check(voxels)
         is_fixed = self.is_solid_fixed()
         right = np.count_nonzero((voxels.solid == self.given.solid) & is_fixed)
         right += np.count_nonzero((voxels.ground == self.given.ground) & self.is_ground_fixed)
         return float(right / (np.count_nonzero(is_fixed) + np.count_nonzero(self.is_ground_fixed)))
 
-    def _check(self, voxels: WorldVoxels) -> None:
+    def check(self, voxels: WorldVoxels) -> None:
+        """Check that voxels are of this grid.
+
+        Raises:
+            WorldError: they are not.
+        """
         wanted = (self.given.solid.shape, self.given.origin_world_m, self.given.voxel_m)
         found = (voxels.solid.shape, voxels.origin_world_m, voxels.voxel_m)
         if found != wanted:
