@@ -7,25 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from benchmarks.occupancy_fidelity import main
-from scenegen.checks.world_encoder import WorldEncoder, save_encoder
+from benchmarks.occupancy_fidelity import HELD_OUT, TRAIN, main
+from scenegen.checks.world_encoder import WorldEncoder, encoder_sha256, load_encoder
 from scenegen.evaluation.occupancy.fidelity import measure_fidelity, world_distances
-from scenegen.layout.sources import read_layout
+from scenegen.layout.sources import expand_references, read_layout
 from scenegen.occupancy.build import begin_world, build_world
 from scenegen.occupancy.crops import Crops, crop_world
 from scenegen.occupancy.latent_ar.frames import frame_steps, picture_layout
 from scenegen.occupancy.voxels import voxelise_world
+from scenegen.training.world_cache import is_held_out
 
 SCENE = "crossing_pedestrian"
 
 
 @pytest.fixture(scope="module")
 def encoder() -> WorldEncoder:
-    """An encoder that was never trained: the measures hold for any."""
-    torch.manual_seed(0)
-    return WorldEncoder().eval().requires_grad_(False)
+    """The shipped one."""
+    return load_encoder()
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +34,23 @@ def crops() -> Crops:
     return crop_world(voxelise_world(build_world(layout, seed=0)), told)
 
 
-def test_rules_obey_and_stay(tmp_path: Path, encoder: WorldEncoder) -> None:
-    save_encoder(encoder, tmp_path / "encoder.safetensors", notes={})
-    main(["--quick", "--held-out", SCENE, "--train", SCENE, "--sources", "rules", "--encoder",
-          str(tmp_path / "encoder.safetensors"), "--json", str(tmp_path / "out.json")])  # fmt: skip
+def test_rules_obey_and_stay(tmp_path: Path) -> None:
+    main(["--quick", "--held-out", SCENE, "--train", SCENE, "--sources", "rules",
+          "--json", str(tmp_path / "out.json")])  # fmt: skip
     found = json.loads((tmp_path / "out.json").read_text())
     row = found["sources"]["rules"]
     assert row["obedience"]["accuracy"] == row["obedience"]["miou"] == 1.0
     assert row["static_consistency"]["occupied"] == row["static_consistency"]["throughout"] == 1.0
-    assert len(found["encoder_sha256"]) == 64
+    assert found["encoder_sha256"] == encoder_sha256()
+
+
+def test_no_model_was_trained_on_the_layouts_that_measure() -> None:
+    held_out, train = (
+        [read_layout(reference).layout_id for reference in expand_references(references)]
+        for references in (HELD_OUT, TRAIN)
+    )
+    assert all(is_held_out(layout_id) for layout_id in held_out)
+    assert not any(is_held_out(layout_id) for layout_id in train)
 
 
 def test_damaged_worlds_are_farther_than_the_floor(crops: Crops, encoder: WorldEncoder) -> None:
