@@ -18,7 +18,7 @@ from scenegen.occupancy.crops import FRAME_LEVELS, Crops, crop_frames, crop_worl
 from scenegen.occupancy.fixed import FixedVoxels, fixed_voxels
 from scenegen.occupancy.latent_ar.frames import LayoutFrames, cut_fixed, cut_frames, frame_steps, picture_layout
 from scenegen.occupancy.raster import RasterFrame
-from scenegen.occupancy.voxels import WorldVoxels, voxelise_world
+from scenegen.occupancy.voxels import WorldVoxels, columns_of, voxelise_world
 from scenegen.types import Layout
 
 WorldSource = Callable[[Layout, int], WorldVoxels]
@@ -45,7 +45,7 @@ class DriveTask:
     @property
     def columns(self) -> RasterFrame:
         """The world's columns."""
-        return self.fixed.given.column_frame
+        return columns_of(self.fixed.given)
 
 
 @dataclass
