@@ -8,7 +8,7 @@ counts.
 
 - `tokens`: cells. `triplet_rwkv7` reads three copies of each, as in training;
 - `forward`: seconds without gradients;
-- `training`: seconds forwards and backwards (not with `--quick`);
+- `training`: seconds forwards and backwards (not with `--quick`, and up to 16,384 tokens: more take gigabytes);
 - `gflop`: of the forward pass, by the mixer's own formula;
 - `extrapolated`: attention over more than 8,192 tokens is timed for 1,024 queries against all keys, times the number
   of such slices, plus its linear maps over all tokens.
@@ -36,6 +36,7 @@ BLOCK_ROWS = 2
 LENGTHS = (2048, 4096, 8192, 16384, 32768, 65536)
 QUICK_LENGTHS = (2048, 8192, 65536)
 WHOLE_ATTENTION = 8192
+MOST_TRAINED = 16384
 SLICE = 1024
 ROUNDS, QUICK_ROUNDS = 3, 2
 
@@ -58,20 +59,21 @@ def measure_costs(
     """Time every mixer at every length; attention over more than `whole` tokens by a slice."""
     costs = []
     for length in lengths:
+        is_trained = with_training and length <= MOST_TRAINED
         runs = {name: build_run(name, length, device=device, is_whole=length <= whole) for name in MIXERS}
         forward_s, training_s = dict.fromkeys(MIXERS, float("inf")), dict.fromkeys(MIXERS, float("inf"))
         for _ in range(rounds):
             for name, run in runs.items():
                 with torch.no_grad():
                     forward_s[name] = min(forward_s[name], run(lambda out: None))
-                if with_training:
+                if is_trained:
                     training_s[name] = min(training_s[name], run(lambda out: out.sum().backward()))
         costs += [
             Cost(
                 mixer=name,
                 tokens=length,
                 forward_s=forward_s[name],
-                training_s=training_s[name] if with_training else None,
+                training_s=training_s[name] if is_trained else None,
                 gflop=build_mixer(name, WIDTH, index=0, block_rows=BLOCK_ROWS).flops(place_of(name, length)) / 1e9,
                 extrapolated=name == "attention" and length > whole,
             )

@@ -1,7 +1,6 @@
 """What distributing scenes costs: processor time beside the payload, and efficiency as workers grow.
 
     python -m benchmarks.orchestration overhead --tasks 8 --cpu-s 5         # a real Ray actor that burns processor time
-    python -m benchmarks.orchestration idle --seconds 120                   # a Ray node on which nothing runs
     python -m benchmarks.orchestration scaling --workers 1,4,16,64,256      # real Ray actors that sleep as a GPU would
     python -m benchmarks.orchestration scaling --threads                    # the same loop over threads, without Ray
 
@@ -149,34 +148,45 @@ def describe_memory() -> str:
 
 
 def report_overhead(options: argparse.Namespace) -> None:
-    """Measure and print the processor time that everything but the payload took."""
+    """Measure and print what a task costs beside its payload, and apart from it what Ray takes while nothing runs.
+
+    The second does not grow with tasks: all of it but the actors' part is the node's, however many actors share it.
+    """
     config = run_config(1)
     with tempfile.TemporaryDirectory() as name, open_ray(num_cpus=1):
         pool = VirtualWorkers(Payload(cpu_s=options.cpu_s), run=config.run)
+        idle_per_s = measure_idle(pool, settle_s=options.settle_s, seconds=options.idle_s)
         measured = measure(pool, config, Path(name), num_scenes=options.tasks)
-    beside_s = sum(measured.cpu_s.values()) - measured.payload_s
-    measured.cpu_s["actors"] -= measured.payload_s
+    cpu_s = {**measured.cpu_s, "actors": measured.cpu_s["actors"] - measured.payload_s}
+    beside_s, idle_s = sum(cpu_s.values()), sum(idle_per_s.values()) * measured.wall_s
+    by_tasks_s = beside_s - idle_s
+    caused = {role: seconds - idle_per_s.get(role, 0.0) * measured.wall_s for role, seconds in cpu_s.items()}
     print(
-        f"{options.tasks} tasks of {options.cpu_s:g} CPU-s on one actor: payload {measured.payload_s:.1f} CPU-s, "
-        f"beside it {beside_s:.2f} CPU-s ({100.0 * beside_s / measured.payload_s:.2f} %) in {measured.wall_s:.1f} s\n"
-        f"beside it, in CPU-s: {describe(measured.cpu_s, scale=1.0)}"
+        f"{options.tasks} tasks of {options.cpu_s:g} CPU-s on one actor in {measured.wall_s:.1f} s: "
+        f"payload {measured.payload_s:.1f} CPU-s\n"
+        f"beside it {beside_s:.2f} CPU-s ({100.0 * beside_s / measured.payload_s:.2f} %), of which\n"
+        f"  {idle_s:.2f} as on an idle node ({describe_idle(idle_per_s)})\n"
+        f"  {by_tasks_s:.2f} by tasks ({100.0 * by_tasks_s / measured.payload_s:.2f} %), in CPU-ms a task: "
+        f"{describe(caused, scale=1000.0 / options.tasks)}"
     )
 
 
-def report_idle(options: argparse.Namespace) -> None:
-    """Measure and print what a node of Ray takes with nothing to do, an actor that sleeps, and a driver that sleeps."""
-    with open_ray(num_cpus=1):
-        pool = VirtualWorkers(Payload(), run=run_config(1).run)
-        pool.open_worker(0)
-        pool.wait()
-        time.sleep(options.settle_s)
-        before, started_s = cpu_seconds(family()), time.perf_counter()
-        time.sleep(options.seconds)
-        spent, wall_s = spent_since(before), time.perf_counter() - started_s
-    print(
-        f"one idle node: {3600.0 * sum(spent.values()) / wall_s:.0f} CPU-s an hour, "
-        f"{100.0 * sum(spent.values()) / wall_s:.2f} % of one core\n"
-        f"CPU-s an hour: {describe(spent, scale=3600.0 / wall_s)}"
+def measure_idle(pool: VirtualWorkers, *, settle_s: float, seconds: float) -> dict[str, float]:
+    """Return what a node of Ray with one actor and a driver takes while nothing runs: CPU-s per second, by role."""
+    pool.open_worker(0)
+    pool.wait()
+    time.sleep(settle_s)
+    before, started_s = cpu_seconds(family()), time.perf_counter()
+    time.sleep(seconds)
+    wall_s = time.perf_counter() - started_s
+    return {role: spent_s / wall_s for role, spent_s in spent_since(before).items()}
+
+
+def describe_idle(idle_per_s: Mapping[str, float]) -> str:
+    """Write what an idle node takes an hour, and what of it is the actor's."""
+    return (
+        f"{3600.0 * sum(idle_per_s.values()):.0f} CPU-s an hour, {100.0 * sum(idle_per_s.values()):.2f} % of a core: "
+        f"{describe(idle_per_s, scale=3600.0)}"
     )
 
 
@@ -194,13 +204,11 @@ def main() -> None:
     overhead = measures.add_parser("overhead")
     overhead.add_argument("--tasks", type=int, default=8)
     overhead.add_argument("--cpu-s", type=float, default=5.0)
-    idle = measures.add_parser("idle")
-    idle.add_argument("--seconds", type=float, default=120.0)
-    idle.add_argument("--settle-s", type=float, default=10.0, help="not counted, after the start of the cluster")
+    overhead.add_argument("--idle-s", type=float, default=60.0, help="how long the idle node is watched before")
+    overhead.add_argument("--settle-s", type=float, default=10.0, help="not counted, after the start of the cluster")
     run: dict[argparse.ArgumentParser, Callable[[argparse.Namespace], None]] = {
         scaling: report_scaling,
         overhead: report_overhead,
-        idle: report_idle,
     }
     for measure_parser, report in run.items():
         measure_parser.set_defaults(report=report)

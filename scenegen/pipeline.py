@@ -24,6 +24,7 @@ from scenegen.orchestration.failures import FailureKind, RetryRule
 from scenegen.orchestration.ledger import open_ledger
 from scenegen.orchestration.recording import RecordingWatch, Reporter
 from scenegen.orchestration.size_estimate import estimate_bytes
+from scenegen.painting import open_occupancy
 from scenegen.rig import build_rig
 from scenegen.types import CameraRig, Layout, Provenance, SceneRecord
 from scenegen.types.layout_json import layout_sha256
@@ -211,6 +212,8 @@ def plan_scenes(config: GenerateConfig, backbone: VideoBackbone) -> list[SceneRe
     records: dict[str, SceneRecord] = {}
     for reference in expand_references(list(config.layouts)):
         plain = extend_layout(read_layout(reference), duration_s=config.duration_s, rate_hz=config.rate_hz)
+        if config.occupancy.style is not None:
+            plain = replace(plain, environment=replace(plain.environment, style=config.occupancy.style))
         validate_layout(plain)
         for variant, rig in variants:
             # A prompt changes the environment alone, so all variants share the arrays of one layout.
@@ -241,6 +244,7 @@ def plan_scene(layout: Layout, *, rig: CameraRig, config: GenerateConfig, backbo
     """Name a scene after everything that decides its bytes, and nothing else."""
     if config.split == AUTO_SPLIT:
         config = replace(config, split=split_of_layout(layout.layout_id, config.split_shares))
+    occupancy = open_occupancy(config.occupancy)
     provenance = Provenance(
         code_version=scenegen.__version__,
         config_sha256=config.content_sha256(),
@@ -248,8 +252,12 @@ def plan_scene(layout: Layout, *, rig: CameraRig, config: GenerateConfig, backbo
         weights_sha256=backbone.weights_sha256,
         model_licence=backbone.licence,
         source_licence=layout.licence,
+        occupancy_id="rules" if occupancy is None else occupancy.model_id,
+        occupancy_sha256="" if occupancy is None else occupancy.weights_sha256,
     )
     decisive: tuple[object, ...] = (layout_sha256(layout), config.seed, config.split, provenance)
+    if occupancy is not None:
+        decisive = (*decisive, provenance.occupancy_id, provenance.occupancy_sha256)
     if config.quality.is_asked:
         decisive = (*decisive, _judge_sha256())
     scene_id = f"{layout.layout_id}-{hashlib.sha256(repr(decisive).encode()).hexdigest()[:8]}"

@@ -47,7 +47,7 @@ def expand_references(references: Sequence[str]) -> list[str]:
     for reference in references:
         source, location = split_reference(reference)
         if source == "procedural":
-            style, seeds = _style_and_seeds(location)
+            style, seeds = style_and_seeds(location)
             expanded += [f"procedural:{style}/{seed}" if style else f"procedural:{seed}" for seed in seeds]
         elif glob.has_magic(location):
             expanded += [f"{source}:{match}" for match in _matches(source, location)]
@@ -101,7 +101,7 @@ def _did_you_mean(name: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else ""
 
 
-def _style_and_seeds(location: str) -> tuple[str | None, range]:
+def style_and_seeds(location: str) -> tuple[str | None, range]:
     """Split `STYLE/SEEDS` or `SEEDS`."""
     head, slash, seeds = location.rpartition("/")
     if not slash:
@@ -174,7 +174,7 @@ def _read_file(location: str) -> Layout:
 def _read_procedural(location: str) -> Layout:
     from scenegen.layout.procedural import build_procedural_layout
 
-    style, seeds = _style_and_seeds(location)
+    style, seeds = style_and_seeds(location)
     if len(seeds) != 1:
         raise LayoutError("one seed", found=f"the range {location!r}", where="procedural", fix="expand the range first")
     return build_procedural_layout(seeds[0], style=style)
