@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,9 +22,9 @@ _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])  # so that a process costs milliseconds
 
 
-def write_missing(location: Path | str, first_scene: int = 0, *, scene_ids: Sequence[str] = SCENE_IDS) -> None:
+def write_missing(location: Path | str, first_scene: int = 0) -> None:
     """Write every scene that is not committed, beginning anywhere in their circle."""
-    for scene_id in (*scene_ids[first_scene:], *scene_ids[:first_scene]):
+    for scene_id in (*SCENE_IDS[first_scene:], *SCENE_IDS[:first_scene]):
         if not committed_scene_ids(location, among=[scene_id]):
             write_small(location, scene_id)
 
