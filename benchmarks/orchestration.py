@@ -206,7 +206,7 @@ def report_planning(options: argparse.Namespace) -> None:
     scenes = plan_scenes(config, backbone)
     cpu_s, held_mb = time.process_time() - started_s, psutil.Process().memory_info().rss / 1e6 - rss_mb
     started_s = time.process_time()
-    headers = [scene.read_header(duration_s=config.duration_s, rate_hz=config.rate_hz) for scene in scenes]
+    headers = [scene.read_header(config) for scene in scenes]
     again_s = time.process_time() - started_s
     num = len(scenes)
     print(

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scenegen.config.generate import PROGRESS_NAMES
+from scenegen.config.generate import MIXER_NAMES, PROGRESS_NAMES
 from scenegen.config.require import require_choice, require_positive
 from scenegen.errors import ConfigError
 
-RECIPES = ("video", "judge", "autoencoder", "occupancy_tokenizer", "occupancy_latent_ar", "occupancy_encoder")
+RECIPES = (
+    "video",
+    "judge",
+    "autoencoder",
+    "occupancy",
+    "occupancy_tokenizer",
+    "occupancy_latent_ar",
+    "occupancy_encoder",
+)
+SIZED_RECIPES = ("video", "occupancy")
 SIZE_NAMES = ("nano", "tiny", "small", "base")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -26,6 +35,7 @@ class RecipeConfig:
         batch_size: windows per step and process.
         learning_rate: peak rate.
         save_every_steps: distance between checkpoints.
+        mixer: of the occupancy network, where the recipe has one.
         training_flops: for `occupancy_latent_ar`, what its transformer may spend; decides `steps` when given.
     """
 
@@ -36,6 +46,7 @@ class RecipeConfig:
     batch_size: int
     learning_rate: float
     save_every_steps: int
+    mixer: str | None = None
     training_flops: float | None = None
 
     def __post_init__(self) -> None:
@@ -43,6 +54,8 @@ class RecipeConfig:
         if self.training_flops is not None:
             require_positive(self, "training_flops")
         require_positive(self, "steps", "batch_size", "learning_rate", "save_every_steps")
+        if self.mixer is not None:
+            require_choice(self, "mixer", MIXER_NAMES)
         if self.time_budget_s is not None:
             require_positive(self, "time_budget_s")
 
@@ -107,7 +120,7 @@ class TrainConfig:
             raise ConfigError("a seed of zero or more", found=str(self.seed))
         if self.pictures_every_steps is not None:
             require_positive(self, "pictures_every_steps")
-        if self.recipe.name == "video":
+        if self.recipe.name in SIZED_RECIPES:
             if self.size is None:
                 raise ConfigError("a size of the network", found="nothing", fix="add size=tiny")
             require_choice(self, "size", SIZE_NAMES)

@@ -15,7 +15,7 @@ from jaxtyping import Float64, UInt8
 from scenegen.errors import WorldError
 from scenegen.occupancy.latent_ar.codes import GROUP_OF_SURFACE, Group
 from scenegen.occupancy.latent_ar.frames import GROUND_LEVEL, LayoutFrames, look_up_columns
-from scenegen.occupancy.voxels import OpenGround, SolidClass, WorldVoxels
+from scenegen.occupancy.voxels import OpenGround, SolidClass, WorldVoxels, columns_of
 from scenegen.types import OCC3D_GRID
 
 CROP_COLUMNS = 128
@@ -66,8 +66,8 @@ def crop_world(voxels: WorldVoxels, told: LayoutFrames) -> Crops:
     """Cut one crop per step out of a world; `told` says what the layout fixes and where the ego is."""
     solids, grounds = [], []
     for surface, pose in zip(told.surface, told.world_from_ego, strict=True):
-        solid = look_up_columns(voxels.solid, voxels.column_frame, pose, outside=SolidClass.FREE)
-        ground = look_up_columns(voxels.ground, voxels.column_frame, pose, outside=OpenGround.TERRAIN)
+        solid = look_up_columns(voxels.solid, columns_of(voxels), pose, outside=SolidClass.FREE)
+        ground = look_up_columns(voxels.ground, columns_of(voxels), pose, outside=OpenGround.TERRAIN)
         solids.append(solid[_MIDDLE, _MIDDLE])
         grounds.append(_join_ground(ground, surface, solid[..., 0])[_MIDDLE, _MIDDLE])
     return Crops(solid=np.stack(solids), ground=np.stack(grounds))

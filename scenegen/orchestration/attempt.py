@@ -67,7 +67,7 @@ def attempt_scene(
     started_s = time.perf_counter()
     resumptions: list[Resumption] = []
     try:
-        header = scene.read_header(duration_s=config.duration_s, rate_hz=config.rate_hz)
+        header = scene.read_header(config)
         made = generate_scene(
             header, config=config, backbone=backbone, on_chunk=on_chunk, on_resumption=resumptions.append
         )

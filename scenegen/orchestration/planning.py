@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import scenegen
 from scenegen.config import AUTO_SPLIT, NO_SWEEP, GenerateConfig, split_of_layout
 from scenegen.errors import LayoutError
+from scenegen.painting import open_occupancy
 from scenegen.rig import build_rig
 from scenegen.types import CameraRig, Layout, Provenance, SceneRecord
 from scenegen.types.layout_json import layout_sha256
@@ -49,7 +50,7 @@ class PlannedScene:
         """Images of the scene: steps times cameras."""
         return self.num_steps * len(self.rig.cameras)
 
-    def read_header(self, *, duration_s: float, rate_hz: float) -> SceneRecord:
+    def read_header(self, config: GenerateConfig) -> SceneRecord:
         """Read the layout again and return the header of the scene.
 
         Raises:
@@ -57,15 +58,15 @@ class PlannedScene:
         """
         return SceneRecord(
             scene_id=self.scene_id,
-            layout=self.carried or self._read_layout(duration_s=duration_s, rate_hz=rate_hz),
+            layout=self.carried or self._read_layout(config),
             rig=self.rig,
             seed=self.seed,
             split=self.split,
             provenance=self.provenance,
         )
 
-    def _read_layout(self, *, duration_s: float, rate_hz: float) -> Layout:
-        layout = with_prompt(read_extended(self.reference, duration_s=duration_s, rate_hz=rate_hz), self.prompt)
+    def _read_layout(self, config: GenerateConfig) -> Layout:
+        layout = with_prompt(read_extended(self.reference, config), self.prompt)
         found = layout_sha256(layout)
         if found != self.layout_sha256:
             raise LayoutError(
@@ -85,7 +86,7 @@ def plan_scenes(config: GenerateConfig, backbone: VideoBackbone) -> list[Planned
     variants = [(variant, build_rig(variant.rig)) for variant in expand_sweep(config)]
     scenes: dict[str, PlannedScene] = {}
     for reference in expand_references(list(config.layouts)):
-        plain = read_extended(reference, duration_s=config.duration_s, rate_hz=config.rate_hz)
+        plain = read_extended(reference, config)
         validate_layout(plain)
         for variant, rig in variants:
             # A prompt changes the environment alone, so all variants share the arrays of one layout.
@@ -95,12 +96,14 @@ def plan_scenes(config: GenerateConfig, backbone: VideoBackbone) -> list[Planned
     return list(scenes.values())
 
 
-def read_extended(reference: str, *, duration_s: float, rate_hz: float) -> Layout:
-    """Read a layout and bring it to the job's length and rate."""
+def read_extended(reference: str, config: GenerateConfig) -> Layout:
+    """Read a layout and bring it to the job's length, rate and style."""
     from scenegen.layout.extend import extend_layout
     from scenegen.layout.sources import read_layout
 
-    return extend_layout(read_layout(reference), duration_s=duration_s, rate_hz=rate_hz)
+    layout = extend_layout(read_layout(reference), duration_s=config.duration_s, rate_hz=config.rate_hz)
+    style = config.occupancy.style
+    return layout if style is None else replace(layout, environment=replace(layout.environment, style=style))
 
 
 def with_prompt(layout: Layout, prompt: str | None) -> Layout:
@@ -135,6 +138,7 @@ def plan_scene(
 
     if config.split == AUTO_SPLIT:
         config = replace(config, split=split_of_layout(layout.layout_id, config.split_shares))
+    occupancy = open_occupancy(config.occupancy)
     provenance = Provenance(
         code_version=scenegen.__version__,
         config_sha256=config.content_sha256(),
@@ -142,9 +146,13 @@ def plan_scene(
         weights_sha256=backbone.weights_sha256,
         model_licence=backbone.licence,
         source_licence=layout.licence,
+        occupancy_id="rules" if occupancy is None else occupancy.model_id,
+        occupancy_sha256="" if occupancy is None else occupancy.weights_sha256,
     )
     sha256 = layout_sha256(layout)
     decisive: tuple[object, ...] = (sha256, config.seed, config.split, provenance)
+    if occupancy is not None:
+        decisive = (*decisive, provenance.occupancy_id, provenance.occupancy_sha256)
     if config.quality.is_asked:
         decisive = (*decisive, _judge_sha256())
     return PlannedScene(

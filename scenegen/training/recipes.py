@@ -10,7 +10,8 @@ from pathlib import Path
 from scenegen.config import RECIPES, TrainConfig
 from scenegen.errors import ConfigError
 
-BF16_RECIPES = ("judge", "occupancy_tokenizer", "occupancy_latent_ar")
+BF16_RECIPES = ("judge", "occupancy", "occupancy_tokenizer", "occupancy_latent_ar")
+"""Recipes for one CPU process whose products can be in bfloat16."""
 
 
 def log_to_stderr() -> None:
@@ -38,6 +39,10 @@ def run_recipe(config: TrainConfig) -> Path:
         from scenegen.training.autoencoder import train_autoencoder
 
         return train_autoencoder(config)
+    if name == "occupancy":
+        from scenegen.training.occupancy import train_occupancy
+
+        return train_occupancy(config)
     if name == "occupancy_tokenizer":
         from scenegen.training.occupancy_tokenizer import train_occupancy_tokenizer
 

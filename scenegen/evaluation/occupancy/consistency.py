@@ -17,7 +17,7 @@ from scenegen.occupancy.crops import FRAME_LEVELS
 from scenegen.occupancy.latent_ar.codes import AGENT_GROUPS, GROUP_OF_GROUND, GROUP_OF_SOLID, Group
 from scenegen.occupancy.latent_ar.frames import GROUND_LEVEL, LayoutFrames
 from scenegen.occupancy.raster import RasterFrame
-from scenegen.occupancy.voxels import WorldVoxels
+from scenegen.occupancy.voxels import WorldVoxels, columns_of
 from scenegen.types import OCC3D_GRID
 
 
@@ -92,7 +92,7 @@ def world_in_view(voxels: WorldVoxels, told: LayoutFrames) -> Iterator[SeenWorld
     floor = groups[..., 0]
     groups[..., 0] = np.where(floor == Group.FREE, GROUP_OF_GROUND[voxels.ground], floor)
     for pose in told.world_from_ego:
-        _, inside = _ego_columns(pose, voxels.column_frame)
+        _, inside = _ego_columns(pose, columns_of(voxels))
         yield SeenWorld(groups=groups, is_seen=np.broadcast_to(inside[..., None], groups.shape))
 
 

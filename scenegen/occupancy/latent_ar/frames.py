@@ -26,7 +26,7 @@ from scenegen.occupancy.latent_ar.codes import (
 from scenegen.occupancy.raster import RasterFrame, paint
 from scenegen.occupancy.site import Site, region_of
 from scenegen.occupancy.views import cut_shapes
-from scenegen.occupancy.voxels import OpenGround, SolidClass, WorldVoxels
+from scenegen.occupancy.voxels import OpenGround, SolidClass, WorldVoxels, columns_of
 from scenegen.types import OCC3D_GRID, Layout
 
 FRAME_RATE_HZ = 2.0
@@ -85,8 +85,8 @@ def cut_frames(voxels: WorldVoxels, told: LayoutFrames) -> UInt8[np.ndarray, "T 
     """Cut the true occupancy, a `Group` per voxel, of steps whose layout picture is given out of their world."""
     frames = np.full((len(told), *OCC3D_GRID.shape), Group.FREE, np.uint8)
     for frame, surface, agents, pose in zip(frames, told.surface, told.agents, told.world_from_ego, strict=True):
-        solid = look_up_columns(voxels.solid, voxels.column_frame, pose, outside=SolidClass.FREE)
-        ground = look_up_columns(voxels.ground, voxels.column_frame, pose, outside=OpenGround.TERRAIN)
+        solid = look_up_columns(voxels.solid, columns_of(voxels), pose, outside=SolidClass.FREE)
+        ground = look_up_columns(voxels.ground, columns_of(voxels), pose, outside=OpenGround.TERRAIN)
         count = min(solid.shape[2], frame.shape[2] - GROUND_LEVEL)
         frame[..., GROUND_LEVEL : GROUND_LEVEL + count] = GROUP_OF_SOLID[solid[..., :count]]
         floor = frame[..., GROUND_LEVEL]
@@ -105,7 +105,7 @@ def cut_fixed(fixed: FixedVoxels, told: LayoutFrames) -> UInt8[np.ndarray, "T X 
     """
     frames = np.full((len(told), *OCC3D_GRID.shape), NOT_FIXED, np.uint8)
     is_fixed = fixed.is_solid_fixed()
-    column_frame = fixed.given.column_frame
+    column_frame = columns_of(fixed.given)
     for frame, surface, agents, pose in zip(frames, told.surface, told.agents, told.world_from_ego, strict=True):
         solid = GROUP_OF_SOLID[look_up_columns(fixed.given.solid, column_frame, pose, outside=SolidClass.FREE)]
         known = look_up_columns(is_fixed, column_frame, pose, outside=False)

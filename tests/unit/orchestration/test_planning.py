@@ -17,14 +17,18 @@ REPOSITORY = Path(__file__).parents[3]
 JOB = ("video=preview", "rig=front1", "duration_s=4", "layouts=[procedural:3]", "prompt=a foggy night")
 
 
+def compose(*overrides: str) -> GenerateConfig:
+    return compose_config(GenerateConfig, "generate", [*JOB, *overrides])
+
+
 def plan_one(*overrides: str) -> PlannedScene:
-    (scene,) = plan_scenes(compose_config(GenerateConfig, "generate", [*JOB, *overrides]), GreyBackbone())
+    (scene,) = plan_scenes(compose(*overrides), GreyBackbone())
     return scene
 
 
 def test_a_plan_travels_light_and_reads_the_header_that_it_names() -> None:
     scene = pickle.loads(pickle.dumps(plan_one()))
-    header = scene.read_header(duration_s=4.0, rate_hz=12.0)
+    header = scene.read_header(compose())
     assert (header.scene_id, header.seed, header.split) == (scene.scene_id, scene.seed, scene.split)
     assert layout_sha256(header.layout) == scene.layout_sha256
     assert (header.layout.environment.weather, header.layout.environment.time_of_day) == ("fog", "night")
@@ -37,11 +41,11 @@ def test_a_layout_in_a_file_travels_with_its_plan(tmp_path: Path) -> None:
     mine.write_text((REPOSITORY / "layouts" / "library" / "crossing_pedestrian.yaml").read_text())
     scene = plan_one(f"layouts=[{mine}]")
     mine.unlink()
-    header = scene.read_header(duration_s=4.0, rate_hz=12.0)
+    header = scene.read_header(compose())
     assert layout_sha256(header.layout) == scene.layout_sha256
 
 
 def test_another_layout_than_the_planned_one_is_refused() -> None:
     scene = replace(plan_one(), reference="procedural:4")
     with pytest.raises(LayoutError, match=r"procedural:4.*same version of scenegen"):
-        scene.read_header(duration_s=4.0, rate_hz=12.0)
+        scene.read_header(compose())

@@ -34,7 +34,7 @@ def plan(*overrides: str) -> list[PlannedScene]:
 
 
 def environment_of(scene: PlannedScene) -> Environment:
-    return scene.read_header(duration_s=30.0, rate_hz=12.0).layout.environment
+    return scene.read_header(compose()).layout.environment
 
 
 def test_a_grid_is_every_layout_at_every_point() -> None:

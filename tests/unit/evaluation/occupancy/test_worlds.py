@@ -27,7 +27,7 @@ from scenegen.occupancy.latent_ar.frames import (
     picture_layout,
 )
 from scenegen.occupancy.raster import RasterFrame
-from scenegen.occupancy.voxels import SolidClass, WorldVoxels, voxelise_world
+from scenegen.occupancy.voxels import SolidClass, WorldVoxels, columns_of, voxelise_world
 from scenegen.types import OCC3D_GRID
 
 
@@ -47,12 +47,12 @@ def test_a_static_world_is_wholly_consistent(drive: tuple[WorldVoxels, LayoutFra
 def test_its_ego_frames_lose_only_edges_and_flicker_loses_more(drive: tuple[WorldVoxels, LayoutFrames]) -> None:
     voxels, told = drive
     frames = cut_frames(voxels, told)
-    warped = static_consistency(frames_in_world(frames, told, voxels.column_frame))
+    warped = static_consistency(frames_in_world(frames, told, columns_of(voxels)))
     assert 0.97 < warped.occupied < 1.0
     flickering = frames.copy()
     hit = np.random.default_rng(0).random(frames.shape) < 0.05
     flickering[hit & (frames == Group.MANMADE)] = Group.FREE
-    worse = static_consistency(frames_in_world(flickering, told, voxels.column_frame))
+    worse = static_consistency(frames_in_world(flickering, told, columns_of(voxels)))
     assert worse.occupied < warped.occupied - 0.02
     assert worse.throughout < warped.throughout - 0.05
 
