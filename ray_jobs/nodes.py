@@ -18,7 +18,7 @@ class DrainNotices:
 
     def __init__(self) -> None:
         import ray
-        from ray._raylet import GcsClient
+        from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
         self._control_store = GcsClient(address=ray.get_runtime_context().gcs_address)
         self._deadlines_s: dict[str, float] = {}

@@ -87,12 +87,13 @@ class WorkerPool(Protocol):
 
 @dataclass
 class _Task:
-    """A scene on its way: how its attempts failed so far, what they took up, how many of its frames were reported."""
+    """A scene on its way: how its attempts failed, what they took up, how many frames were reported, when the last."""
 
     record: PlannedScene
     history: list[FailureKind] = field(default_factory=list)
     resumptions: tuple[Resumption, ...] = ()
     num_frames_seen: int = 0
+    moved_s: float = 0.0
 
     @property
     def attempt(self) -> int:
