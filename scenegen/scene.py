@@ -224,9 +224,9 @@ class SceneStage:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="labels") as thread:
             coming = thread.submit(self.label_chunk, *spans[0], clock=clock)
             for span in spans[1:]:
-                ready = coming.result()
+                ready = [coming.result()]
                 coming = thread.submit(self.label_chunk, *span, clock=clock)
-                yield ready
+                yield ready.pop()  # held by the caller alone, who may let go of it before the next
             yield coming.result()
 
 

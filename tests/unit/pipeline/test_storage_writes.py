@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ MAX_WRITES = 3
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The first keys that every writing call on a storage got, calls inside calls left out."""
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every writing call on a storage with its key, calls inside calls left out; what is written by the clock waits."""
+    monkeypatch.setattr("scenegen.orchestration.ledger.PULSE_S", 3600.0)
+    monkeypatch.setattr("scenegen.dataset.fold.MANIFEST_INTERVAL_S", 3600.0)
     keys: list[str] = []
     depth = 0
 
