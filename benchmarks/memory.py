@@ -23,7 +23,6 @@ The last two are left out with `--quick`.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import subprocess
 import sys
@@ -110,13 +109,14 @@ def measure_in_this_process(*overrides: str) -> Measured:
 def watched_scene() -> Iterator[dict[str, int]]:
     """Note the baseline when a world is built, and the size of the largest chunk."""
     from scenegen import painting
+    from scenegen.heap import give_back_memory
 
     build_stage, to_store = painting.build_stage, painting._to_store
     seen: dict[str, int] = {"chunk": 0}
 
     def build(record: Any) -> Any:
         stage = build_stage(record)
-        ctypes.CDLL(None).malloc_trim(0)
+        give_back_memory()
         Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
         seen["baseline"] = resident_bytes()
         return stage
