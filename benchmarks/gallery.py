@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from scenegen.dataset import open_dataset
-from scenegen.scene import SceneStage
+from scenegen.scene import stored_stage
 from scenegen.video.build import load_backbone
 
 NUM_FRAMES = 12
@@ -40,7 +40,7 @@ def draw_frames(folder: Path) -> Image.Image:
     for index, scene_id in enumerate(sorted(dataset.scene_ids)[:NUM_FRAMES]):
         scene = dataset[scene_id]
         camera, step = index % len(scene.cameras), len(scene.timestamps_us) - 1
-        stage = SceneStage(scene.layout, rig=scene.rig, seed=int(scene.attrs["seed"]))
+        stage = stored_stage(scene)
         truth = preview.open_session(stage.context).paint(stage.render_conditions(step, step + 1), start_step=step)
         frame = np.asarray(scene.rgb(scene.cameras[camera])[step])
         height, width = frame.shape[:2]

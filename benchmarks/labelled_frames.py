@@ -17,7 +17,7 @@ from scipy import ndimage
 from benchmarks.detector import KINDS, Boxes
 from scenegen.dataset import Scene, open_dataset
 from scenegen.errors import DatasetError, LayoutError
-from scenegen.scene import SceneStage
+from scenegen.scene import stored_stage
 from scenegen.types import STATIC_INSTANCE_OFFSET, AgentCategory, Layout
 
 VEHICLE, PEDESTRIAN = KINDS.index("vehicle"), KINDS.index("pedestrian")
@@ -103,7 +103,7 @@ def read_labelled(folder: Path, moments: Sequence[Moment]) -> LabelledFrames:
     for key, scene in scenes.items():
         wanted = sorted((m for m in set(moments) if (m.layout_sha256, m.seed) == key), key=lambda m: m.step)
         if wanted:
-            stage = SceneStage(scene.layout, rig=scene.rig, seed=key[1])
+            stage = stored_stage(scene)
             for moment in wanted:
                 instance = stage.render_conditions(moment.step, moment.step + 1).instance[:, 0]
                 boxes[moment] = [boxes_of_instances(own, scene.layout) for own in instance]

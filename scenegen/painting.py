@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from scenegen.config import GenerateConfig
+from scenegen.config import GenerateConfig, OccupancyConfig
 from scenegen.cost import SceneCost, StageClock
 from scenegen.errors import QualityError
 from scenegen.heap import give_back_memory
 from scenegen.interrupts import hold_interrupts
 from scenegen.open_painting import Resumption, forget_checkpoints, open_painting
-from scenegen.scene import ChunkLabels, SceneStage, build_stage
+from scenegen.scene import ChunkLabels, SceneStage
 from scenegen.types import SceneChunk, SceneRecord
 from scenegen.video.interface import VideoBackbone
 
 if TYPE_CHECKING:
     from scenegen.certification import Certificate, Inspection
     from scenegen.dataset.write import SceneWriter
+    from scenegen.occupancy.model import OccupancyModel
 
 OnResumption = Callable[[Resumption], None]
 OnChunk = Callable[[str, int], None]
@@ -63,7 +64,9 @@ def generate_scene(
     pin_threads(config.run.threads_per_scene)
     clock = StageClock()
     with clock.stage("world"):
-        stage = build_stage(record)
+        occupancy = open_occupancy(config.occupancy)
+        voxels = None if occupancy is None else occupancy.sample(record.layout, seed=record.seed)
+        stage = SceneStage(record.layout, rig=record.rig, seed=record.seed, world_voxels=voxels)
     quality = config.quality
     with ExitStack() as stack:
         best: Painting | None = None
@@ -139,6 +142,9 @@ def _paint_scene(
     painting = open_painting(
         record, attempt=attempt, config=config, session=session, inspection=inspection, clock=clock, stack=stack
     )
+    if stage.world_voxels is not None:
+        with clock.stage("write"), hold_interrupts():
+            painting.writer.write_world(stage.world_voxels)
     num_views, start_step = len(record.rig.cameras), 0
     resumption = painting.take_up(attempt)
     if resumption is not None:
@@ -166,6 +172,25 @@ def _paint_scene(
         painting.preview.close()
     certificate = None if inspection is None else inspection.certificate()
     return Painting(attempt=attempt, writer=painting.writer, certificate=certificate)
+
+
+def open_occupancy(config: OccupancyConfig) -> OccupancyModel | None:
+    """Load the model that samples static worlds, once per process; None where rules fill them.
+
+    Raises:
+        WeightsError: its weights are missing, damaged or others than expected.
+    """
+    from scenegen.occupancy.model import load_occupancy_model
+
+    return load_occupancy_model(
+        config.name,
+        steps=config.steps,
+        loops=config.loops,
+        tolerance=config.tolerance,
+        mixer=config.mixer,
+        weights=config.weights,
+        weights_sha256=config.weights_sha256,
+    )
 
 
 def _to_store(labels: ChunkLabels, rgb: UInt8[np.ndarray, "V T H W 3"], config: GenerateConfig) -> SceneChunk:

@@ -17,7 +17,7 @@ from jaxtyping import Float64
 from scenegen.dataset.read import Dataset, open_dataset
 from scenegen.dataset.storage import Location
 from scenegen.dataset.stored_scene import Scene
-from scenegen.scene import SceneStage
+from scenegen.scene import SceneStage, stored_stage
 from scenegen.types import ConditionMaps, DenseLabels, Sweep
 
 STEPS_HELD = 4
@@ -65,5 +65,5 @@ class SceneRenderer:
 
     def _open_stage(self) -> SceneStage:
         if self._stage is None:
-            self._stage = SceneStage(self._scene.layout, rig=self._scene.rig, seed=int(self._scene.attrs["seed"]))
+            self._stage = stored_stage(self._scene)
         return self._stage

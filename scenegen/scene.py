@@ -22,14 +22,15 @@ from scenegen.types import (
     LidarLabels,
     OccupancyView,
     SceneChunk,
-    SceneRecord,
     ShapeSet,
     Sweep,
+    WorldVoxels,
 )
 from scenegen.video.interface import SceneContext
 
 if TYPE_CHECKING:
     from scenegen.conditions.lidar import CountedSweep
+    from scenegen.dataset.stored_scene import Scene
 
 
 STEPS_HELD = 64
@@ -80,17 +81,24 @@ class SceneStage:
         rig: cameras that look.
         seed: with the layout's id, the key of everything the layout leaves open. The backbone is not part of the
             key: the same layout and seed give the same world, light and conditions whatever paints them.
+        world_voxels: what an occupancy model sampled for this layout and seed; None builds the world by rules.
     """
 
-    def __init__(self, layout: Layout, *, rig: CameraRig, seed: int) -> None:
+    def __init__(self, layout: Layout, *, rig: CameraRig, seed: int, world_voxels: WorldVoxels | None = None) -> None:
         from scenegen.conditions.build import ConditionRenderer
         from scenegen.conditions.lidar import LidarModel, LidarScanner
         from scenegen.conditions.lighting import build_lighting
         from scenegen.occupancy.agents import build_agent_appearance
         from scenegen.occupancy.build import build_world
+        from scenegen.occupancy.masked.read_world import read_world
 
         self.layout = layout
-        self.world = build_world(layout, seed=seed)
+        self.world_voxels = world_voxels
+        self.world = (
+            build_world(layout, seed=seed)
+            if world_voxels is None
+            else read_world(layout, seed=seed, voxels=world_voxels)
+        )
         lighting = build_lighting(layout.environment, seed=seed, scene_id=layout.layout_id)
         self.context = SceneContext(
             scene_id=layout.layout_id,
@@ -232,6 +240,6 @@ class SceneStage:
             yield coming.result()
 
 
-def build_stage(record: SceneRecord) -> SceneStage:
-    """Build the world of a planned or stored scene."""
-    return SceneStage(record.layout, rig=record.rig, seed=record.seed)
+def stored_stage(scene: Scene) -> SceneStage:
+    """Build the world of a stored scene again: by rules, or from the voxels stored with it."""
+    return SceneStage(scene.layout, rig=scene.rig, seed=int(scene.attrs["seed"]), world_voxels=scene.world_voxels)

@@ -1,4 +1,4 @@
-"""Do frames look like ground truth as a whole? High-frequency energy, and Frechet distances of features.
+"""Do frames look like ground truth as a whole? High-frequency energy, Frechet and kernel distances of features.
 
 Frechet distances compare two clouds of features as Gaussians (Heusel et al. 2017, arXiv 1706.08500). There are
 few frames and many features, so covariances are shrunk towards a multiple of the identity by the oracle
@@ -43,6 +43,23 @@ def frechet_distance(one: Float32[np.ndarray, "N F"], other: Float32[np.ndarray,
     cross = np.sqrt(np.clip(np.linalg.eigvalsh(root @ cov_other @ root), 0.0, None)).sum()
     distance = ((mean_one - mean_other) ** 2).sum() + np.trace(cov_one) + np.trace(cov_other) - 2.0 * cross
     return float(max(distance, 0.0))
+
+
+def kernel_distance(one: Float32[np.ndarray, "N F"], other: Float32[np.ndarray, "M F"]) -> float:
+    """Return the unbiased squared maximum mean discrepancy under a cubic kernel; NaN for fewer than MIN_SAMPLES.
+
+    May be slightly negative. Source: kernel inception distance, Binkowski et al. 2018 (arXiv 1801.01401), section 4.
+    """
+    if min(len(one), len(other)) < MIN_SAMPLES:
+        return float("nan")
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> Float64[np.ndarray, "N M"]:
+        return (a.astype(np.float64) @ b.T.astype(np.float64) / a.shape[1] + 1.0) ** 3
+
+    n, m = len(one), len(other)
+    own, others = kernel(one, one), kernel(other, other)
+    within = (own.sum() - np.trace(own)) / (n * (n - 1)) + (others.sum() - np.trace(others)) / (m * (m - 1))
+    return float(within - 2.0 * kernel(one, other).mean())
 
 
 def shrunk_covariance(samples: Float32[np.ndarray, "N F"]) -> Float64[np.ndarray, "F F"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -82,6 +82,9 @@ def _compose_once(
 
     if search is not None and not search.is_dir():
         raise ConfigError("an existing folder", found=str(search), where="--config-dir")
+    if search is not None:
+        for path in sorted((*search.rglob("*.yaml"), *search.rglob("*.yml"))):
+            _check_defaults(path)
     texts = [_checked_override(text) for text in overrides]
     try:
         with (
@@ -113,6 +116,40 @@ def _checked_override(text: str) -> str:
     if INTERPOLATION in text:
         raise _interpolation_error(text)
     return text
+
+
+def _check_defaults(path: Path) -> None:
+    """Refuse lookups in `defaults` lists of a user's file: Hydra resolves them, and says what it found in errors."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, yaml.SafeLoader)
+        has_aliases = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return  # Hydra reads it no better, and says so where the file is chosen
+    for node in () if root is None else _values_of_defaults(root):
+        if has_aliases:
+            raise ConfigError("YAML without aliases beside a `defaults` list", found="one", where=str(path))
+        if any(INTERPOLATION in text for text in _scalars(node)):
+            raise _interpolation_error(INTERPOLATION, where=f"{path}: defaults")
+
+
+def _values_of_defaults(root: yaml.Node) -> Iterator[yaml.Node]:
+    """Yield what stands under `defaults`, also where another key merges it in."""
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value == "defaults":
+            yield value
+        elif key.value == "<<":
+            yield from _values_of_defaults(value)
+
+
+def _scalars(node: yaml.Node) -> Iterator[str]:
+    """Yield the texts of a node as they are meant, without YAML's escapes."""
+    if isinstance(node, yaml.ScalarNode):
+        yield node.value
+        return
+    for child in node.value:
+        for part in child if isinstance(child, tuple) else (child,):
+            yield from _scalars(part)
 
 
 def _check_plain(values: Any, where: str = "") -> None:
@@ -151,6 +188,7 @@ def _adopt_rig_file(text: str, folder: Path) -> str:
         raise _interpolation_error(INTERPOLATION, where=str(path))
     if not isinstance(values, dict):
         raise ConfigError("keys of a rig (name, source_image, image, cameras)", found=repr(values), where=str(path))
+    _check_defaults(path)
     group = folder / "rig"
     group.mkdir(exist_ok=True)
     (group / f"{OWN_RIG}.yaml").write_text(content, encoding="utf-8")

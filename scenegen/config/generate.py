@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from scenegen.config.require import require_choice, require_positive
 from scenegen.config.rig import RigConfig
@@ -12,9 +13,11 @@ from scenegen.config.run import RunConfig
 from scenegen.config.split import AUTO_SPLIT, SPLITS, SplitSharesConfig
 from scenegen.config.sweep import SweepConfig
 from scenegen.errors import ConfigError
+from scenegen.types.layout import STYLES
 
 VIDEO_NAMES = ("native", "preview")
-OCCUPANCY_NAMES = ("rules",)
+OCCUPANCY_NAMES = ("rules", "masked")
+MIXER_NAMES = ("attention", "bi_rwkv7", "triplet_rwkv7")
 PROGRESS_NAMES = ("auto", "rich", "plain")
 IMAGE_CODECS = ("jpeg", "png", "zstd")
 LABEL_STORES = ("stored", "rendered")
@@ -25,12 +28,45 @@ MIN_FLICKER_STEPS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class OccupancyConfig:
-    """How the open parts of the world are filled."""
+    """How the open parts of the world are filled.
+
+    Attributes:
+        name: `rules`, or `masked`, a diffusion model.
+        style: kind of place, one of `types.layout.STYLES`, instead of the layout's own; None keeps that.
+        steps: sampling steps per tile.
+        loops: how often the middle of the network runs in each.
+        tolerance: relative change of the tokens below which the loops of a step end early; None runs them all.
+        mixer: how tokens are mixed; the weights must be trained for it.
+        weights: a safetensors file; None for the shipped one.
+        weights_sha256: what the file must hash to; None takes any.
+    """
 
     name: str
+    style: str | None
+    steps: int
+    loops: int
+    tolerance: float | None
+    mixer: str
+    weights: str | None
+    weights_sha256: str | None
 
     def __post_init__(self) -> None:
         require_choice(self, "name", OCCUPANCY_NAMES)
+        require_choice(self, "mixer", MIXER_NAMES)
+        require_positive(self, "steps", "loops")
+        if self.tolerance is not None:
+            require_positive(self, "tolerance")
+        if self.style is not None:
+            require_choice(self, "style", STYLES)
+
+    def decisive(self) -> dict[str, Any]:
+        """Return what decides bytes here: the style is part of the layout, and the weights' hash stands elsewhere."""
+        if self.name == "rules":
+            return {"name": self.name}
+        kept = asdict(self)
+        for key in ("style", "weights", "weights_sha256"):
+            del kept[key]
+        return kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +204,7 @@ class GenerateConfig:
         decisive = asdict(self)
         for key in ("layouts", "prompt", "output", "progress", "run", "seed", "split_shares", "sweep"):
             del decisive[key]
+        decisive["occupancy"] = self.occupancy.decisive()
         # The weights' own hash stands in the provenance; their path decides nothing.
         del decisive["video"]["weights"]
         del decisive["video"]["weights_sha256"]

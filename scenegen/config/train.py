@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scenegen.config.generate import PROGRESS_NAMES
+from scenegen.config.generate import MIXER_NAMES, PROGRESS_NAMES
 from scenegen.config.require import require_choice, require_positive
 from scenegen.errors import ConfigError
 
-RECIPES = ("video", "judge", "autoencoder")
+RECIPES = (
+    "video",
+    "judge",
+    "autoencoder",
+    "occupancy",
+    "occupancy_tokenizer",
+    "occupancy_tokenizer_fine",
+    "occupancy_latent_ar",
+    "occupancy_encoder",
+)
+SIZED_RECIPES = ("video", "occupancy")
 SIZE_NAMES = ("nano", "tiny", "small", "base")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -19,13 +29,15 @@ class RecipeConfig:
     """What is learned and for how long; one file per recipe in `conf/recipe/`.
 
     Attributes:
-        name: `video`, `judge` or `autoencoder`.
+        name: one of RECIPES.
         size: of the network, where the recipe has sizes; what `TrainConfig.size` is unless it is given.
         steps: optimiser steps in all; a resumed run continues to this number.
         time_budget_s: fewer steps, as many as fit into this time at the speed of the first ones; None for all.
         batch_size: windows per step and process.
         learning_rate: peak rate.
         save_every_steps: distance between checkpoints.
+        mixer: of the occupancy network, where the recipe has one.
+        training_flops: for `occupancy_latent_ar`, what its transformer may spend; decides `steps` when given.
     """
 
     name: str
@@ -35,10 +47,16 @@ class RecipeConfig:
     batch_size: int
     learning_rate: float
     save_every_steps: int
+    mixer: str | None = None
+    training_flops: float | None = None
 
     def __post_init__(self) -> None:
         require_choice(self, "name", RECIPES)
+        if self.training_flops is not None:
+            require_positive(self, "training_flops")
         require_positive(self, "steps", "batch_size", "learning_rate", "save_every_steps")
+        if self.mixer is not None:
+            require_choice(self, "mixer", MIXER_NAMES)
         if self.time_budget_s is not None:
             require_positive(self, "time_budget_s")
 
@@ -70,7 +88,7 @@ class TrainConfig:
     Attributes:
         recipe: what is learned.
         size: of the network, for recipes that have sizes.
-        data: a scenegen data set.
+        data: a scenegen data set; for recipes of occupancy, layout references joined by `+`.
         held_out: another one for validation pictures; None takes scenes of `data`.
         output: checkpoints, log, pictures and weights.
         windows: unpacked windows of `data`; runs on the same data may share them.
@@ -103,7 +121,7 @@ class TrainConfig:
             raise ConfigError("a seed of zero or more", found=str(self.seed))
         if self.pictures_every_steps is not None:
             require_positive(self, "pictures_every_steps")
-        if self.recipe.name == "video":
+        if self.recipe.name in SIZED_RECIPES:
             if self.size is None:
                 raise ConfigError("a size of the network", found="nothing", fix="add size=tiny")
             require_choice(self, "size", SIZE_NAMES)

@@ -21,6 +21,7 @@ def scene_attributes(record: SceneRecord, *, scores: Mapping[str, Any]) -> dict[
     """
     layout, provenance = record.layout, record.provenance
     timeline, environment = layout.timeline, layout.environment
+    occupancy = {"model_id": provenance.occupancy_id, "weights_sha256": provenance.occupancy_sha256}
     return {
         "schema_version": SCHEMA_VERSION,
         "scene_id": record.scene_id,
@@ -49,6 +50,7 @@ def scene_attributes(record: SceneRecord, *, scores: Mapping[str, Any]) -> dict[
             "weights_sha256": provenance.weights_sha256,
             "licence": provenance.model_licence,
         },
+        **({"occupancy_model": occupancy} if provenance.occupancy_sha256 else {}),
         "source": {"kind": layout.source, "layout_id": layout.layout_id, "licence": provenance.source_licence},
         "library_versions": library_versions(),
         "scores": dict(scores),

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 
 from scenegen.dataset.attributes import lens_to_dict
-from scenegen.types import AgentCategory, EgoTrack, Layout, RoadMap, SceneRecord, Timeline
+from scenegen.types import AgentCategory, EgoTrack, Layout, RoadMap, SceneRecord, Timeline, WorldVoxels
 from scenegen.types.layout import AREA_KINDS, LANE_KINDS, LINE_COLORS, LINE_KINDS, PROP_KINDS
 
 GRAVITY_MPS2 = 9.81
@@ -42,6 +42,12 @@ def header_columns(record: SceneRecord) -> list[Column]:
         columns.append(Column(f"cameras/{camera.name}/cam2img", np.asarray(camera.K, np.float64), model))
         columns.append(Column(f"cameras/{camera.name}/cam2ego", np.asarray(camera.ego_from_cam, np.float64)))
     return columns + _object_columns(layout) + _map_columns(layout.road_map)
+
+
+def world_columns(voxels: WorldVoxels) -> list[Column]:
+    """Build the columns of a sampled world."""
+    grid = {"origin_m": [*voxels.origin_world_m, 0.0], "voxel_m": voxels.voxel_m}
+    return [Column("world/solid", voxels.solid, grid), Column("world/ground", voxels.ground, grid)]
 
 
 def measured_columns(

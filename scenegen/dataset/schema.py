@@ -190,6 +190,18 @@ ARRAYS: tuple[ArraySpec, ...] = (
     ArraySpec("lidar/intensity", ("point",), "float32", "1", "none", "0..1"),
     ArraySpec("lidar/ring", ("point",), "uint8", "1", "none", "beam, 0 the lowest; 255 an extra return"),
     ArraySpec("lidar/instance", ("point",), "uint16", "1", "none", "ids as in cameras/<CAM>/instance"),
+    ArraySpec(
+        "world/solid",
+        ("world_x", "world_y", "world_z"),
+        "uint8",
+        "1",
+        "world",
+        "the sampled static world: 0 free, 1 manmade, 2 vegetation; voxel (i, j, k) starts at attribute "
+        "origin_m + voxel_m * (i, j, k); worlds made by rules follow from the layout and are not stored",
+    ),
+    ArraySpec(
+        "world/ground", ("world_x", "world_y"), "uint8", "1", "world", "open ground: 0 terrain, 1 paved; likewise"
+    ),
     ArraySpec("map/lanes/ptr", ("lane_boundary",), "int64", "1", "none", "points of lane n are [ptr[n], ptr[n+1])"),
     ArraySpec("map/lanes/points", ("lane_point", "xyz"), "float64", "m", "world", "centre lines, driving direction"),
     ArraySpec("map/lanes/width", ("lane",), "float64", "m", "world", ""),
@@ -222,6 +234,10 @@ LIDAR_ARRAYS = tuple(f"lidar/{name}" for name in ("lidar2ego", "ptr", "points", 
 OBJECTS2D_ARRAYS = tuple(
     f"objects2d/{name}" for name in ("ptr", "box", "xyxy", "center", "depth", "visible_fraction", "num_px")
 )
+ADDED_ATTRIBUTES = ("occupancy_model",)
+"""Attributes that a scene may lack: `occupancy_model` says what sampled the static world where rules did not."""
+WORLD_ARRAYS = ("world/solid", "world/ground")
+"""What an occupancy model sampled; without them a scene's world was made by rules."""
 ADDED_ARRAYS = (
     "objects/found_share",
     "objects/num_lidar_pts",
@@ -230,6 +246,7 @@ ADDED_ARRAYS = (
     *OBJECTS2D_ARRAYS,
     *LIDAR_ARRAYS,
     *DENSE_ARRAYS,
+    *WORLD_ARRAYS,
 )
 """Arrays that a scene of schema 1.0 may lack: written before the array was added, or left out by the configuration."""
 
@@ -274,11 +291,13 @@ def scene_attributes_schema() -> dict[str, Any]:
         "config_sha256": _SHA256,
         "code_version": _TEXT,
         "model": _object(model_id=_TEXT, weights_sha256=_SHA256, licence=_TEXT),
+        "occupancy_model": _object(model_id=_TEXT, weights_sha256=_SHA256),
         "source": _object(kind=_TEXT, layout_id=_TEXT, licence=_TEXT),
         "library_versions": {"type": "object", "additionalProperties": _TEXT},
         "scores": {"type": "object"},
     }
-    return {"type": "object", "required": list(properties), "properties": properties}
+    required = [name for name in properties if name not in ADDED_ATTRIBUTES]
+    return {"type": "object", "required": required, "properties": properties}
 
 
 def _object(**properties: Any) -> dict[str, Any]:

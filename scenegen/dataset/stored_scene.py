@@ -20,7 +20,18 @@ from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, SPEC_OF_PATH
 from scenegen.dataset.stored_array import StoredArray
 from scenegen.dataset.strict_store import StrictStore
 from scenegen.errors import DatasetError, StorageError
-from scenegen.types import PINHOLE, Camera, CameraRig, DenseLabels, Layout, Lens, Provenance, SceneRecord, Sweep
+from scenegen.types import (
+    PINHOLE,
+    Camera,
+    CameraRig,
+    DenseLabels,
+    Layout,
+    Lens,
+    Provenance,
+    SceneRecord,
+    Sweep,
+    WorldVoxels,
+)
 from scenegen.types.layout_json import layout_from_dict
 
 register_image_codecs()
@@ -108,6 +119,7 @@ class Scene:
     @cached_property
     def record(self) -> SceneRecord:
         """The header that the scene was written from."""
+        occupancy = self.attrs.get("occupancy_model", {})
         return SceneRecord(
             scene_id=self.scene_id,
             layout=self.layout,
@@ -121,6 +133,8 @@ class Scene:
                 weights_sha256=self.attrs["model"]["weights_sha256"],
                 model_licence=self.attrs["model"]["licence"],
                 source_licence=self.attrs["source"]["licence"],
+                occupancy_id=occupancy.get("model_id", "rules"),
+                occupancy_sha256=occupancy.get("weights_sha256", ""),
             ),
         )
 
@@ -258,6 +272,20 @@ class Scene:
             stored_mask_lidar=self._step_or_none("occupancy/mask_lidar", step),
             stored_instance=self._step_or_none("occupancy/instance", step),
             velocity_ego_mps=velocity_ego_mps,
+        )
+
+    @property
+    def world_voxels(self) -> WorldVoxels | None:
+        """The sampled static world, without the layout's thin things; None where rules made the scene's world."""
+        if not self.has_array("world/solid"):
+            return None
+        solid = self.array("world/solid")
+        x_m, y_m, _ = solid.attrs["origin_m"]
+        return WorldVoxels(
+            solid=solid[:],
+            ground=self.array("world/ground")[:],
+            origin_world_m=(float(x_m), float(y_m)),
+            voxel_m=float(solid.attrs["voxel_m"]),
         )
 
     def has_array(self, path: str) -> bool:

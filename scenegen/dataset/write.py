@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from scenegen.dataset.attributes import scene_attributes
-from scenegen.dataset.columns import Column, header_columns, measured_columns, pointers
+from scenegen.dataset.columns import Column, header_columns, measured_columns, pointers, world_columns
 from scenegen.dataset.durable import output_errors
 from scenegen.dataset.optional_labels import (
     NO_POINTS,
@@ -36,7 +36,7 @@ from scenegen.dataset.staging import Staging
 from scenegen.dataset.step_buffer import StepArrays, StepBuffer
 from scenegen.dataset.storage import Location, Storage, open_storage
 from scenegen.dataset.store import SceneStore, check_codec_options
-from scenegen.types import OCC3D_GRID, LidarLabels, SceneChunk, SceneRecord
+from scenegen.types import OCC3D_GRID, LidarLabels, SceneChunk, SceneRecord, WorldVoxels
 from scenegen.types.layout_json import layout_sha256
 
 
@@ -124,6 +124,16 @@ class SceneWriter:
         with output_errors(folder):
             folder.mkdir(exist_ok=True)
         return folder
+
+    def write_world(self, voxels: WorldVoxels) -> None:
+        """Store the sampled static world with the scene; not called where rules made it.
+
+        Raises:
+            OutputError: the disk is full or cannot be written.
+        """
+        with output_errors(self._staging.folder):
+            for column in world_columns(voxels):
+                self._store.write_column(column)
 
     def append(self, chunk: SceneChunk) -> None:
         """Write the next chunk. Chunks come in order and without gaps; their length is free.

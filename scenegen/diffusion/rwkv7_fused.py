@@ -1,6 +1,7 @@
 """The RWKV-7 recurrence by the fastest way there is: Triton kernels on CUDA where `fla` is installed, else plain torch.
 
-The kernels are those of flash-linear-attention (https://github.com/fla-org/flash-linear-attention, MIT).
+The kernels are those of flash-linear-attention (https://github.com/fla-org/flash-linear-attention, MIT; on PyPI
+`fla-core`, whose interface was read at 0.6.0).
 """
 
 from __future__ import annotations
@@ -29,24 +30,32 @@ def can_fuse(like: Tensor) -> bool:
 
 
 def scan_fused(
-    tokens: Rwkv7Tokens, memory: Float[Tensor, "N H D D"] | None = None
+    tokens: Rwkv7Tokens, memory: Float[Tensor, "N H D D"] | None = None, *, dtype: torch.dtype = torch.bfloat16
 ) -> tuple[Float[Tensor, "N H T D"], Float[Tensor, "N H D D"]]:
-    """Run the recurrence by fla's chunked kernel, which keeps keys in rows, tokens before heads, and the log of w."""
+    """Run the recurrence by fla's chunked kernel; returns what every token reads, and the memory at the end.
+
+    The kernel keeps keys in rows, tokens before heads, and takes the log of w.
+
+    Args:
+        tokens: on CUDA.
+        memory: before the first token; None where there is nothing to remember.
+        dtype: of what is multiplied; fla makes no promise for float32. Decay and memory keep their own.
+    """
     from fla.ops.generalized_delta_rule import chunk_dplr_delta_rule
 
-    r, w, k, v, a, b = (getattr(tokens, name).transpose(1, 2).contiguous() for name in "rwkvab")
+    r, k, v, a, b = (getattr(tokens, name).transpose(1, 2).contiguous().to(dtype) for name in "rkvab")
     y, end = chunk_dplr_delta_rule(
         q=r,
         k=k,
         v=v,
         a=a,
         b=b,
-        gk=w.log(),
+        gk=tokens.w.transpose(1, 2).contiguous().log(),
         scale=1.0,
         initial_state=None if memory is None else memory.mT.contiguous(),
         output_final_state=True,
     )
-    return y.transpose(1, 2), end.mT
+    return y.transpose(1, 2).to(tokens.r.dtype), end.mT
 
 
 @cache

@@ -15,6 +15,9 @@ from torch.nn import functional
 
 from scenegen.diffusion.rwkv7 import CHUNK, Rwkv7Tokens
 
+SEGMENT = 256
+"""Chunks that are done at once, so that a scan without gradients needs no more memory for a longer sequence."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LongScan:
@@ -31,6 +34,20 @@ class LongScan:
 
 def scan_long(tokens: Rwkv7Tokens, memory: Float[Tensor, "N H D D"] | None = None, *, chunk: int = CHUNK) -> LongScan:
     """Run the recurrence over T tokens in chunks, from `memory` or from nothing."""
+    r, v = tokens.r, tokens.v
+    if memory is None:
+        memory = r.new_zeros(*r.shape[:2], v.shape[3], r.shape[3])
+    parts, starts = [], [memory[:, :, None]]
+    for first in range(0, r.shape[2], SEGMENT * chunk):
+        span = slice(first, first + SEGMENT * chunk)
+        segment = replace(tokens, **{name: getattr(tokens, name)[:, :, span] for name in "rwkvab"})
+        scan = _scan_segment(segment, starts[-1][:, :, -1], chunk=chunk)
+        parts.append(scan.y)
+        starts.append(scan.starts[:, :, 1:])
+    return LongScan(y=torch.cat(parts, dim=2), starts=torch.cat(starts, dim=2))
+
+
+def _scan_segment(tokens: Rwkv7Tokens, memory: Float[Tensor, "N H D D"], *, chunk: int) -> LongScan:
     length = tokens.r.shape[2]
     r, w, k, v, a, b = (_in_chunks(getattr(tokens, name), chunk, fill=float(name == "w")) for name in "rwkvab")
     product = w.cumprod(dim=3)
@@ -41,13 +58,12 @@ def scan_long(tokens: Rwkv7Tokens, memory: Float[Tensor, "N H D D"] | None = Non
     solved = torch.linalg.solve_triangular(own - (a @ b.mT).tril(-1), right, upper=False, unitriangular=True)
     from_memory, from_chunk = solved.chunk(2, dim=-1)
     b_end, written = b * end, v.mT @ (k * end)
-    now = torch.zeros_like(r[:, :, 0, :1].mT * r[:, :, 0, :1]) if memory is None else memory
-    starts, removed = [now], []
+    starts, removed = [memory], []
     parts = zip(*(part.unbind(2) for part in (from_memory, from_chunk, end, b_end, written)), strict=True)
     for a_own, b_own, decay, b_last, write in parts:
-        removed.append(a_own @ now.mT + b_own)
-        now = now * decay + removed[-1].mT @ b_last + write
-        starts.append(now)
+        removed.append(a_own @ memory.mT + b_own)
+        memory = memory * decay + removed[-1].mT @ b_last + write
+        starts.append(memory)
     before, gone = torch.stack(starts[:-1], dim=2), torch.stack(removed, dim=2)
     y = r @ before.mT + (r @ b.mT).tril() @ gone + (r @ k.mT).tril() @ v
     return LongScan(y=y.flatten(2, 3)[:, :, :length], starts=torch.stack(starts, dim=2))

@@ -22,6 +22,7 @@ from scenegen.evaluation.leak import donor_maps
 from scenegen.evaluation.look import SceneFinding, SceneLook
 from scenegen.evaluation.model import ModelFinder
 from scenegen.evaluation.moments import plan_moments
+from scenegen.evaluation.occupancy.stored import WorldFinding, look_at_world
 from scenegen.evaluation.worst import WorstFrame, WorstFrames
 
 
@@ -65,6 +66,7 @@ class LookedAt:
     seed: int
     model_id: str
     finding: SceneFinding
+    world: WorldFinding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ def evaluate_dataset(plan: EvaluationPlan, *, judge: FrameJudge, watcher: Watche
                 watcher.moment_done(scene_id)
         finding = look.finish()
         worst.join(finding.worst)
-        looked_at.append(_describe(scene, finding))
+        looked_at.append(_describe(scene, finding, look_at_world(scene, footage.stage)))
         before = footage
     return Evaluation(
         plan=plan,
@@ -134,7 +136,7 @@ def evaluate_dataset(plan: EvaluationPlan, *, judge: FrameJudge, watcher: Watche
     )
 
 
-def _describe(scene: Scene, finding: SceneFinding) -> LookedAt:
+def _describe(scene: Scene, finding: SceneFinding, world: WorldFinding) -> LookedAt:
     attributes = scene.attrs
     return LookedAt(
         scene_id=scene.scene_id,
@@ -142,6 +144,7 @@ def _describe(scene: Scene, finding: SceneFinding) -> LookedAt:
         seed=int(attributes["seed"]),
         model_id=attributes["model"]["model_id"],
         finding=finding,
+        world=world,
     )
 
 

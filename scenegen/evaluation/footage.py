@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from scenegen.dataset.stored_scene import Scene
 from scenegen.evaluation.moments import Moment
-from scenegen.scene import SceneStage
+from scenegen.scene import stored_stage
 from scenegen.types import ConditionMaps
 from scenegen.video.build import load_backbone
 
@@ -45,7 +45,7 @@ class Footage:
         self.scene = scene
         self.rig = scene.rig
         self.layout = scene.layout
-        self.stage = SceneStage(scene.layout, rig=scene.rig, seed=int(scene.attrs["seed"]))
+        self.stage = stored_stage(scene)
         self._reference = reference
         self._preview = load_backbone("preview", steps=1, weights=None).open_session(self.stage.context)
 

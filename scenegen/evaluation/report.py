@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from scenegen.checks.drift import BIN_S, relative_drift
+from scenegen.checks.world_encoder import encoder_sha256, load_encoder
 from scenegen.evaluation.distances import diversity, fid_of_bin, fidelity_figures
 from scenegen.evaluation.evaluate import Evaluation, LookedAt
 from scenegen.evaluation.figures import Figures, figures_of, ratio, without_history
 from scenegen.evaluation.intervals import bootstrap
+from scenegen.evaluation.occupancy.stored import CROP_SPACING_M, MIN_CROPS, occupancy_figures
 from scenegen.evaluation.tally import Block, join_blocks
 
 MIN_JUDGE_MIOU = 0.75
@@ -39,7 +41,8 @@ def build_report(evaluation: Evaluation) -> Report:
     whole = join_blocks(blocks)
     scored = figures_of(whole)
     diverse, compared = diversity(scenes)
-    figures = {**scored, **drift_figures(scenes), **fidelity_figures(scenes), "diversity": diverse}
+    worlds = occupancy_figures([scene.world for scene in scenes], encoder=load_encoder())
+    figures = {**scored, **drift_figures(scenes), **fidelity_figures(scenes), "diversity": diverse, **worlds}
     intervals = {
         **bootstrap(blocks, lambda chosen: figures_of(join_blocks(chosen))),
         **bootstrap(scenes, drift_figures),
@@ -61,6 +64,7 @@ def build_report(evaluation: Evaluation) -> Report:
     report["control"]["velocity_error_mps"]["over_s"] = sorted({scene.finding.velocity_s for scene in scenes})
     report["drift"]["bins"] = drift_bins(scenes)
     report["diversity_of"] = compared
+    report["occupancy"]["fidelity"]["encoder_sha256"] = encoder_sha256()
     report["intervals"] = {name: [rounded(low), rounded(high)] for name, (low, high) in intervals.items()}
     report["notes"] = {name: _why(name, evaluation) for name, value in figures.items() if not math.isfinite(value)}
     report["warnings"] = warnings_of(evaluation, report)
@@ -198,6 +202,8 @@ def _why(name: str, evaluation: Evaluation) -> str:
         ("temporal.", "no scene has three steps"),
         ("views.", "no two cameras see the same surface"),
         ("fidelity.f", "too few frames or blocks for a covariance"),
+        ("occupancy.static", "the scenes have no instances of voxels"),
+        ("occupancy.fidelity", f"fewer than {MIN_CROPS} places of {CROP_SPACING_M:g} m apart"),
         ("diversity", "one scene, or no two of the same shape"),
     ):
         if name.startswith(start):

@@ -47,13 +47,22 @@ def expand_references(references: Sequence[str]) -> list[str]:
     for reference in references:
         source, location = split_reference(reference)
         if source == "procedural":
-            style, seeds = _style_and_seeds(location)
+            style, seeds = style_and_seeds(location)
             expanded += [f"procedural:{style}/{seed}" if style else f"procedural:{seed}" for seed in seeds]
         elif glob.has_magic(location):
             expanded += [f"{source}:{match}" for match in _matches(source, location)]
         else:
             expanded.append(f"{source}:{location}")
     return expanded
+
+
+def is_in_code(reference: str) -> bool:
+    """Say whether a layout comes with scenegen, so that every machine reads the same one by its reference.
+
+    >>> is_in_code("procedural:7"), is_in_code("crossing_pedestrian"), is_in_code("mine.yaml")
+    (True, True, False)
+    """
+    return split_reference(reference)[0] in ("library", "procedural")
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -101,7 +110,7 @@ def _did_you_mean(name: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else ""
 
 
-def _style_and_seeds(location: str) -> tuple[str | None, range]:
+def style_and_seeds(location: str) -> tuple[str | None, range]:
     """Split `STYLE/SEEDS` or `SEEDS`."""
     head, slash, seeds = location.rpartition("/")
     if not slash:
@@ -174,7 +183,7 @@ def _read_file(location: str) -> Layout:
 def _read_procedural(location: str) -> Layout:
     from scenegen.layout.procedural import build_procedural_layout
 
-    style, seeds = _style_and_seeds(location)
+    style, seeds = style_and_seeds(location)
     if len(seeds) != 1:
         raise LayoutError("one seed", found=f"the range {location!r}", where="procedural", fix="expand the range first")
     return build_procedural_layout(seeds[0], style=style)

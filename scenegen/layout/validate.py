@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -20,6 +21,9 @@ from scenegen.types.layout import (
     Layout,
 )
 from scenegen.types.taxonomy import AgentCategory
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
 
 TOP_SPEED_MPS: dict[AgentCategory, float] = {
     AgentCategory.CAR: 70.0,
@@ -41,6 +45,7 @@ LARGEST_SIZE_M = 40.0
 ROAD_KINDS = ("drivable", "parking", "crossing")
 OFF_ROAD_SLACK_M = 2.0
 """The ego may cut a corner of the drivable area by this much."""
+BUILDING_ON_ROAD_SHARE = 0.5
 OFF_ROAD_SHARE = 0.05
 """Maps of real logs have gaps: this share of the ego's steps may lie off the mapped road."""
 
@@ -76,6 +81,7 @@ def find_problem(layout: Layout) -> Problem | None:
 
 def _problems(layout: Layout) -> Iterator[Problem]:
     yield from _wrong_map(layout)
+    yield from _building_on_road(layout)
     buildings = [area.polygon_world_m for area in layout.road_map.areas_of("building")]
     rate_hz = layout.timeline.rate_hz
     for agent in layout.agents:
@@ -110,6 +116,25 @@ def _wrong_map(layout: Layout) -> Iterator[Problem]:
         for idx, array in enumerate(arrays):
             if not np.isfinite(array).all():
                 yield Problem(subject="", expected="finite coordinates", found=f"NaN or infinity in {name}[{idx}]")
+
+
+def _building_on_road(layout: Layout) -> Iterator[Problem]:
+    """Find buildings that lie mostly on the road: an edge over the kerb is cut, more is a contradiction."""
+    buildings = layout.road_map.areas_of("building")
+    roads = [area for kind in ROAD_KINDS for area in layout.road_map.areas_of(kind)]
+    if not buildings or not roads:
+        return
+    road = _region_of(roads)
+    for idx, building in enumerate(buildings):
+        outline = _region_of([building])
+        share = outline.intersection(road).area / max(outline.area, 1e-9)
+        if share > BUILDING_ON_ROAD_SHARE:
+            yield Problem(
+                subject="",
+                expected="buildings beside the road",
+                found=f"{share:.0%} of building {idx} on drivable areas, parking or crossings",
+                fix="move the building or the road",
+            )
 
 
 def _too_fast(agent: AgentTrack, rate_hz: float) -> Iterator[Problem]:
@@ -173,12 +198,17 @@ def _wrong_ego(layout: Layout) -> Iterator[Problem]:
 
 
 def _off_road(points_m: Float64[np.ndarray, "T 2"], areas: list[Area]) -> Bool[np.ndarray, " T"]:
-    from shapely import Polygon, distance, points, union_all
+    from shapely import distance, points
 
-    road = union_all(
+    return np.asarray(distance(points(points_m), _region_of(areas)) > OFF_ROAD_SLACK_M)
+
+
+def _region_of(areas: Sequence[Area]) -> BaseGeometry:
+    from shapely import Polygon, union_all
+
+    return union_all(
         [Polygon(a.polygon_world_m, a.holes_world_m).buffer(0.0) for a in areas if len(a.polygon_world_m) >= 3]
     )
-    return np.asarray(distance(points(points_m), road) > OFF_ROAD_SLACK_M)
 
 
 def points_in_polygon(

@@ -19,6 +19,8 @@ GROUND_CELL_M = 0.1
 FINE_PER_VOXEL = 4
 NUM_LEVELS = 64
 MARGIN_M = 75.0
+MOST_COLUMNS = 16_000_000
+"""About a gigabyte of voxels and ground."""
 EGO_HALF_WIDTH_M = 1.1
 EGO_REAR_M, EGO_FRONT_M = 1.2, 4.2
 EGO_HEIGHT_M = 2.0
@@ -75,9 +77,9 @@ def survey_site(layout: Layout, *, sidewalk_width_m: float) -> Site:
     Sidewalks of `sidewalk_width_m` are grown around the roadway where the layout has none.
 
     Raises:
-        WorldError: the layout has neither lanes nor drivable areas near the ego.
+        WorldError: the layout has neither lanes nor drivable areas near the ego, or its world would be too large.
     """
-    grid = _grid_around(layout.ego.position_world_m[:, :2])
+    grid = _grid_around(layout)
     frame = RasterFrame(
         origin_m=grid.origin_m[:2],
         cell_m=GROUND_CELL_M,
@@ -117,9 +119,17 @@ def survey_site(layout: Layout, *, sidewalk_width_m: float) -> Site:
     )
 
 
-def _grid_around(path_world_m: Float64[np.ndarray, "T 2"]) -> GridSpec:
+def _grid_around(layout: Layout) -> GridSpec:
+    path_world_m = layout.ego.position_world_m[:, :2]
     low = np.floor((path_world_m.min(axis=0) - MARGIN_M) / VOXEL_M)
     size = np.ceil((path_world_m.max(axis=0) + MARGIN_M) / VOXEL_M) - low
+    if size.prod() > MOST_COLUMNS:
+        raise WorldError(
+            f"a world of at most {MOST_COLUMNS * VOXEL_M**2 / 1e6:.2f} km2",
+            found=f"{size[0] * VOXEL_M:.0f} m by {size[1] * VOXEL_M:.0f} m around the ego path",
+            where=f"layout {layout.layout_id!r}",
+            fix="cut the ego path into several layouts",
+        )
     return GridSpec(
         origin_m=(float(low[0] * VOXEL_M), float(low[1] * VOXEL_M), 0.0),
         voxel_m=VOXEL_M,

@@ -90,6 +90,15 @@ def build_occupancy_view(
     return OccupancyView(semantics=cut.semantics, mask_camera=mask, instance=cut.instance)
 
 
+def cut_shapes(
+    shapes: ShapeSet, *, world_from_ego: Float64[np.ndarray, "4 4"], grid: GridSpec = OCC3D_GRID
+) -> UInt8[np.ndarray, "X Y Z"]:
+    """Voxelise solids alone, over no ground and in no world: Occ3D classes, FREE elsewhere."""
+    cut = _Cut(semantics=np.full(grid.shape, Semantic.FREE, np.uint8), instance=np.zeros(grid.shape, np.int32))
+    _mark_shapes(cut, shapes, ego_from_world=invert_rigid(world_from_ego), grid=grid)
+    return cut.semantics
+
+
 def _semantic_of_material() -> UInt8[np.ndarray, " 256"]:
     lut = np.full(256, Semantic.OTHER_FLAT, np.uint8)
     for material, semantic in SEMANTIC_OF_GROUND.items():

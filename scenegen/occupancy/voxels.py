@@ -5,78 +5,42 @@ Thin things (posts, lamps, signs, trunks) are left out: they stay exact solids, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
-
 import numpy as np
 from jaxtyping import UInt8
 
-from scenegen.errors import WorldError
 from scenegen.occupancy.raster import RasterFrame
 from scenegen.occupancy.voxelise import mark_solids
-from scenegen.types import Material, Semantic, ShapeSet, World
+from scenegen.types import Material, OpenGround, Semantic, ShapeSet, SolidClass, World, WorldVoxels
+
+__all__ = ["OpenGround", "SolidClass", "WorldVoxels", "columns_of", "ground_classes", "voxelise_world"]
 
 LARGE_MATERIALS = (Material.ROOF, Material.FOLIAGE)
 """Solids that count as voxels: pitched roofs and canopies."""
 
 
-class SolidClass(IntEnum):
-    """What a voxel holds."""
+def voxelise_world(world: World, *, parts: int = 1) -> WorldVoxels:
+    """Return the voxels of a world: its own, and those whose centre lies in a pitched roof or a canopy.
 
-    FREE = 0
-    MANMADE = 1
-    VEGETATION = 2
-
-
-class OpenGround(IntEnum):
-    """What the ground of a column is: raised earth or grass, or anything paved."""
-
-    TERRAIN = 0
-    PAVED = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorldVoxels:
-    """Classes of all voxels and columns of a world.
-
-    Attributes:
-        solid: `SolidClass` of every voxel.
-        ground: `OpenGround` of every column, by its centre.
-        origin_world_m: (x, y) of the corner of column (0, 0); level 0 begins at z = 0.
-        voxel_m: edge of a voxel.
+    `parts` says into how many an edge of the world's own voxels is divided: 2 for voxels of 0.2 m.
     """
-
-    solid: UInt8[np.ndarray, "X Y Z"]
-    ground: UInt8[np.ndarray, "X Y"]
-    origin_world_m: tuple[float, float]
-    voxel_m: float
-
-    def __post_init__(self) -> None:
-        if self.ground.shape != self.solid.shape[:2]:
-            raise WorldError(
-                f"ground columns of shape {self.solid.shape[:2]}", found=f"{self.ground.shape}", where="world voxels"
-            )
-
-    @property
-    def column_frame(self) -> RasterFrame:
-        """Where the columns lie."""
-        size_x, size_y = self.ground.shape
-        return RasterFrame(origin_m=self.origin_world_m, cell_m=self.voxel_m, shape=(size_x, size_y))
-
-
-def voxelise_world(world: World) -> WorldVoxels:
-    """Return the voxels of a world: its own, and those whose centre lies in a pitched roof or a canopy."""
-    semantics = world.semantics.copy()
-    _mark_large(semantics, world.shapes, world)
+    voxel_m = world.grid.voxel_m / parts
+    semantics = world.semantics.repeat(parts, axis=0).repeat(parts, axis=1).repeat(parts, axis=2)
+    _mark_large(semantics, world.shapes, world, voxel_m=voxel_m)
     solid = np.zeros(semantics.shape, np.uint8)
     solid[semantics == Semantic.MANMADE] = SolidClass.MANMADE
     solid[semantics == Semantic.VEGETATION] = SolidClass.VEGETATION
     return WorldVoxels(
         solid=solid,
-        ground=ground_classes(world.ground, shape=world.grid.shape[:2]),
+        ground=ground_classes(world.ground, shape=(semantics.shape[0], semantics.shape[1])),
         origin_world_m=(world.grid.origin_m[0], world.grid.origin_m[1]),
-        voxel_m=world.grid.voxel_m,
+        voxel_m=voxel_m,
     )
+
+
+def columns_of(voxels: WorldVoxels) -> RasterFrame:
+    """Return where the columns of a world lie."""
+    size_x, size_y = voxels.ground.shape
+    return RasterFrame(origin_m=voxels.origin_world_m, cell_m=voxels.voxel_m, shape=(size_x, size_y))
 
 
 def ground_classes(ground: UInt8[np.ndarray, "GX GY"], *, shape: tuple[int, int]) -> UInt8[np.ndarray, "X Y"]:
@@ -86,7 +50,7 @@ def ground_classes(ground: UInt8[np.ndarray, "GX GY"], *, shape: tuple[int, int]
     return np.where(centre == Material.GRASS, OpenGround.TERRAIN, OpenGround.PAVED).astype(np.uint8)
 
 
-def _mark_large(semantics: UInt8[np.ndarray, "X Y Z"], shapes: ShapeSet, world: World) -> None:
+def _mark_large(semantics: UInt8[np.ndarray, "X Y Z"], shapes: ShapeSet, world: World, *, voxel_m: float) -> None:
     large = np.isin(shapes.material, LARGE_MATERIALS)
     if not large.any():
         return
@@ -94,7 +58,7 @@ def _mark_large(semantics: UInt8[np.ndarray, "X Y Z"], shapes: ShapeSet, world: 
         semantics,
         np.zeros(semantics.shape, np.int32),
         np.array(world.grid.origin_m),
-        world.grid.voxel_m,
+        voxel_m,
         shapes.kind[large],
         shapes.world_from_shape[large],
         shapes.half_extent_m[large],

@@ -7,8 +7,11 @@ import os
 import sys
 from pathlib import Path
 
-from scenegen.config import TrainConfig
+from scenegen.config import RECIPES, TrainConfig
 from scenegen.errors import ConfigError
+
+BF16_RECIPES = ("judge", "occupancy", "occupancy_tokenizer", "occupancy_tokenizer_fine", "occupancy_latent_ar")
+"""Recipes for one CPU process whose products can be in bfloat16."""
 
 
 def log_to_stderr() -> None:
@@ -36,11 +39,31 @@ def run_recipe(config: TrainConfig) -> Path:
         from scenegen.training.autoencoder import train_autoencoder
 
         return train_autoencoder(config)
-    raise ConfigError("recipe=video, recipe=judge or recipe=autoencoder", found=repr(name), where="recipe.name")
+    if name == "occupancy":
+        from scenegen.training.occupancy import train_occupancy
+
+        return train_occupancy(config)
+    if name == "occupancy_tokenizer":
+        from scenegen.training.occupancy_tokenizer import train_occupancy_tokenizer
+
+        return train_occupancy_tokenizer(config)
+    if name == "occupancy_tokenizer_fine":
+        from scenegen.training.occupancy_tokenizer import train_fine_occupancy_tokenizer
+
+        return train_fine_occupancy_tokenizer(config)
+    if name == "occupancy_latent_ar":
+        from scenegen.training.occupancy_latent_ar import train_occupancy_latent_ar
+
+        return train_occupancy_latent_ar(config)
+    if name == "occupancy_encoder":
+        from scenegen.training.occupancy_encoder import train_occupancy_encoder
+
+        return train_occupancy_encoder(config)
+    raise ConfigError(f"a recipe out of {', '.join(RECIPES)}", found=repr(name), where="recipe.name")
 
 
 def require_plain_process(config: TrainConfig) -> None:
-    """Check that one process on a CPU is asked for, and pin its threads. Only the judge knows bf16.
+    """Check that one process on a CPU is asked for, and pin its threads. Only BF16_RECIPES know bf16.
 
     Raises:
         ConfigError: something else is.
@@ -50,7 +73,7 @@ def require_plain_process(config: TrainConfig) -> None:
     asked = {
         "run.num_workers": config.run.num_workers > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1,
         "device": config.device == "cuda",
-        "precision": config.precision == "bf16" and config.recipe.name != "judge",
+        "precision": config.precision == "bf16" and config.recipe.name not in BF16_RECIPES,
         "recipe.time_budget_s": config.recipe.time_budget_s is not None,
     }
     for key, is_asked in asked.items():

@@ -24,7 +24,7 @@ import numpy as np
 
 from scenegen.dataset.read import Dataset, open_dataset
 from scenegen.errors import DatasetError
-from scenegen.scene import SceneStage
+from scenegen.scene import stored_stage
 from scenegen.types import ConditionMaps
 from scenegen.video.planes import appearance_row, join_appearance, style_vector
 from scenegen.video.traits import trait_salt
@@ -170,7 +170,7 @@ def unpack_scene(data: Path, scene_id: str, folder: Path, start: int) -> dict[st
     """Write the pixels of one scene from entry `start` on; returns its tables."""
     scene = open_dataset(data)[scene_id]
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in PIXEL_ARRAYS}
-    stage = SceneStage(scene.layout, rig=scene.rig, seed=int(scene.attrs["seed"]))
+    stage = stored_stage(scene)
     context, num_agents = stage.context, len(stage.layout.agents)
     steps = stage.layout.timeline.num_steps
     maps = stage.render_conditions(0, steps)

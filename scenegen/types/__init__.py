@@ -50,6 +50,7 @@ from scenegen.types.world import (
     StaticTable,
     World,
 )
+from scenegen.types.world_voxels import OpenGround, SolidClass, WorldVoxels
 
 __all__ = [
     "EXTRA_RING",
@@ -81,6 +82,7 @@ __all__ = [
     "Lighting",
     "Material",
     "OccupancyView",
+    "OpenGround",
     "Prop",
     "Provenance",
     "RandomKey",
@@ -90,10 +92,12 @@ __all__ = [
     "Semantic",
     "ShapeKind",
     "ShapeSet",
+    "SolidClass",
     "StaticTable",
     "Sweep",
     "Timeline",
     "World",
+    "WorldVoxels",
     "belongs_to_agent",
     "parse_category",
     "random_generator",

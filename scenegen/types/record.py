@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float16, Float32, Float64, Int32, UInt8, UInt16
@@ -20,6 +20,8 @@ class Provenance:
         config_sha256: hash of everything in the configuration that decides bytes.
         model_id: name and size of the video backbone, for example `native-tiny`.
         weights_sha256: hash of the weight file; empty where nothing is learned.
+        occupancy_id: name of the occupancy model; `rules` where nothing is sampled.
+        occupancy_sha256: hash of its weights; empty where nothing is learned.
         model_licence: licence of the weights.
         source_licence: licence of the layout's source data.
     """
@@ -30,6 +32,8 @@ class Provenance:
     weights_sha256: str
     model_licence: str
     source_licence: str
+    occupancy_id: str = field(default="rules", repr=False)
+    occupancy_sha256: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,10 +38,11 @@ def kill_at_random(new_place: Callable[[], Path | str], *, seed: int, num_kills:
         num_kills: how many must hit a living process.
     """
     chance, tally = random.Random(seed), KillTally(seed=seed)
+    whole = new_place()
     started_s = time.perf_counter()
-    write_missing("memory://undisturbed/jobs")
+    write_missing(whole)
     job_s = time.perf_counter() - started_s
-    undisturbed = {entry.scene_id: entry.content_sha256 for entry in fold_receipts("memory://undisturbed/jobs").scenes}
+    undisturbed = {entry.scene_id: entry.content_sha256 for entry in fold_receipts(whole).scenes}
     while tally.kills.total() < num_kills:
         place = new_place()
         _run_one_job(place, chance=chance, tally=tally, num_kills=num_kills, job_s=job_s)

@@ -51,6 +51,33 @@ def test_a_group_of_the_users_own_never_reads_the_environment(lookup: str, tmp_p
     assert_refused_without_the_secret("rig=mine", search=tmp_path)
 
 
+@pytest.mark.parametrize("lookup", LOOKUPS)
+@pytest.mark.parametrize("entry", ["- {0}", "- base: {0}", "- optional base: {0}", "- base@{0}: one", "- /rig: {0}"])
+def test_a_list_of_defaults_never_reads_the_environment(entry: str, lookup: str, tmp_path: Path) -> None:
+    (tmp_path / "rig" / "base").mkdir(parents=True)
+    (tmp_path / "rig" / "base" / "one.yaml").write_text("name: one\n")
+    (tmp_path / "rig" / "mine.yaml").write_text(f"defaults:\n  {entry.format(lookup)}\n")
+    assert_refused_without_the_secret("rig=mine", search=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ['defaults: [{/rig: "\\x24{oc.env:CANARY}"}]', "<<: {defaults: [{/rig: '${oc.env:CANARY}'}]}"]
+)
+def test_a_list_of_defaults_that_hides_a_lookup_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "rig").mkdir()
+    (tmp_path / "rig" / "mine.yaml").write_text(text)
+    assert_refused_without_the_secret("rig=mine", search=tmp_path)
+    assert_refused_without_the_secret(f"rig={tmp_path / 'rig' / 'mine.yaml'}")
+
+
+def test_a_list_of_defaults_behind_an_alias_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rig").mkdir()
+    (tmp_path / "rig" / "mine.yaml").write_text(f"x: &x\n  - /rig: '{LOOKUPS[0]}'\ndefaults: *x\n")
+    with pytest.raises(ConfigError, match="alias") as caught:
+        compose_config(GenerateConfig, "generate", ["rig=mine"], search=tmp_path)
+    assert SECRET not in str(caught.value)
+
+
 @pytest.mark.parametrize("target", ["os.system", "builtins.exec", "pathlib.Path.unlink", "torch.load"])
 def test_a_rig_file_that_names_code_is_refused_and_its_canary_stays(target: str, tmp_path: Path) -> None:
     canary = tmp_path / "canary"

@@ -19,6 +19,7 @@ from tests.conftest import TINY_JOB, scenegen_command
 from tests.e2e.test_main_job import content_of
 from tests.faults.random_kills import kill_at_random
 from tests.faults.tiers import asked_tier
+from tests.object_store import S3Emulator
 
 SEED = 5
 LONGEST_JOB_S = 200.0
@@ -34,6 +35,20 @@ def test_random_kills_of_writers_and_committers_lose_double_and_tear_nothing(
     numbers = itertools.count()
     tally = kill_at_random(lambda: tmp_path / f"ds-{next(numbers)}", seed=SEED, num_kills=asked_tier().num_kills)
     assert tally.kills.total() >= asked_tier().num_kills and set(tally.kills) == {"writer", "committer"}
+    record_property("seed", SEED)
+    record_property("runs", tally.kills.total())
+
+
+@pytest.mark.battery("F1 random kills of a small job on S3")
+def test_random_kills_lose_double_and_tear_nothing_on_s3(
+    s3: S3Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Record
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    numbers = itertools.count()
+    tally = kill_at_random(
+        lambda: s3.url(f"random-kills-{next(numbers)}"), seed=SEED, num_kills=asked_tier().num_store_kills
+    )
+    assert tally.kills.total() >= asked_tier().num_store_kills and set(tally.kills) == {"writer", "committer"}
     record_property("seed", SEED)
     record_property("runs", tally.kills.total())
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.orchestration import Payload, ThreadWorkers, fit_scalability, measure_wall_s, run_config
+from benchmarks.fake_scenes import Payload, ThreadWorkers
+from benchmarks.orchestration import measure, run_config
+from benchmarks.scalability_law import fit_scalability
 
 
 def test_the_fit_finds_the_law_that_made_the_figures() -> None:
@@ -18,6 +20,7 @@ def test_the_fit_finds_the_law_that_made_the_figures() -> None:
 def test_sleeping_workers_sleep_at_the_same_time_and_write_their_bytes(tmp_path: Path) -> None:
     payload = Payload(gpu_s=0.2, num_bytes=10, folder=str(tmp_path))
     pool = ThreadWorkers(payload, num_workers=8)
-    wall_s = measure_wall_s(pool, run_config(8), tmp_path / "ds", num_scenes=16)
-    assert 0.4 <= wall_s < 16 * 0.2
+    measured = measure(pool, run_config(8), tmp_path / "ds", num_scenes=16)
+    assert 0.4 <= measured.wall_s < 16 * 0.2
+    assert measured.cpu_s["driver"] > 0.0
     assert sum(path.stat().st_size for path in tmp_path.glob("scene-*")) == 160

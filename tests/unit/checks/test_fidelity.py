@@ -9,6 +9,7 @@ from scenegen.checks.fidelity import (
     clip_features,
     feature_distance,
     frechet_distance,
+    kernel_distance,
     laplacian_energy,
     shrunk_covariance,
 )
@@ -54,6 +55,19 @@ def test_few_samples_of_many_features_still_give_a_covariance() -> None:
 
 def test_too_few_samples_are_no_cloud() -> None:
     assert np.isnan(frechet_distance(cloud(0, count=7), cloud(1, count=50)))
+
+
+def test_the_kernel_distance_grows_with_a_shift_and_is_about_zero_without() -> None:
+    same = kernel_distance(cloud(0, count=500), cloud(1, count=500))
+    near, far = (kernel_distance(cloud(0, count=500), cloud(1, count=500, mean=mean)) for mean in (0.3, 1.0))
+    assert abs(same) < 0.02
+    assert 0.05 < near < far
+    assert np.isnan(kernel_distance(cloud(0, count=7), cloud(1, count=50)))
+
+
+def test_the_kernel_distance_of_single_points_is_that_of_its_formula() -> None:
+    ones, zeros = np.ones((8, 2), np.float32), np.zeros((8, 2), np.float32)
+    assert kernel_distance(ones, zeros) == pytest.approx(2.0**3 + 1.0 - 2.0 * 1.0)
 
 
 def test_a_clip_is_told_by_what_it_shows_and_how_it_changes() -> None:

@@ -8,13 +8,22 @@ from typing import Any
 import pytest
 
 from scenegen.dataset import Receipt, fold_receipts, open_scene_writer
-from scenegen.types import SceneChunk, SceneRecord
-from tests.unit.dataset.tiny_scene import bare_chunks, full_chunks, tiny_chunks, tiny_record
+from scenegen.types import SceneChunk, SceneRecord, WorldVoxels
+from tests.unit.dataset.tiny_scene import bare_chunks, full_chunks, tiny_chunks, tiny_record, tiny_world
 from tests.unit.dataset.turning_scene import write_turning_dataset
 
 
-def write_chunks(dataset_dir: Path, record: SceneRecord, chunks: Sequence[SceneChunk], **options: Any) -> Receipt:
+def write_chunks(
+    dataset_dir: Path,
+    record: SceneRecord,
+    chunks: Sequence[SceneChunk],
+    *,
+    world: WorldVoxels | None = None,
+    **options: Any,
+) -> Receipt:
     with open_scene_writer(dataset_dir, record, **{"num_steps_per_shard": 4, **options}) as writer:
+        if world is not None:
+            writer.write_world(world)
         for chunk in chunks:
             writer.append(chunk)
         return writer.commit(scores={"control": 0.9}, cost={"seconds": {"paint": 1.0}})
@@ -26,7 +35,7 @@ def write_scene(dataset_dir: Path, record: SceneRecord, *, chunk_steps: int = 3,
 
 def write_full_dataset(folder: Path) -> None:
     """Write one scene with every label that can be stored."""
-    write_chunks(folder, tiny_record(), full_chunks(tiny_record()))
+    write_chunks(folder, tiny_record(), full_chunks(tiny_record()), world=tiny_world())
     fold_receipts(folder)
 
 

@@ -12,7 +12,7 @@ from scenegen.dataset.verify import verify_dataset
 from scenegen.errors import ConfigError, DatasetError
 from scenegen.types import SceneChunk
 from scenegen.types.layout_json import layout_sha256
-from tests.unit.dataset.tiny_scene import bare_chunks, tiny_chunk, tiny_chunks, tiny_record, tiny_rig
+from tests.unit.dataset.tiny_scene import bare_chunks, tiny_chunk, tiny_chunks, tiny_record, tiny_rig, tiny_world
 
 Write = Callable[..., Receipt]
 
@@ -46,6 +46,17 @@ def test_what_was_written_is_read(shared_dataset: Path) -> None:
     assert np.array_equal(scene.timestamps_us, record.layout.timeline.timestamps_us())
     assert np.array_equal(scene.is_key_frame, record.layout.timeline.is_key_frame())
     assert np.array_equal(scene.ego2global, record.layout.ego.world_from_ego)
+
+
+def test_a_sampled_world_comes_back(full_dataset: Path, shared_dataset: Path) -> None:
+    (scene,) = open_dataset(full_dataset)
+    read, written = scene.world_voxels, tiny_world()
+    assert read is not None
+    assert np.array_equal(read.solid, written.solid)
+    assert np.array_equal(read.ground, written.ground)
+    assert (read.origin_world_m, read.voxel_m) == (written.origin_world_m, written.voxel_m)
+    (ruled,) = open_dataset(shared_dataset)
+    assert ruled.world_voxels is None
 
 
 def test_voxels_are_exact_on_both_sides_of_shard_and_chunk_borders(shared_dataset: Path) -> None:

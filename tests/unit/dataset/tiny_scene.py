@@ -30,6 +30,7 @@ from scenegen.types import (
     SceneRecord,
     Sweep,
     Timeline,
+    WorldVoxels,
 )
 
 RIG_YAWS_DEG = {
@@ -286,3 +287,14 @@ def bare_chunks(record: SceneRecord) -> list[SceneChunk]:
     """The whole scene without the labels that a scene may do without."""
     bare = {"occupancy_instance": None, "agent_pixels": None, "lidar": None, "dense": None}
     return [replace(chunk, **bare) for chunk in tiny_chunks(record)]
+
+
+def tiny_world() -> WorldVoxels:
+    """Return a sampled world of a few columns."""
+    generator = np.random.default_rng(3)
+    return WorldVoxels(
+        solid=generator.integers(0, 3, (6, 5, 4)).astype(np.uint8),
+        ground=generator.integers(0, 2, (6, 5)).astype(np.uint8),
+        origin_world_m=(-1.2, 0.8),
+        voxel_m=0.4,
+    )

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from scenegen.diffusion.masked_path import corrupt, nelbo_per_code
-from scenegen.diffusion.mixers import MIXERS, MixerName
-from scenegen.occupancy.masked.network import build_network
+from scenegen.diffusion.mixers import MIXERS, MixerName, TokenPlace
+from scenegen.occupancy.masked.network import BlockContext, build_network
 from tests.unit.occupancy.masked.nano import HEIGHT, VOCABULARY, WIDTH, awake, build, tile
 
 
@@ -61,6 +61,31 @@ def test_parameters_do_not_grow_with_loops_and_tiny_has_about_two_million() -> N
     vocabulary = replace(VOCABULARY, num_codes=1024)
     network = build_network("tiny", vocabulary=vocabulary, num_channels=14, num_style=16)
     assert 2.0e6 < sum(parameter.numel() for parameter in network.parameters()) < 2.5e6
+
+
+def test_one_loop_is_the_plain_network_bit_for_bit() -> None:
+    network, inputs = awake(), tile()
+    tokens = network.read_cells(inputs["codes"], inputs["channels"])
+    context = BlockContext(
+        embedding=network.embed(inputs["style"], inputs["t"])[:, None],
+        kind=None,
+        place=TokenPlace(rows=HEIGHT // 2, columns=WIDTH // 2),
+    )
+    for block in (*network.stack.head, *network.stack.mid, *network.stack.tail):
+        tokens = block(tokens, context)
+    plain = network.predict_codes(tokens, rows=HEIGHT // 2, columns=WIDTH // 2)
+    assert torch.equal(network(**inputs, loops=1), plain)
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_half_precision_trains(mixer: MixerName) -> None:
+    network, inputs = awake(mixer), tile()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(**inputs, loops=2)
+    wanted = network(**inputs, loops=2).detach()
+    assert float((logits.detach() - wanted).abs().mean() / wanted.abs().mean()) < 0.1
+    logits.float().square().mean().backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("mixer", ["attention", "bi_rwkv7"])

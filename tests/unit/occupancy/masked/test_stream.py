@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from scenegen.diffusion.flow import noise_levels
+from scenegen.diffusion.masked_path import sample_codes
 from scenegen.occupancy.masked.network import MaskedNetwork
-from scenegen.occupancy.masked.stream import open_stream
+from scenegen.occupancy.masked.stream import NetworkStream, open_stream
 from tests.unit.occupancy.masked.nano import HEIGHT, VOCABULARY, WIDTH, awake, build, tile
 
 BLOCK = 4
@@ -81,6 +83,44 @@ def test_stream_computes_what_the_whole_tile_does(network: MaskedNetwork) -> Non
         logits = stream.predict(inputs["codes"][:, rows], channels, inputs["t"])
         torch.testing.assert_close(logits, whole[:, rows], rtol=1e-6, atol=1e-9)
         stream.absorb(inputs["clean"][:, rows], channels)
+
+
+@torch.no_grad()
+def test_blocks_are_drawn_one_after_the_other(network: MaskedNetwork) -> None:
+    """Known codes stay, the same chance gives the same codes, and a block is predicted from those drawn before it."""
+    inputs = masked_tile()
+
+    def draw(first_uniform: float) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(5)
+        stream = open_stream(network, inputs["style"], loops=LOOPS)
+        blocks, logits = [], []
+        for start in range(0, HEIGHT, BLOCK):
+            channels = inputs["channels"][:, :, 4 * start : 4 * (start + BLOCK)]
+            codes = inputs["codes"][:, start : start + BLOCK]
+            uniforms = torch.rand(3, 2, 2, BLOCK, WIDTH, generator=generator)
+            if start == 0:
+                uniforms[:, 1] = first_uniform
+            logits.append(stream.predict(codes, channels, inputs["t"]))
+
+            def predict(
+                noisy: Tensor, t: Tensor, _: int, stream: NetworkStream = stream, channels: Tensor = channels
+            ) -> Tensor:
+                return stream.predict(noisy, channels, t.double())
+
+            blocks.append(
+                sample_codes(predict, codes, levels=noise_levels(3), uniforms=uniforms, mask_id=VOCABULARY.mask_id)
+            )
+            stream.absorb(blocks[-1], channels)
+        return torch.cat(blocks, dim=1), logits[1]
+
+    drawn, predicted = draw(0.1)
+    is_known = inputs["codes"] != VOCABULARY.mask_id
+    assert torch.equal(drawn[is_known], inputs["codes"][is_known])
+    assert (drawn < VOCABULARY.num_codes).all()
+    assert torch.equal(drawn, draw(0.1)[0])
+    other, predicted_after_other = draw(0.9)
+    assert not torch.equal(drawn[:, :BLOCK], other[:, :BLOCK])
+    assert float((predicted - predicted_after_other).abs().max()) > 1e-6
 
 
 def test_other_mixers_cannot_be_streamed() -> None:
