@@ -14,6 +14,7 @@ RECIPES = (
     "autoencoder",
     "occupancy",
     "occupancy_tokenizer",
+    "occupancy_tokenizer_fine",
     "occupancy_latent_ar",
     "occupancy_encoder",
 )

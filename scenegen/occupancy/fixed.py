@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Shaped, UInt8
 
 from scenegen.errors import WorldError
 from scenegen.occupancy.draft import WorldDraft
@@ -85,10 +85,13 @@ class FixedVoxels:
             raise WorldError(f"voxels of grid {wanted}", found=f"{found}", where="fixed voxels")
 
 
-def fixed_voxels(draft: WorldDraft) -> FixedVoxels:
-    """Return what is fixed of a world that has only what its layout gives (`begin_world`)."""
+def fixed_voxels(draft: WorldDraft, *, parts: int = 1) -> FixedVoxels:
+    """Return what is fixed of a world that has only what its layout gives (`begin_world`).
+
+    `parts` is that of `voxelise_world`.
+    """
     site = draft.site
-    given = voxelise_world(draft.finish())
+    given = voxelise_world(draft.finish(), parts=parts)
     lawn = mask_of(site.lawn.buffer(-VOXEL_M), site.column_frame)
     walk = site.is_paved & ~site.is_road
     swept = np.ceil(np.round(site.swept_top_m / VOXEL_M, 3)).clip(0, site.grid.shape[2]).astype(np.uint8)
@@ -97,8 +100,13 @@ def fixed_voxels(draft: WorldDraft) -> FixedVoxels:
         is_built |= mask_of(region_of(area), site.column_frame) & (draft.column_instance != 0)
     return FixedVoxels(
         given=given,
-        is_ground_fixed=(given.ground != 0) | lawn,
-        is_column_fixed=site.is_road | is_built,
-        free_levels=np.where(walk, WALK_LEVELS, 0).astype(np.uint8),
-        swept_levels=swept,
+        is_ground_fixed=(given.ground != 0) | divide_columns(lawn, parts=parts),
+        is_column_fixed=divide_columns(site.is_road | is_built, parts=parts),
+        free_levels=divide_columns(np.where(walk, WALK_LEVELS * parts, 0).astype(np.uint8), parts=parts),
+        swept_levels=divide_columns(swept * np.uint8(parts), parts=parts),
     )
+
+
+def divide_columns(columns: Shaped[np.ndarray, "X Y *C"], *, parts: int) -> Shaped[np.ndarray, "X2 Y2 *C"]:
+    """Return columns of which `parts` along either side have the value of one."""
+    return columns.repeat(parts, axis=0).repeat(parts, axis=1)

@@ -18,18 +18,22 @@ LARGE_MATERIALS = (Material.ROOF, Material.FOLIAGE)
 """Solids that count as voxels: pitched roofs and canopies."""
 
 
-def voxelise_world(world: World) -> WorldVoxels:
-    """Return the voxels of a world: its own, and those whose centre lies in a pitched roof or a canopy."""
-    semantics = world.semantics.copy()
-    _mark_large(semantics, world.shapes, world)
+def voxelise_world(world: World, *, parts: int = 1) -> WorldVoxels:
+    """Return the voxels of a world: its own, and those whose centre lies in a pitched roof or a canopy.
+
+    `parts` says into how many an edge of the world's own voxels is divided: 2 for voxels of 0.2 m.
+    """
+    voxel_m = world.grid.voxel_m / parts
+    semantics = world.semantics.repeat(parts, axis=0).repeat(parts, axis=1).repeat(parts, axis=2)
+    _mark_large(semantics, world.shapes, world, voxel_m=voxel_m)
     solid = np.zeros(semantics.shape, np.uint8)
     solid[semantics == Semantic.MANMADE] = SolidClass.MANMADE
     solid[semantics == Semantic.VEGETATION] = SolidClass.VEGETATION
     return WorldVoxels(
         solid=solid,
-        ground=ground_classes(world.ground, shape=world.grid.shape[:2]),
+        ground=ground_classes(world.ground, shape=(semantics.shape[0], semantics.shape[1])),
         origin_world_m=(world.grid.origin_m[0], world.grid.origin_m[1]),
-        voxel_m=world.grid.voxel_m,
+        voxel_m=voxel_m,
     )
 
 
@@ -46,7 +50,7 @@ def ground_classes(ground: UInt8[np.ndarray, "GX GY"], *, shape: tuple[int, int]
     return np.where(centre == Material.GRASS, OpenGround.TERRAIN, OpenGround.PAVED).astype(np.uint8)
 
 
-def _mark_large(semantics: UInt8[np.ndarray, "X Y Z"], shapes: ShapeSet, world: World) -> None:
+def _mark_large(semantics: UInt8[np.ndarray, "X Y Z"], shapes: ShapeSet, world: World, *, voxel_m: float) -> None:
     large = np.isin(shapes.material, LARGE_MATERIALS)
     if not large.any():
         return
@@ -54,7 +58,7 @@ def _mark_large(semantics: UInt8[np.ndarray, "X Y Z"], shapes: ShapeSet, world: 
         semantics,
         np.zeros(semantics.shape, np.int32),
         np.array(world.grid.origin_m),
-        world.grid.voxel_m,
+        voxel_m,
         shapes.kind[large],
         shapes.world_from_shape[large],
         shapes.half_extent_m[large],

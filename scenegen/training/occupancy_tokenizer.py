@@ -30,6 +30,8 @@ from scenegen.types import random_generator, random_key
 CROP_COLUMNS = 64
 VOXEL_WEIGHT, OVERLAP_WEIGHT, GROUND_WEIGHT = 5.0, 1.0, 1.5
 SIZE = TokenizerSize()
+FINE = TokenizerSize(num_levels=128, patch=8)
+"""For voxels of 0.2 m; a code stands for the same 1.6 m."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +52,31 @@ class TokenizerBatch:
 
 
 def train_occupancy_tokenizer(config: TrainConfig) -> Path:
+    """Train the tokenizer of voxels of 0.4 m; see `train_tokenizer`."""
+    return train_tokenizer(config, SIZE, parts=1)
+
+
+def train_fine_occupancy_tokenizer(config: TrainConfig) -> Path:
+    """Train the tokenizer of voxels of 0.2 m; see `train_tokenizer`."""
+    return train_tokenizer(config, FINE, parts=2)
+
+
+def train_tokenizer(config: TrainConfig, size: TokenizerSize, *, parts: int) -> Path:
     """Train on the worlds of the layouts that `data` names, resuming from the output folder's checkpoint.
 
     Returns the weight file.
     """
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
-    cache = worlds_of(config.data, Path(config.windows))
+    cache = worlds_of(config.data, Path(config.windows), parts=parts)
     torch.manual_seed(random_key(config.seed, "train-occupancy-tokenizer") % (1 << 63))
-    network = channels_last(TokenizerNetwork(SIZE))
+    network = channels_last(TokenizerNetwork(size))
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.recipe.learning_rate, betas=(0.9, 0.98))
     modules, optimizers = {"network": network}, {"network": optimizer}
     first, total = load_checkpoint(folder, modules=modules, optimizers=optimizers), config.recipe.steps
     report = TrainingReport(folder / "log.jsonl", first=first, progress=config.progress)
     for step in range(first, total):
-        batch = draw_batch(cache, seed=config.seed, step=step, count=config.recipe.batch_size, patch=SIZE.patch)
+        batch = draw_batch(cache, seed=config.seed, step=step, count=config.recipe.batch_size, patch=size.patch)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
             losses = reconstruction_losses(network, batch)
         loss = torch.stack(list(losses.values())).sum()
@@ -74,7 +86,7 @@ def train_occupancy_tokenizer(config: TrainConfig) -> Path:
         if done % config.recipe.save_every_steps == 0 or done == total:
             save_checkpoint(folder, step=done, modules=modules, optimizers=optimizers)
     report.close()
-    weights = folder / "occupancy_tokenizer.safetensors"
+    weights = folder / f"{config.recipe.name}.safetensors"
     notes = {"steps": str(total), "seed": str(config.seed), "worlds_sha256": cache.sha256}
     save_network(network, weights, notes=notes)
     return weights

@@ -10,7 +10,7 @@ from pathlib import Path
 from scenegen.config import RECIPES, TrainConfig
 from scenegen.errors import ConfigError
 
-BF16_RECIPES = ("judge", "occupancy", "occupancy_tokenizer", "occupancy_latent_ar")
+BF16_RECIPES = ("judge", "occupancy", "occupancy_tokenizer", "occupancy_tokenizer_fine", "occupancy_latent_ar")
 """Recipes for one CPU process whose products can be in bfloat16."""
 
 
@@ -47,6 +47,10 @@ def run_recipe(config: TrainConfig) -> Path:
         from scenegen.training.occupancy_tokenizer import train_occupancy_tokenizer
 
         return train_occupancy_tokenizer(config)
+    if name == "occupancy_tokenizer_fine":
+        from scenegen.training.occupancy_tokenizer import train_fine_occupancy_tokenizer
+
+        return train_fine_occupancy_tokenizer(config)
     if name == "occupancy_latent_ar":
         from scenegen.training.occupancy_latent_ar import train_occupancy_latent_ar
 

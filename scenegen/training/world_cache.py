@@ -27,7 +27,7 @@ from jaxtyping import Float32, UInt8
 
 from scenegen.errors import DatasetError
 from scenegen.occupancy.channels import CHANNELS, layout_channels, turn_channels, turn_columns
-from scenegen.occupancy.fixed import FixedVoxels, fixed_voxels
+from scenegen.occupancy.fixed import FixedVoxels, divide_columns, fixed_voxels
 from scenegen.occupancy.site import NUM_LEVELS
 from scenegen.occupancy.voxels import SolidClass, WorldVoxels, voxelise_world
 from scenegen.types import Layout, random_generator, random_key
@@ -40,16 +40,19 @@ SECONDS = 4.0
 HELD_OUT_EVERY = 10
 CHANNEL_SCALE = 127.0
 """Channels lie within -1..1 and are stored as whole shares of this."""
-_BITS = (NUM_LEVELS // 8,)
-COLUMN = np.dtype(
-    [
-        ("manmade", "u1", _BITS), ("vegetation", "u1", _BITS), ("ground", "u1"),
-        ("given_manmade", "u1", _BITS), ("given_vegetation", "u1", _BITS), ("given_ground", "u1"),
-        ("is_ground_fixed", "?"), ("is_column_fixed", "?"), ("free_levels", "u1"), ("swept_levels", "u1"),
-        ("channels", "i1", (len(CHANNELS),)),
-    ]
-)  # fmt: skip
-"""A column of voxels: bits along z, lowest first."""
+
+
+def column_type(num_levels: int) -> np.dtype[np.void]:
+    """Return how a column of voxels is stored: bits along z, lowest first."""
+    bits = (num_levels // 8,)
+    return np.dtype(
+        [
+            ("manmade", "u1", bits), ("vegetation", "u1", bits), ("ground", "u1"),
+            ("given_manmade", "u1", bits), ("given_vegetation", "u1", bits), ("given_ground", "u1"),
+            ("is_ground_fixed", "?"), ("is_column_fixed", "?"), ("free_levels", "u1"), ("swept_levels", "u1"),
+            ("channels", "i1", (len(CHANNELS),)),
+        ]
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ class WorldRecord:
     """What is known of a stored world beside its voxels.
 
     Attributes:
-        file: name of its array, (X, Y) of COLUMN.
+        file: name of its array, (X, Y) of `column_type`.
         layout_id: decides whether it is held out.
         style: see `Environment`.
     """
@@ -110,7 +113,7 @@ class StoredWorld:
 
     @cached_property
     def columns(self) -> np.ndarray:
-        """All columns, (X, Y) of COLUMN, memory-mapped."""
+        """All columns, (X, Y) of `column_type`, memory-mapped."""
         return np.load(self.folder / self.record.file, mmap_mode="r", allow_pickle=False)
 
     def whole(self) -> WorldExcerpt:
@@ -188,7 +191,7 @@ def open_world_cache(folder: Path) -> WorldCache:
         raise DatasetError("stored worlds", found="no index.json", where=str(folder), fix=how)
     text = path.read_text()
     index = json.loads(text)
-    if index["columns"] != repr(COLUMN.descr):
+    if index["columns"] != repr(column_type(NUM_LEVELS * int(index.get("parts", 1))).descr):
         raise DatasetError("worlds of this version's format", found="another", where=str(folder), fix=how)
     records = [WorldRecord(**{**entry, "origin_world_m": tuple(entry["origin_world_m"])}) for entry in index["worlds"]]
     worlds = [StoredWorld(folder=folder, record=record) for record in records]
@@ -199,7 +202,7 @@ def open_world_cache(folder: Path) -> WorldCache:
     return WorldCache(train=train, held_out=held_out, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
-def worlds_of(references: str, folder: Path) -> WorldCache:
+def worlds_of(references: str, folder: Path, *, parts: int = 1) -> WorldCache:
     """Return the worlds of layout references joined by `+`, building them into `folder` on the first call.
 
     Raises:
@@ -209,7 +212,8 @@ def worlds_of(references: str, folder: Path) -> WorldCache:
     from scenegen.layout.sources import expand_references
 
     requests = [
-        WorldRequest(reference=reference, style=None, seed=0) for reference in expand_references(references.split("+"))
+        WorldRequest(reference=reference, style=None, seed=0, parts=parts)
+        for reference in expand_references(references.split("+"))
     ]
     if not (folder / "index.json").is_file():
         return store_worlds(requests, folder, num_workers=1)
@@ -225,18 +229,20 @@ def worlds_of(references: str, folder: Path) -> WorldCache:
 
 @dataclass(frozen=True, kw_only=True)
 class WorldRequest:
-    """A world to store: which layout, in which style (None: its own), with which seed."""
+    """A world to store: which layout, in which style (None: its own), with which seed, in voxels of 0.4 m / `parts`."""
 
     reference: str
     style: str | None
     seed: int
+    parts: int = 1
 
     @property
     def file(self) -> str:
         """Name of its array."""
         name = "".join(letter if letter.isalnum() else "_" for letter in self.reference)
+        fine = "" if self.parts == 1 else f"-{self.parts}"
         tail = hashlib.sha256(self.reference.encode()).hexdigest()[:8]
-        return f"{name[-60:]}-{tail}-{self.style or 'own'}-{self.seed}.npy"
+        return f"{name[-60:]}-{tail}-{self.style or 'own'}-{self.seed}{fine}.npy"
 
 
 def store_worlds(requests: Iterable[WorldRequest], folder: Path, *, num_workers: int) -> WorldCache:
@@ -249,6 +255,7 @@ def store_worlds(requests: Iterable[WorldRequest], folder: Path, *, num_workers:
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = sorted(requests, key=lambda request: request.file)
+    parts = wanted[0].parts
     records = []
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
         jobs = [pool.submit(store_world, request, folder) for request in wanted]
@@ -257,7 +264,11 @@ def store_worlds(requests: Iterable[WorldRequest], folder: Path, *, num_workers:
             if number % 20 == 0:
                 log.info("stored world %d of %d", number, len(jobs))
     staged = folder / "index.json.tmp"
-    staged.write_text(json.dumps({"columns": repr(COLUMN.descr), "worlds": records}, indent=1))
+    staged.write_text(
+        json.dumps(
+            {"columns": repr(column_type(NUM_LEVELS * parts).descr), "parts": parts, "worlds": records}, indent=1
+        )
+    )
     staged.replace(folder / "index.json")
     return open_world_cache(folder)
 
@@ -272,10 +283,10 @@ def store_world(request: WorldRequest, folder: Path) -> WorldRecord:
     if request.style is not None:
         layout = replace(layout, environment=replace(layout.environment, style=request.style))
     beginning = begin_world(layout, seed=request.seed)
-    fixed = fixed_voxels(beginning.draft)
-    channels = layout_channels(beginning.draft.site, fixed)
+    channels = layout_channels(beginning.draft.site, fixed_voxels(beginning.draft))
+    fixed = fixed_voxels(beginning.draft, parts=request.parts)
     line_streets(beginning.draft, beginning.district, beginning.key.at("streets"))
-    voxels = voxelise_world(beginning.draft.finish())
+    voxels = voxelise_world(beginning.draft.finish(), parts=request.parts)
     record = WorldRecord(
         file=request.file,
         layout_id=layout_id,
@@ -290,14 +301,16 @@ def store_world(request: WorldRequest, folder: Path) -> WorldRecord:
     if not (folder / request.file).is_file():
         staged = folder / f"{request.file}.tmp"
         with staged.open("wb") as file:
-            np.save(file, pack_columns(voxels, fixed, channels), allow_pickle=False)
+            np.save(
+                file, pack_columns(voxels, fixed, divide_columns(channels, parts=request.parts)), allow_pickle=False
+            )
         staged.replace(folder / request.file)
     return record
 
 
 def pack_columns(voxels: WorldVoxels, fixed: FixedVoxels, channels: Float32[np.ndarray, "X Y C"]) -> np.ndarray:
-    """Return a world as (X, Y) of COLUMN."""
-    columns = np.zeros(voxels.ground.shape, COLUMN)
+    """Return a world as (X, Y) of `column_type`."""
+    columns = np.zeros(voxels.ground.shape, column_type(voxels.solid.shape[2]))
     for prefix, part in (("", voxels), ("given_", fixed.given)):
         columns[f"{prefix}manmade"] = _pack(part.solid == SolidClass.MANMADE)
         columns[f"{prefix}vegetation"] = _pack(part.solid == SolidClass.VEGETATION)
@@ -342,12 +355,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--layouts", nargs="+", required=True, help="layout references")
     parser.add_argument("--styles", nargs="*", choices=STYLES, help="build every layout in each; default: its own")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--parts", type=int, default=1, help="2 for voxels of 0.2 m; default: 0.4 m")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--output", type=Path, required=True, help="for windows=... of scenegen train")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     requests = [
-        WorldRequest(reference=reference, style=style, seed=options.seed)
+        WorldRequest(reference=reference, style=style, seed=options.seed, parts=options.parts)
         for reference in expand_references(options.layouts)
         for style in options.styles or [None]
     ]

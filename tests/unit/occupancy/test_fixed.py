@@ -13,6 +13,7 @@ from scenegen.occupancy.build import begin_world, build_world
 from scenegen.occupancy.channels import CHANNELS, layout_channels, turn_channels, turn_columns
 from scenegen.occupancy.fixed import FixedVoxels, fixed_voxels
 from scenegen.occupancy.voxels import WorldVoxels, voxelise_world
+from scenegen.types import Semantic
 
 
 def survey(reference: str) -> tuple[FixedVoxels, WorldVoxels]:
@@ -85,3 +86,18 @@ def test_directions_turn_with_the_map() -> None:
         slope = np.stack(np.gradient(near), axis=-1)
         assert ((away * slope).sum(axis=-1) > 1e-6).mean() < 0.01
     assert turn_columns(channels, quarter_turns=1, mirrored=False).shape[:2] == channels.shape[1::-1]
+
+
+def test_finer_voxels_are_the_same_world() -> None:
+    layout = read_layout("crossing_pedestrian")
+    draft = begin_world(layout, seed=0).draft
+    world = build_world(layout, seed=0)
+    coarse, fine = voxelise_world(world), voxelise_world(world, parts=2)
+    assert fine.voxel_m == 0.2
+    assert fine.solid.shape == tuple(2 * size for size in coarse.solid.shape)
+    own = world.semantics != Semantic.FREE
+    np.testing.assert_array_equal(fine.solid[::2, 1::2, ::2][own], coarse.solid[own])
+    assert abs((fine.solid != 0).mean() / (coarse.solid != 0).mean() - 1.0) < 0.05
+    fixed = fixed_voxels(draft, parts=2)
+    assert fixed.obedience(fixed.clamp(fine)) == 1.0
+    assert fixed.obedience(fine) > 0.999
