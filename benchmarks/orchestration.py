@@ -2,6 +2,7 @@
 
     python -m benchmarks.orchestration overhead --tasks 8 --cpu-s 5         # a real Ray actor that burns processor time
     python -m benchmarks.orchestration scaling --workers 1,4,16,64,256      # real Ray actors that sleep as a GPU would
+    python -m benchmarks.orchestration planning --layouts procedural:1-60   # what naming scenes costs the driver
     python -m benchmarks.orchestration scaling --threads                    # the same loop over threads, without Ray
 
 `scaling` sleeps `--gpu-s` per scene, writes `--bytes` durably, and drives everything by the job's own dispatcher, pool
@@ -14,6 +15,7 @@ measured is extrapolation.
 from __future__ import annotations
 
 import argparse
+import pickle
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +24,8 @@ from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from benchmarks.fake_scenes import FakeRecord, Payload, ThreadWorkers, VirtualWorkers
 from benchmarks.process_times import cpu_seconds, family, private_mb, spent_since
@@ -33,6 +37,8 @@ from scenegen.interrupts import Drain
 from scenegen.orchestration.attempt import SceneOutcome
 from scenegen.orchestration.dispatch import Dispatcher, WorkerPool
 from scenegen.orchestration.ledger import open_ledger
+from scenegen.orchestration.planning import plan_scenes
+from scenegen.pipeline import open_backbone
 
 
 class LedgerWatch:
@@ -190,6 +196,27 @@ def describe_idle(idle_per_s: Mapping[str, float]) -> str:
     )
 
 
+def report_planning(options: argparse.Namespace) -> None:
+    """Measure and print what it costs to name scenes, to hold them, and to send them to workers."""
+    texts = ["video=preview", f"layouts=[{options.layouts}]"]
+    config = compose_config(GenerateConfig, "generate", texts)
+    backbone = open_backbone(config)
+    plan_scenes(replace(config, layouts=("procedural:0",)), backbone)  # imports and caches
+    rss_mb, started_s = psutil.Process().memory_info().rss / 1e6, time.process_time()
+    scenes = plan_scenes(config, backbone)
+    cpu_s, held_mb = time.process_time() - started_s, psutil.Process().memory_info().rss / 1e6 - rss_mb
+    started_s = time.process_time()
+    headers = [scene.read_header(config) for scene in scenes]
+    again_s = time.process_time() - started_s
+    num = len(scenes)
+    print(
+        f"{num} scenes: {cpu_s / num:.3f} CPU-s each to name, {held_mb:.0f} MB more in the driver, "
+        f"{sum(len(pickle.dumps(scene)) for scene in scenes) / num / 1e3:.1f} kB each to a worker, which reads the "
+        f"layout again in {again_s / num:.3f} CPU-s; their headers have "
+        f"{sum(len(pickle.dumps(header)) for header in headers) / num / 1e6:.2f} MB each"
+    )
+
+
 def main() -> None:
     """Parse arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -206,9 +233,12 @@ def main() -> None:
     overhead.add_argument("--cpu-s", type=float, default=5.0)
     overhead.add_argument("--idle-s", type=float, default=60.0, help="how long the idle node is watched before")
     overhead.add_argument("--settle-s", type=float, default=10.0, help="not counted, after the start of the cluster")
+    planning = measures.add_parser("planning")
+    planning.add_argument("--layouts", default="procedural:1-60")
     run: dict[argparse.ArgumentParser, Callable[[argparse.Namespace], None]] = {
         scaling: report_scaling,
         overhead: report_overhead,
+        planning: report_planning,
     }
     for measure_parser, report in run.items():
         measure_parser.set_defaults(report=report)

@@ -19,7 +19,7 @@ from scenegen.errors import ConfigError
 from scenegen.interrupts import Drain
 from scenegen.orchestration.attempt import SceneOutcome, SceneWatch
 from scenegen.orchestration.dispatch import Dispatcher
-from scenegen.types import SceneRecord
+from scenegen.orchestration.planning import PlannedScene
 from scenegen.video.interface import VideoBackbone
 
 
@@ -33,7 +33,7 @@ class RayExecutor:
 
     def run(
         self,
-        records: Sequence[SceneRecord],
+        records: Sequence[PlannedScene],
         *,
         config: GenerateConfig,
         backbone: VideoBackbone,

@@ -10,8 +10,8 @@ from scenegen.config import GenerateConfig, RunConfig
 from scenegen.orchestration.attempt import SceneOutcome, attempt_scene
 from scenegen.orchestration.dispatch import WorkerDone, WorkerEvent, WorkerLost, WorkerProgress, WorkerReady
 from scenegen.orchestration.failures import FailureKind
+from scenegen.orchestration.planning import PlannedScene
 from scenegen.pipeline import open_backbone
-from scenegen.types import SceneRecord
 
 POLL_S = 0.5
 PROGRESS_EVERY_S = 2.0
@@ -31,7 +31,7 @@ class SceneWorker:
     def ready(self) -> None:
         """Answer once the model is loaded."""
 
-    def make(self, record: SceneRecord) -> SceneOutcome:
+    def make(self, record: PlannedScene) -> SceneOutcome:
         """Make and commit one scene."""
         self._progress = (record.scene_id, 0)
         return attempt_scene(record, config=self._config, backbone=self._backbone, on_chunk=self._count)
@@ -73,7 +73,7 @@ class RayPool:
         self._actors[worker] = self._actor_class.remote(*self._arguments)
         self._calls[self._actors[worker].ready.remote()] = (worker, "ready")
 
-    def submit(self, worker: int, record: SceneRecord) -> None:
+    def submit(self, worker: int, record: PlannedScene) -> None:
         """Let an actor make a scene."""
         self._scene_ids[worker] = record.scene_id
         self._calls[self._actors[worker].make.remote(record)] = (worker, "make")

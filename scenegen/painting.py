@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from scenegen.config import GenerateConfig, OccupancyConfig
 from scenegen.cost import SceneCost, StageClock
 from scenegen.errors import QualityError
+from scenegen.heap import give_back_memory
 from scenegen.interrupts import hold_interrupts
 from scenegen.open_painting import Resumption, forget_checkpoints, open_painting
 from scenegen.scene import ChunkLabels, SceneStage
@@ -156,12 +157,17 @@ def _paint_scene(
             with clock.stage("paint"):
                 rgb = session.paint(labels.conditions, start_step=labels.start_step)
             chunk = _to_store(labels, rgb, config)
-            painting.write(chunk)
             if inspection is not None:
                 with clock.stage("judge"):
                     inspection.look(labels.conditions, chunk.rgb, start_step=labels.start_step)
+            del labels  # its conditions are two thirds of a chunk, and the next one is in memory already
+            give_back_memory()
+            painting.write(chunk)
             painting.save(chunk)
-            on_chunk(record.scene_id, rgb.shape[0] * rgb.shape[1])
+            num_frames = num_views * chunk.rgb.shape[1]
+            del chunk, rgb
+            give_back_memory()
+            on_chunk(record.scene_id, num_frames)
     with clock.stage("write"), hold_interrupts():
         painting.preview.close()
     certificate = None if inspection is None else inspection.certificate()

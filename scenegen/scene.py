@@ -134,20 +134,22 @@ class SceneStage:
             pixels = measure_agent_pixels(conditions)
             visibility = agent_visibility(pixels)
         with clock.stage("occupancy"):
-            views = [
-                self._cut_occupancy(conditions.cut_steps(step - start_step, step - start_step + 1), step=step)
-                for step in range(start_step, stop_step)
-            ]
+            grid = (stop_step - start_step, *OCC3D_GRID.shape)
+            semantics, mask_camera = np.empty(grid, np.uint8), np.empty(grid, np.uint8)
+            instance = np.empty(grid, np.uint16)
+            for idx in range(stop_step - start_step):
+                view = self._cut_occupancy(conditions.cut_steps(idx, idx + 1), step=start_step + idx)
+                semantics[idx], mask_camera[idx], instance[idx] = view.semantics, view.mask_camera, view.instance
         with clock.stage("lidar"):
             lidar = self._sweep_chunk(conditions, start_step=start_step)
         return ChunkLabels(
             start_step=start_step,
             conditions=conditions,
-            occupancy=np.stack([view.semantics for view in views]),
-            mask_camera=np.stack([view.mask_camera for view in views]).astype(np.uint8),
+            occupancy=semantics,
+            mask_camera=mask_camera,
             visible_fraction=visibility.visible_fraction,
             visible_height_px=visibility.visible_height_px,
-            occupancy_instance=np.stack([view.instance for view in views]).astype(np.uint16),
+            occupancy_instance=instance,
             agent_pixels=pixels,
             lidar=lidar,
         )
@@ -232,9 +234,9 @@ class SceneStage:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="labels") as thread:
             coming = thread.submit(self.label_chunk, *spans[0], clock=clock)
             for span in spans[1:]:
-                ready = coming.result()
+                ready = [coming.result()]
                 coming = thread.submit(self.label_chunk, *span, clock=clock)
-                yield ready
+                yield ready.pop()  # held by the caller alone, who may let go of it before the next
             yield coming.result()
 
 

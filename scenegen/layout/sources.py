@@ -56,6 +56,15 @@ def expand_references(references: Sequence[str]) -> list[str]:
     return expanded
 
 
+def is_in_code(reference: str) -> bool:
+    """Say whether a layout comes with scenegen, so that every machine reads the same one by its reference.
+
+    >>> is_in_code("procedural:7"), is_in_code("crossing_pedestrian"), is_in_code("mine.yaml")
+    (True, True, False)
+    """
+    return split_reference(reference)[0] in ("library", "procedural")
+
+
 def split_reference(reference: str) -> tuple[str, str]:
     """Split a reference into its source and location, filling in the source of bare names and paths.
 

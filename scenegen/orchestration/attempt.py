@@ -12,8 +12,8 @@ from scenegen.cost import SceneCost
 from scenegen.errors import SceneGenError
 from scenegen.open_painting import Resumption
 from scenegen.orchestration.failures import FailureKind, failure_kind
+from scenegen.orchestration.planning import PlannedScene
 from scenegen.painting import OnChunk, generate_scene
-from scenegen.types import SceneRecord
 from scenegen.video.interface import VideoBackbone
 
 
@@ -61,19 +61,20 @@ class SceneWatch(Protocol):
 
 
 def attempt_scene(
-    record: SceneRecord, *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
+    scene: PlannedScene, *, config: GenerateConfig, backbone: VideoBackbone, on_chunk: OnChunk
 ) -> SceneOutcome:
     """Make one scene and report what became of it; only an interrupt gets through."""
     started_s = time.perf_counter()
     resumptions: list[Resumption] = []
     try:
+        header = scene.read_header(config)
         made = generate_scene(
-            record, config=config, backbone=backbone, on_chunk=on_chunk, on_resumption=resumptions.append
+            header, config=config, backbone=backbone, on_chunk=on_chunk, on_resumption=resumptions.append
         )
     except Exception as error:
         text = str(error) if isinstance(error, SceneGenError) else f"{type(error).__name__}: {error}"
         return SceneOutcome(
-            scene_id=record.scene_id,
+            scene_id=scene.scene_id,
             error=" ".join(text.split()),
             kind=failure_kind(error),
             traceback=traceback.format_exc(),
@@ -81,15 +82,10 @@ def attempt_scene(
             resumptions=tuple(resumptions),
         )
     return SceneOutcome(
-        scene_id=record.scene_id,
-        num_frames=count_frames(record),
+        scene_id=scene.scene_id,
+        num_frames=scene.num_frames,
         wall_s=time.perf_counter() - started_s,
         warning=made.warning,
         resumptions=tuple(resumptions),
         cost=made.cost,
     )
-
-
-def count_frames(record: SceneRecord) -> int:
-    """Count the images of a scene: steps times cameras."""
-    return record.layout.timeline.num_steps * len(record.rig.cameras)

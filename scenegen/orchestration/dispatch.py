@@ -16,7 +16,7 @@ from scenegen.interrupts import Drain
 from scenegen.open_painting import Resumption
 from scenegen.orchestration.attempt import SceneOutcome, SceneWatch
 from scenegen.orchestration.failures import FailureKind, RetryRule
-from scenegen.types import SceneRecord
+from scenegen.orchestration.planning import PlannedScene
 
 MOST_FAILED_STARTS = 5
 """Workers in a row that die before they are ready; then something is wrong with all of them."""
@@ -64,7 +64,7 @@ class WorkerPool(Protocol):
         """Start a worker; it says when it is ready."""
         ...
 
-    def submit(self, worker: int, record: SceneRecord) -> None:
+    def submit(self, worker: int, record: PlannedScene) -> None:
         """Give a ready worker a scene."""
         ...
 
@@ -81,7 +81,7 @@ class WorkerPool(Protocol):
 class _Task:
     """A scene on its way: how its attempts failed so far, what they took up, how many of its frames were reported."""
 
-    record: SceneRecord
+    record: PlannedScene
     history: list[FailureKind] = field(default_factory=list)
     resumptions: tuple[Resumption, ...] = ()
     num_frames_seen: int = 0
@@ -108,7 +108,7 @@ class Dispatcher:
         self._num_failed = 0
         self._num_failed_starts = 0
 
-    def run(self, records: Sequence[SceneRecord]) -> Iterator[SceneOutcome]:
+    def run(self, records: Sequence[PlannedScene]) -> Iterator[SceneOutcome]:
         """Make the scenes; outcomes come as they are ready. What is running is killed when the caller stops early.
 
         Raises:

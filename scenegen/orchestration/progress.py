@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from scenegen.orchestration.attempt import SceneOutcome, count_frames
-from scenegen.types import SceneRecord
+from scenegen.orchestration.attempt import SceneOutcome
+from scenegen.orchestration.planning import PlannedScene
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -38,12 +38,12 @@ class Speed:
 class Tally:
     """How far a job is: scenes by what became of them, and the speed of frames."""
 
-    def __init__(self, records: Sequence[SceneRecord] = ()) -> None:
-        self.num_scenes = len(records)
+    def __init__(self, scenes: Sequence[PlannedScene] = ()) -> None:
+        self.num_scenes = len(scenes)
         self.num_committed = 0
         self.num_failed = 0
         self.running: set[str] = set()
-        self._frames_of_scene = {record.scene_id: count_frames(record) for record in records}
+        self._frames_of_scene = {scene.scene_id: scene.num_frames for scene in scenes}
         self.speed = Speed(sum(self._frames_of_scene.values()))
 
     def settle(self, outcome: SceneOutcome) -> None:
@@ -68,10 +68,10 @@ class PlainReporter:
         self._tally = Tally()
         self._last_line_s = 0.0
 
-    def plan(self, records: Sequence[SceneRecord], *, num_skipped: int, num_bytes: int) -> None:
+    def plan(self, scenes: Sequence[PlannedScene], *, num_skipped: int, num_bytes: int) -> None:
         """Say how much there is to do."""
-        self._tally = Tally(records)
-        write_line(describe_plan(records, num_skipped=num_skipped, num_bytes=num_bytes))
+        self._tally = Tally(scenes)
+        write_line(describe_plan(scenes, num_skipped=num_skipped, num_bytes=num_bytes))
 
     def started(self, scene_id: str, *, attempt: int) -> None:
         """Count a running scene."""
@@ -111,12 +111,12 @@ class RichReporter:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
-    def plan(self, records: Sequence[SceneRecord], *, num_skipped: int, num_bytes: int) -> None:
+    def plan(self, scenes: Sequence[PlannedScene], *, num_skipped: int, num_bytes: int) -> None:
         """Open the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self._tally = Tally(records)
+        self._tally = Tally(scenes)
         self._progress = Progress(
             TextColumn("{task.fields[scenes]}"),
             BarColumn(),
@@ -126,7 +126,7 @@ class RichReporter:
         )
         self._task = self._progress.add_task("", **self._fields())
         self._progress.start()
-        self._print(describe_plan(records, num_skipped=num_skipped, num_bytes=num_bytes))
+        self._print(describe_plan(scenes, num_skipped=num_skipped, num_bytes=num_bytes))
 
     def started(self, scene_id: str, *, attempt: int) -> None:
         """Count a running scene."""
@@ -191,12 +191,12 @@ def clock_text(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole_s:02d}" if hours else f"{minutes}:{whole_s:02d}"
 
 
-def describe_plan(records: Sequence[SceneRecord], *, num_skipped: int, num_bytes: int) -> str:
+def describe_plan(scenes: Sequence[PlannedScene], *, num_skipped: int, num_bytes: int) -> str:
     """Say in one line how much there is to do."""
-    num_layouts = len({record.layout.layout_id for record in records})
+    num_layouts = len({scene.layout_id for scene in scenes})
     skipped = f"; {num_skipped} already committed" if num_skipped else ""
     return (
-        f"{len(records)} scenes of {num_layouts} layouts to make, {sum(map(count_frames, records))} frames, "
+        f"{len(scenes)} scenes of {num_layouts} layouts to make, {sum(scene.num_frames for scene in scenes)} frames, "
         f"about {num_bytes / 1e6:.0f} MB{skipped}"
     )
 

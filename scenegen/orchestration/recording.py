@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from scenegen.orchestration.attempt import SceneOutcome, SceneWatch, count_frames
+from scenegen.orchestration.attempt import SceneOutcome, SceneWatch
 from scenegen.orchestration.ledger import RunLedger
-from scenegen.types import SceneRecord
+from scenegen.orchestration.planning import PlannedScene
 
 
 class Reporter(SceneWatch, Protocol):
     """Whoever shows progress."""
 
-    def plan(self, records: Sequence[SceneRecord], *, num_skipped: int, num_bytes: int) -> None:
+    def plan(self, scenes: Sequence[PlannedScene], *, num_skipped: int, num_bytes: int) -> None:
         """Take note of what will be made, and of its size, which is an estimate."""
         ...
 
@@ -35,16 +35,16 @@ class RecordingWatch:
         self._reporter = reporter
         self.result = "crashed"
 
-    def plan(self, records: Sequence[SceneRecord], *, num_skipped: int, num_bytes: int) -> None:
+    def plan(self, scenes: Sequence[PlannedScene], *, num_skipped: int, num_bytes: int) -> None:
         """Record what will be made."""
         self._ledger.append(
             "planned",
-            scene_ids=[record.scene_id for record in records],
-            num_frames=sum(count_frames(record) for record in records),
+            scene_ids=[scene.scene_id for scene in scenes],
+            num_frames=sum(scene.num_frames for scene in scenes),
             num_skipped=num_skipped,
             num_bytes=num_bytes,
         )
-        self._reporter.plan(records, num_skipped=num_skipped, num_bytes=num_bytes)
+        self._reporter.plan(scenes, num_skipped=num_skipped, num_bytes=num_bytes)
 
     @contextmanager
     def until_finished(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scenegen.config import DatasetConfig
-from scenegen.types import SceneRecord
+from scenegen.orchestration.planning import PlannedScene
 
 BYTES_PER_PX = {"jpeg": 0.6, "png": 1.6, "zstd": 2.0}
 """Of pictures by the shipped model and the preview, JPEG at quality 95."""
@@ -15,17 +15,17 @@ LIDAR_BYTES_PER_STEP = 50_000
 """Sweeps of key frames at 2 Hz, spread over steps at 12 Hz."""
 
 
-def estimate_bytes(records: Sequence[SceneRecord], options: DatasetConfig) -> int:
+def estimate_bytes(scenes: Sequence[PlannedScene], options: DatasetConfig) -> int:
     """Return about how many bytes the scenes will take, within a factor of two; maps per pixel are not counted.
 
     Source: receipts of five rigs, 12 Hz; a scene of 30 s by nuscenes6 at 200x112 took 68 to 74 MB, estimated 74 MB.
     """
-    return sum(_estimate_scene(record, options) for record in records)
+    return sum(_estimate_scene(scene, options) for scene in scenes)
 
 
-def _estimate_scene(record: SceneRecord, options: DatasetConfig) -> int:
-    num_px = sum(camera.size_px[0] * camera.size_px[1] for camera in record.rig.cameras)
+def _estimate_scene(scene: PlannedScene, options: DatasetConfig) -> int:
+    num_px = sum(camera.size_px[0] * camera.size_px[1] for camera in scene.rig.cameras)
     per_step = num_px * BYTES_PER_PX[options.image_codec] + BYTES_PER_STEP
     if options.lidar == "key_frames":
         per_step += LIDAR_BYTES_PER_STEP
-    return round(record.layout.timeline.num_steps * per_step)
+    return round(scene.num_steps * per_step)

@@ -43,6 +43,8 @@ KNOWN_CODES = (4, 20)
 """Least and most codes of a known border."""
 AVERAGE_DECAY = 0.999
 HELD_OUT_TILES = 64
+COUNTED_TILES = 64
+"""Tiles whose codes are counted before training."""
 REPORT_HELD_OUT_EVERY = 500
 
 
@@ -81,6 +83,7 @@ def train_occupancy(config: TrainConfig) -> Path:
         **SIZES[config.size or "tiny"],
     )
     network, average = MaskedNetwork(size), MaskedNetwork(size)
+    network.start_from_counts(count_codes(cache, tokenizer, vocabulary, seed=config.seed))
     average.load_state_dict(network.state_dict())
     average.requires_grad_(False)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.recipe.learning_rate, betas=(0.9, 0.98))
@@ -128,6 +131,15 @@ def draw_batch(
         channels=batch.channels,
         style=batch.style,
     )
+
+
+def count_codes(
+    cache: WorldCache, tokenizer: OccupancyTokenizer, vocabulary: Vocabulary, *, seed: int
+) -> Int[Tensor, " V"]:
+    """Return how often every code occurs in tiles of the training worlds."""
+    generator = random_generator(seed, "train-occupancy", stage="counts")
+    batch = draw_batch(cache, tokenizer, vocabulary, generator, count=COUNTED_TILES)
+    return batch.codes[batch.codes < vocabulary.num_codes].bincount(minlength=vocabulary.num_codes)
 
 
 def draw_held_out(cache: WorldCache, tokenizer: OccupancyTokenizer, vocabulary: Vocabulary) -> TileBatch | None:

@@ -20,7 +20,8 @@ from scenegen.cli.report import write_report
 from scenegen.config import GenerateConfig
 from scenegen.dataset import Scene, open_dataset
 from scenegen.errors import ConfigError, SceneFailedError
-from scenegen.pipeline import JobReport, SerialExecutor, generate, plan_scene
+from scenegen.orchestration.planning import plan_scene
+from scenegen.pipeline import JobReport, SerialExecutor, generate
 from scenegen.rig import build_rig
 from scenegen.types import ConditionMaps
 from scenegen.video.interface import SceneContext
@@ -239,7 +240,7 @@ def test_bars_and_judge_name_a_scene_only_where_they_are_asked(
 
     def name(config: GenerateConfig, judge: str = "e") -> str:
         monkeypatch.setattr("scenegen.pipeline._judge_sha256", lambda: judge)
-        return plan_scene(layout, rig=rig, config=config, backbone=LabelBackbone()).scene_id
+        return plan_scene(layout, reference="procedural:1", rig=rig, config=config, backbone=LabelBackbone()).scene_id
 
     off = with_quality(config, min_control=None)
     assert name(off) == name(off, judge="f") == name(replace(off, quality=replace(off.quality, max_attempts=9)))

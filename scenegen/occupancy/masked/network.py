@@ -184,6 +184,16 @@ class MaskedNetwork(nn.Module):
             tokens = tokens.unflatten(1, (-1, NUM_COPIES, self.size.block_rows * columns))[:, :, 1].flatten(1, 2)
         return self.predict_codes(tokens, rows=rows, columns=columns)
 
+    @torch.no_grad()
+    def start_from_counts(self, counts: Int[Tensor, " V"]) -> None:
+        """Let a new network predict every code by how often it occurs; unseen ones count as half a code.
+
+        Without this the body learns frequencies first, by a constant that grows until it drowns what tokens say: after
+        150 steps on made-up codes tokens had a root mean square of 35 instead of 2.5, and nothing else was learned.
+        """
+        share = (counts + 0.5) / (counts + 0.5).sum()
+        self.code_out.bias.copy_(share.log())
+
     def read_cells(self, codes: Int[Tensor, "B H W"], channels: Float[Tensor, "B C X Y"]) -> Float[Tensor, "B T D"]:
         """Return the token of every cell, row-major."""
         cells = codes.unflatten(1, (-1, CODES_PER_CELL)).unflatten(3, (-1, CODES_PER_CELL)).transpose(2, 3)

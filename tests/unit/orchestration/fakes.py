@@ -12,7 +12,7 @@ from scenegen.config import GenerateConfig, RunConfig
 from scenegen.orchestration.attempt import SceneOutcome
 from scenegen.orchestration.dispatch import WorkerDone, WorkerEvent, WorkerLost, WorkerProgress, WorkerReady
 from scenegen.orchestration.failures import FailureKind
-from scenegen.types import SceneRecord
+from scenegen.orchestration.planning import PlannedScene
 
 NUM_FRAMES = 10
 
@@ -22,7 +22,7 @@ def make_run(**changes: Any) -> RunConfig:
     return compose_config(GenerateConfig, "generate", ["run=ray", *texts]).run
 
 
-def make_records(num: int) -> list[SceneRecord]:
+def make_records(num: int) -> list[PlannedScene]:
     """Records that hold what dispatch reads of them."""
     return [SimpleNamespace(scene_id=f"scene-{number}") for number in range(num)]  # type: ignore[misc]
 
@@ -55,7 +55,7 @@ class FakePool:
         else:
             self._events.append(WorkerReady(worker=worker))
 
-    def submit(self, worker: int, record: SceneRecord) -> None:
+    def submit(self, worker: int, record: PlannedScene) -> None:
         assert worker in self.open and worker not in self.busy
         scene_id = record.scene_id
         self.busy[worker] = scene_id

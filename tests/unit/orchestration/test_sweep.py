@@ -10,8 +10,9 @@ from scenegen.config import SPLITS, GenerateConfig, SplitSharesConfig, split_of_
 from scenegen.dataset import open_dataset
 from scenegen.dataset.verify import verify_dataset
 from scenegen.errors import ConfigError, LayoutError
-from scenegen.pipeline import SerialExecutor, generate, plan_scenes
-from scenegen.types import SceneRecord
+from scenegen.orchestration.planning import PlannedScene, plan_scenes
+from scenegen.pipeline import SerialExecutor, generate
+from scenegen.types import Environment
 from tests.unit.pipeline.conftest import GreyBackbone, SilentReporter, make_street
 
 GRID = ("sweep.weather=[clear,rain]", "sweep.rig=[front1,kitti2]", "sweep.seed=[0,1]")
@@ -28,14 +29,18 @@ def compose(*overrides: str) -> GenerateConfig:
     return compose_config(GenerateConfig, "generate", ["video=preview", "layouts=[a,b,c]", *overrides])
 
 
-def plan(*overrides: str) -> list[SceneRecord]:
+def plan(*overrides: str) -> list[PlannedScene]:
     return plan_scenes(compose(*overrides), GreyBackbone())
+
+
+def environment_of(scene: PlannedScene) -> Environment:
+    return scene.read_header(compose()).layout.environment
 
 
 def test_a_grid_is_every_layout_at_every_point() -> None:
     records = plan(*GRID)
     assert len({record.scene_id for record in records}) == len(records) == 3 * 2 * 2 * 2
-    points = {(r.layout.layout_id, r.layout.environment.weather, r.rig.name, r.seed) for r in records}
+    points = {(r.layout_id, environment_of(r).weather, r.rig.name, r.seed) for r in records}
     assert len(points) == len(records)
 
 
@@ -59,7 +64,7 @@ def test_no_layout_is_in_two_splits() -> None:
     records = plan(f"layouts=[{names}]", "split=auto", shares, "sweep.seed=[0,1]", "sweep.weather=[clear,fog,night]")
     splits_of_layout: dict[str, set[str]] = {}
     for record in records:
-        splits_of_layout.setdefault(record.layout.layout_id, set()).add(record.split)
+        splits_of_layout.setdefault(record.layout_id, set()).add(record.split)
     assert {len(splits) for splits in splits_of_layout.values()} == {1}
     assert {record.split for record in records} == set(SPLITS)
 
@@ -73,7 +78,7 @@ def test_shares_are_kept_on_average_and_a_share_of_zero_gets_nothing() -> None:
 
 def test_weather_and_time_of_day_are_joined() -> None:
     records = plan("layouts=[a]", "sweep.weather=[rain,fog]", "sweep.time_of_day=[day,night]")
-    looks = {(r.layout.environment.weather, r.layout.environment.time_of_day) for r in records}
+    looks = {(environment_of(r).weather, environment_of(r).time_of_day) for r in records}
     assert looks == {("rain", "day"), ("rain", "night"), ("fog", "day"), ("fog", "night")}
 
 

@@ -12,7 +12,8 @@ from scenegen.dataset import open_dataset
 from scenegen.dataset.storage import open_storage
 from scenegen.errors import LayoutError, OutputError, SceneFailedError
 from scenegen.orchestration.ledger import FAILURES, list_runs, read_events
-from scenegen.pipeline import SerialExecutor, generate, plan_scene
+from scenegen.orchestration.planning import plan_scene
+from scenegen.pipeline import SerialExecutor, generate
 from scenegen.rig import build_rig
 from scenegen.video.interface import SceneContext
 from tests.unit.pipeline.conftest import STEPS, GreyBackbone, GreySession, SilentReporter, make_street
@@ -136,7 +137,7 @@ def test_a_scene_id_depends_on_everything_that_decides_bytes_and_nothing_else(co
     backbone = GreyBackbone()
 
     def name(config: GenerateConfig, layout_id: str = "a") -> str:
-        return plan_scene(make_street(layout_id), rig=rig, config=config, backbone=backbone).scene_id
+        return plan_scene(make_street(layout_id), reference="a", rig=rig, config=config, backbone=backbone).scene_id
 
     assert name(config).startswith("a-") and len(name(config)) == 10
     assert name(replace(config, output="x", layouts=("y",), run=replace(config.run, num_workers=4))) == name(config)
@@ -148,6 +149,6 @@ def test_a_scene_id_depends_on_everything_that_decides_bytes_and_nothing_else(co
         name(replace(config, split="val")),
         name(replace(config, num_steps_per_chunk=4)),
         name(replace(config, dataset=replace(config.dataset, jpeg_quality=80))),
-        plan_scene(make_street("a"), rig=rig, config=config, backbone=other_weights).scene_id,
+        plan_scene(make_street("a"), reference="a", rig=rig, config=config, backbone=other_weights).scene_id,
     }
     assert len(different) == 6

@@ -63,6 +63,14 @@ def test_parameters_do_not_grow_with_loops_and_tiny_has_about_two_million() -> N
     assert 2.0e6 < sum(parameter.numel() for parameter in network.parameters()) < 2.5e6
 
 
+def test_new_network_can_know_frequencies() -> None:
+    network, inputs = build(), tile()
+    counts = torch.arange(VOCABULARY.num_codes)
+    network.start_from_counts(counts)
+    chance = network(**inputs).softmax(dim=3)[0, 0, 0].detach()
+    torch.testing.assert_close(chance, (counts + 0.5) / (counts + 0.5).sum())
+
+
 def test_one_loop_is_the_plain_network_bit_for_bit() -> None:
     network, inputs = awake(), tile()
     tokens = network.read_cells(inputs["codes"], inputs["channels"])
