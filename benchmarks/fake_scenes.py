@@ -60,8 +60,9 @@ class PayloadWorker:
         self._payload = payload
         self._scene_ids: dict[int, str] = {}
 
-    def ready(self, worker: int = 0) -> None:
-        """Nothing is loaded."""
+    def ready(self, worker: int = 0) -> str:
+        """Nothing is loaded; no node's notices matter."""
+        return ""
 
     def make(self, record: FakeRecord, worker: int = 0) -> SceneOutcome:
         """Run the payload; the outcome says how much processor time the calling thread took."""

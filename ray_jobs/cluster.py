@@ -103,7 +103,7 @@ def open_ray(*, num_cpus: int, is_own: bool | None = None, require_token: bool =
     """
     starts_own = not is_on_cluster() if is_own is None else is_own
     if starts_own:
-        _protect_own_cluster()
+        protect_own_cluster()
     elif require_token:
         check_guarded(os.environ["RAY_ADDRESS"])
     import ray
@@ -144,7 +144,7 @@ def kept_handlers() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _protect_own_cluster() -> None:
+def protect_own_cluster() -> None:
     """Give a cluster of our own a secret token. Ray reads these variables when it is imported, so set them before."""
     if "ray" in sys.modules:
         return

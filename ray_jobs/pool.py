@@ -6,9 +6,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ray_jobs.nodes import DrainNotices, this_node_id
 from scenegen.config import GenerateConfig, RunConfig
 from scenegen.orchestration.attempt import SceneOutcome, attempt_scene
-from scenegen.orchestration.dispatch import WorkerDone, WorkerEvent, WorkerLost, WorkerProgress, WorkerReady
+from scenegen.orchestration.dispatch import (
+    WorkerDone,
+    WorkerEvent,
+    WorkerLeaving,
+    WorkerLost,
+    WorkerProgress,
+    WorkerReady,
+)
 from scenegen.orchestration.failures import FailureKind
 from scenegen.orchestration.planning import PlannedScene
 from scenegen.pipeline import open_backbone
@@ -28,8 +36,9 @@ class SceneWorker:
         self._backbone = open_backbone(config)
         self._progress = ("", 0)
 
-    def ready(self) -> None:
-        """Answer once the model is loaded."""
+    def ready(self) -> str:
+        """Return the node that this runs on, once the model is loaded."""
+        return this_node_id()
 
     def make(self, record: PlannedScene) -> SceneOutcome:
         """Make and commit one scene."""
@@ -67,6 +76,9 @@ class RayPool:
         self._calls: dict[Any, tuple[int, str]] = {}
         self._progress_every_s = max(PROGRESS_EVERY_S, run.num_workers / MOST_PROGRESS_CALLS_PER_S)
         self._asked_s = time.monotonic()
+        self._notices = DrainNotices()
+        self._node_ids: dict[int, str] = {}
+        self._leaving: set[int] = set()
 
     def open_worker(self, worker: int) -> None:
         """Start an actor; it waits for resources as long as the cluster has none."""
@@ -88,7 +100,7 @@ class RayPool:
         answered, _ = self._ray.wait(calls, num_returns=1, timeout=POLL_S)
         if answered:  # and whatever else is there by now
             answered, _ = self._ray.wait(calls, num_returns=len(calls), timeout=0)
-        return [event for call in answered for event in self._read(call)]
+        return [*(event for call in answered for event in self._read(call)), *self._read_notices()]
 
     def close_worker(self, worker: int) -> None:
         """Kill an actor."""
@@ -115,6 +127,7 @@ class RayPool:
                 yield WorkerLost(worker=worker, kind=loss_kind(error), reason=" ".join(str(error).split()))
             return
         if method == "ready":
+            self._node_ids[worker] = answer
             yield WorkerReady(worker=worker)
         elif method == "make":
             del self._scene_ids[worker]
@@ -122,7 +135,25 @@ class RayPool:
         elif answer[0] == self._scene_ids.get(worker):
             yield WorkerProgress(worker=worker, num_frames=answer[1])
 
+    def _read_notices(self) -> Iterator[WorkerEvent]:
+        """Say which workers are on nodes that drain, and end those that have a scene beyond the deadline."""
+        deadlines_s = self._notices.deadlines_s()
+        if not deadlines_s:
+            return
+        for worker, node_id in list(self._node_ids.items()):
+            if node_id not in deadlines_s:
+                continue
+            if worker not in self._leaving:
+                self._leaving.add(worker)
+                yield WorkerLeaving(worker=worker)
+            if worker in self._scene_ids and time.time() >= deadlines_s[node_id]:
+                self._ray.kill(self._forget(worker))
+                reason = "its node drains, and the deadline has come"
+                yield WorkerLost(worker=worker, kind=FailureKind.NODE, reason=reason)
+
     def _forget(self, worker: int) -> Any:
+        self._node_ids.pop(worker, None)
+        self._leaving.discard(worker)
         self._scene_ids.pop(worker, None)
         self._calls = {call: about for call, about in self._calls.items() if about[0] != worker}
         return self._actors.pop(worker)

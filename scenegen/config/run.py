@@ -28,6 +28,8 @@ class RunConfig:
         max_node_losses: further starts of a scene whose nodes are lost or taken away.
         drain_s: seconds that running scenes are given to finish after SIGTERM; 0 abandons them at once.
         checkpoint: save every chunk of a scene, so that one whose painter was killed goes on behind the last of them.
+        hang_s: a worker whose scene has had no new frame for so long is killed, and its scene given to another. It must
+            exceed the slowest chunk, and what comes before the first and after the last; None waits for ever.
         require_token: refuse a Ray cluster beyond this machine that asks for no token.
     """
 
@@ -41,6 +43,7 @@ class RunConfig:
     max_attempts: int
     max_node_losses: int
     drain_s: float
+    hang_s: float | None
     checkpoint: bool
     require_token: bool
 
@@ -51,5 +54,7 @@ class RunConfig:
         require_not_negative(self, "gpus_per_worker", "max_failures", "max_node_losses", "drain_s")
         if self.memory_gib_per_worker is not None:
             require_positive(self, "memory_gib_per_worker")
+        if self.hang_s is not None:
+            require_positive(self, "hang_s")
         if self.gpus_per_worker > 1.0 and not self.gpus_per_worker.is_integer():
             raise ConfigError("gpus_per_worker of at most one, or a whole number", found=str(self.gpus_per_worker))

@@ -5,6 +5,7 @@ The pool is a protocol, so that the same loop drives Ray actors, and in tests an
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,7 +55,14 @@ class WorkerLost:
     reason: str
 
 
-WorkerEvent = WorkerReady | WorkerProgress | WorkerDone | WorkerLost
+@dataclass(frozen=True, kw_only=True)
+class WorkerLeaving:
+    """A worker's machine will be taken away: it may finish its scene and is given no other."""
+
+    worker: int
+
+
+WorkerEvent = WorkerReady | WorkerProgress | WorkerDone | WorkerLost | WorkerLeaving
 
 
 class WorkerPool(Protocol):
@@ -79,12 +87,13 @@ class WorkerPool(Protocol):
 
 @dataclass
 class _Task:
-    """A scene on its way: how its attempts failed so far, what they took up, how many of its frames were reported."""
+    """A scene on its way: how its attempts failed, what they took up, how many frames were reported, when the last."""
 
     record: PlannedScene
     history: list[FailureKind] = field(default_factory=list)
     resumptions: tuple[Resumption, ...] = ()
     num_frames_seen: int = 0
+    moved_s: float = 0.0
 
     @property
     def attempt(self) -> int:
@@ -104,6 +113,7 @@ class Dispatcher:
         self._busy: dict[int, _Task] = {}
         self._idle: list[int] = []
         self._starting: set[int] = set()
+        self._leaving: set[int] = set()
         self._num_opened = 0
         self._num_failed = 0
         self._num_failed_starts = 0
@@ -119,7 +129,7 @@ class Dispatcher:
             self._fill_pool()
             while self._busy or self._may_start():
                 self._assign()
-                for event in self._pool.wait():
+                for event in self._next_events():
                     outcome = self._handle(event)
                     if outcome is not None:
                         self._num_failed += bool(outcome.error)
@@ -129,15 +139,30 @@ class Dispatcher:
             for worker in [*self._idle, *self._busy, *self._starting]:
                 self._pool.close_worker(worker)
 
+    def _next_events(self) -> Iterator[WorkerEvent]:
+        yield from self._pool.wait()
+        yield from self._end_hung_workers()  # what was just heard of them has been handled by now
+
+    def _end_hung_workers(self) -> Iterator[WorkerEvent]:
+        hang_s = self._run.hang_s
+        if hang_s is None:
+            return
+        now_s = time.monotonic()
+        for worker in [worker for worker, task in self._busy.items() if now_s - task.moved_s > hang_s]:
+            self._pool.close_worker(worker)
+            reason = f"it hung: no new frame for {hang_s:g} s (run.hang_s)"
+            yield WorkerLost(worker=worker, kind=FailureKind.WORKER, reason=reason)
+
     def _may_start(self) -> bool:
         return bool(self._waiting) and self._num_failed <= self._run.max_failures and not self._drain.is_asked
 
     def _fill_pool(self) -> None:
-        """Keep as many workers as there are scenes for, and no more than were asked for."""
+        """Keep as many workers as there are scenes for, and no more than were asked for beside those that leave."""
         if not self._may_start():
             return
-        num_wanted = min(self._run.num_workers, len(self._waiting) + len(self._busy))
-        for _ in range(num_wanted - len(self._busy) - len(self._idle) - len(self._starting)):
+        num_staying = len(self._busy) - len(self._leaving)
+        num_wanted = min(self._run.num_workers, len(self._waiting) + num_staying)
+        for _ in range(num_wanted - num_staying - len(self._idle) - len(self._starting)):
             self._pool.open_worker(self._num_opened)
             self._starting.add(self._num_opened)
             self._num_opened += 1
@@ -145,7 +170,7 @@ class Dispatcher:
     def _assign(self) -> None:
         while self._idle and self._may_start():
             worker, task = self._idle.pop(), self._waiting.popleft()
-            task.num_frames_seen = 0
+            task.num_frames_seen, task.moved_s = 0, time.monotonic()
             self._busy[worker] = task
             self._watch.started(task.record.scene_id, attempt=task.attempt)
             self._pool.submit(worker, task.record)
@@ -160,15 +185,29 @@ class Dispatcher:
                 self._report_frames(self._busy[event.worker], event.num_frames)
             case WorkerDone():
                 task = self._busy.pop(event.worker)
-                self._idle.append(event.worker)
+                self._release(event.worker)
                 return self._settle(task, event.outcome)
+            case WorkerLeaving() if event.worker in self._busy:
+                self._leaving.add(event.worker)
+            case WorkerLeaving() if event.worker in self._idle:
+                self._idle.remove(event.worker)
+                self._pool.close_worker(event.worker)
             case WorkerLost() if event.worker in self._busy:
                 task = self._busy.pop(event.worker)
+                self._leaving.discard(event.worker)
                 text = f"its worker was lost: {event.reason}"
                 return self._settle(task, SceneOutcome(scene_id=task.record.scene_id, error=text, kind=event.kind))
             case WorkerLost():
                 self._bury(event)
         return None
+
+    def _release(self, worker: int) -> None:
+        """Let a worker wait for its next scene, or go where its machine will be taken away."""
+        if worker not in self._leaving:
+            self._idle.append(worker)
+            return
+        self._leaving.remove(worker)
+        self._pool.close_worker(worker)
 
     def _settle(self, task: _Task, outcome: SceneOutcome) -> SceneOutcome | None:
         """Return the outcome for good, or put the scene back into the queue."""
@@ -189,7 +228,7 @@ class Dispatcher:
         """Report a scene's frames up to `num_frames`, which is less than before where an attempt was lost."""
         if num_frames != task.num_frames_seen:
             self._watch.chunk_done(task.record.scene_id, num_frames - task.num_frames_seen)
-            task.num_frames_seen = num_frames
+            task.num_frames_seen, task.moved_s = num_frames, time.monotonic()
 
     def _bury(self, event: WorkerLost) -> None:
         """Forget a worker that had no scene."""

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Sequence
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 from scenegen.cli.compose import compose_config
 from scenegen.config import GenerateConfig, RunConfig
 from scenegen.orchestration.attempt import SceneOutcome
-from scenegen.orchestration.dispatch import WorkerDone, WorkerEvent, WorkerLost, WorkerProgress, WorkerReady
+from scenegen.orchestration.dispatch import (
+    WorkerDone,
+    WorkerEvent,
+    WorkerLeaving,
+    WorkerLost,
+    WorkerProgress,
+    WorkerReady,
+)
 from scenegen.orchestration.failures import FailureKind
 from scenegen.orchestration.planning import PlannedScene
 
@@ -28,24 +36,32 @@ def make_records(num: int) -> list[PlannedScene]:
 
 
 class FakePool:
-    """Every scene fares as `fates` says of its n-th attempt: an outcome kind to fail or be lost with, or None."""
+    """Every scene fares as `fates` says of its n-th attempt: an outcome kind to fail or be lost with, `hang`, or None.
+
+    Workers in `leaving` are told so inside their first scene, those in `leaving_at_once` as soon as they are ready.
+    """
 
     def __init__(
         self,
-        fates: dict[str, list[FailureKind | None]] | None = None,
+        fates: Mapping[str, Sequence[FailureKind | Literal["hang"] | None]] | None = None,
         *,
         lost: frozenset[FailureKind] = frozenset({FailureKind.WORKER, FailureKind.NODE}),
         never_starts: bool = False,
+        leaving: frozenset[int] = frozenset(),
+        leaving_at_once: frozenset[int] = frozenset(),
     ) -> None:
         self._fates = fates or {}
         self._lost = lost
         self._never_starts = never_starts
+        self._leaving = leaving
+        self._leaving_at_once = leaving_at_once
         self._events: deque[WorkerEvent] = deque()
         self.open: set[int] = set()
         self.opened = 0
         self.busy: dict[int, str] = {}
         self.most_busy = 0
         self.attempts: Counter[str] = Counter()
+        self.made_by: defaultdict[int, list[str]] = defaultdict(list)
 
     def open_worker(self, worker: int) -> None:
         self.open.add(worker)
@@ -54,16 +70,23 @@ class FakePool:
             self._events.append(WorkerLost(worker=worker, kind=FailureKind.WORKER, reason="no such image"))
         else:
             self._events.append(WorkerReady(worker=worker))
+            if worker in self._leaving_at_once:
+                self._events.append(WorkerLeaving(worker=worker))
 
     def submit(self, worker: int, record: PlannedScene) -> None:
         assert worker in self.open and worker not in self.busy
         scene_id = record.scene_id
         self.busy[worker] = scene_id
         self.most_busy = max(self.most_busy, len(self.busy))
+        self.made_by[worker].append(scene_id)
         fates = self._fates.get(scene_id, [])
         kind = fates[self.attempts[scene_id]] if self.attempts[scene_id] < len(fates) else None
         self.attempts[scene_id] += 1
         self._events.append(WorkerProgress(worker=worker, num_frames=NUM_FRAMES // 2))
+        if worker in self._leaving and len(self.made_by[worker]) == 1:
+            self._events.append(WorkerLeaving(worker=worker))
+        if kind == "hang":
+            return
         if kind in self._lost:
             self._events.append(WorkerLost(worker=worker, kind=kind, reason="killed"))
         elif kind is not None:
@@ -77,16 +100,20 @@ class FakePool:
 
     def wait(self) -> Sequence[WorkerEvent]:
         if not self._events:
+            time.sleep(0.01)
             return ()
         event = self._events.popleft()
         if isinstance(event, WorkerDone | WorkerLost):
             self.busy.pop(event.worker, None)
         if isinstance(event, WorkerLost):
             self.open.discard(event.worker)
+        if self._events and isinstance(self._events[0], WorkerLeaving):  # what is known at once is told at once
+            return (event, self._events.popleft())
         return (event,)
 
     def close_worker(self, worker: int) -> None:
         self.open.remove(worker)
+        self.busy.pop(worker, None)
 
 
 class RememberingWatch:

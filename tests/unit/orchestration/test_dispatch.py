@@ -99,3 +99,31 @@ def test_running_out_of_memory_is_told_from_a_mistake() -> None:
     assert failure_kind(MemoryError()) is FailureKind.MEMORY
     assert failure_kind(ZeroDivisionError()) is FailureKind.ERROR
     assert failure_kind(ClusterError("x")) is FailureKind.INPUT
+
+
+def test_a_worker_that_leaves_finishes_its_scene_and_gets_no_other() -> None:
+    pool = FakePool(leaving=frozenset({0}))
+    outcomes = dispatch(pool, 6, num_workers=2)
+    assert len(outcomes) == 6 and not any(outcome.error for outcome in outcomes)
+    assert pool.made_by[0] == ["scene-0"] and pool.opened == 3 and pool.open == set()
+
+
+def test_a_worker_that_leaves_before_its_first_scene_gets_none() -> None:
+    pool = FakePool(leaving_at_once=frozenset({0, 1}))
+    outcomes = dispatch(pool, 3, num_workers=2)
+    assert len(outcomes) == 3 and 0 not in pool.made_by and 1 not in pool.made_by and pool.open == set()
+
+
+def test_a_worker_without_progress_is_ended_and_its_scene_given_to_another() -> None:
+    pool, watch = FakePool({"scene-1": ["hang"]}), RememberingWatch()
+    outcomes = {outcome.scene_id: outcome for outcome in dispatch(pool, 3, watch, hang_s=0.2)}
+    assert len(outcomes) == 3 and not any(outcome.error for outcome in outcomes.values())
+    assert outcomes["scene-1"].num_attempts == 2 and watch.abandoned_scenes == ["scene-1"]
+    assert pool.made_by[0] == ["scene-0", "scene-2", "scene-1"] and pool.made_by[1] == ["scene-1"]
+    assert pool.open == set() and set(watch.frames.values()) == {NUM_FRAMES}
+
+
+def test_a_scene_that_always_hangs_fails_as_of_its_worker() -> None:
+    pool = FakePool({"scene-0": ["hang"] * 9})
+    [outcome] = dispatch(pool, 1, hang_s=0.05, max_attempts=2)
+    assert outcome.kind is FailureKind.WORKER and "run.hang_s" in outcome.error and pool.attempts["scene-0"] == 2

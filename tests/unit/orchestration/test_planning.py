@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ray_jobs.executor import RayExecutor
 from scenegen.cli.compose import compose_config
 from scenegen.config import GenerateConfig
 from scenegen.errors import LayoutError
@@ -43,6 +44,19 @@ def test_a_layout_in_a_file_travels_with_its_plan(tmp_path: Path) -> None:
     mine.unlink()
     header = scene.read_header(compose())
     assert layout_sha256(header.layout) == scene.layout_sha256
+
+
+def test_ids_agree_between_one_process_ray_and_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def ids(config: GenerateConfig) -> set[str]:
+        return {scene.scene_id for scene in plan_scenes(config, GreyBackbone())}
+
+    alone = {name for seed in (0, 1) for name in ids(compose("run=serial", f"seed={seed}"))}
+    assert len(alone) == 2
+    for run in ("serial", "ray", "ray_local"):
+        swept = RayExecutor().prepare(compose(f"run={run}", "run.num_workers=4", "sweep.seed=[1,0]"))
+        assert ids(swept) == alone
 
 
 def test_another_layout_than_the_planned_one_is_refused() -> None:
