@@ -67,8 +67,8 @@ def test_it_learns_and_its_weights_are_read_for_the_shipped_codes(windows: Path,
         cache = occupancy.worlds_of(config.data, windows)
         tiles = occupancy.draw_held_out(replace(cache, held_out=cache.train), tokenizer, vocabulary)
         losses[steps] = held_out_loss(network, tiles, vocabulary, loops=1)
-    assert losses[40] < losses[1] - 0.5
-    assert losses[1] == pytest.approx(np.log(tokenizer.num_codes), abs=0.6)
+    assert losses[1] < np.log(tokenizer.num_codes) - 2.0  # it begins with how often every code occurs
+    assert losses[40] < losses[1] - 0.05
 
 
 def test_known_borders_lie_along_sides_and_leave_something_to_draw() -> None:
