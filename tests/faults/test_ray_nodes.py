@@ -1,4 +1,4 @@
-"""Two simulated nodes: one is killed, and workers hang."""
+"""Two simulated nodes: one is killed, one is told to drain, and workers hang."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from ray_jobs.nodes import ASK_EVERY_S
 from ray_jobs.pool import RayPool
 from scenegen.dataset import read_manifest
 from scenegen.interrupts import Drain
@@ -20,10 +22,10 @@ from tests.conftest import TINY_JOB
 from tests.e2e.test_main_job import content_of
 from tests.faults.checks import assert_nothing_or_whole
 from tests.faults.ray_cluster import TwoNodes, two_nodes
-from tests.faults.ray_workers import HangingWorker
+from tests.faults.ray_workers import HangingWorker, NotingWorker, read_notes
 from tests.unit.orchestration.fakes import RememberingWatch, make_records, make_run
 
-pytestmark = [pytest.mark.ray, pytest.mark.battery("F10 and F11 lost nodes and hung workers on Ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.battery("F10 and F11 lost nodes, notices and hung workers on Ray")]
 
 LONGEST_JOB_S = 200.0
 
@@ -95,3 +97,26 @@ def test_hung_workers_are_replaced_whether_their_thread_sleeps_or_their_process_
     while joined.workers("HangingWorker"):  # a stopped process would keep its processors
         assert time.monotonic() < deadline_s
         time.sleep(0.1)
+
+
+def test_a_node_that_drains_gets_no_new_scene_and_loses_the_one_that_lasts_too_long(
+    joined: TwoNodes, tmp_path: Path
+) -> None:
+    notes, scene_s, within_s = tmp_path / "notes", 12.0, 8.0
+    run = {"placement": "spread"}
+    pool = RayPool(NotingWorker, notes, scene_s, run=make_run(threads_per_scene=2, **run))
+    watch, outcomes = RememberingWatch(), []
+    job = Thread(target=lambda: outcomes.extend(run_scenes(pool, 3, watch, **run)))
+    job.start()
+    second = joined.second.node_id
+    while not any(note["node"] == second for note in read_notes(notes)):
+        assert job.is_alive()
+        time.sleep(0.05)
+    told_s = time.time()
+    joined.drain_second(within_s=within_s)
+    job.join(LONGEST_JOB_S)
+    [(begun_there, begun_s)] = [(note["scene"], note["s"]) for note in read_notes(notes) if note["node"] == second]
+    assert begun_s < told_s + ASK_EVERY_S
+    assert len(outcomes) == 3 and not any(outcome.error for outcome in outcomes)
+    assert watch.abandoned_scenes == [begun_there]
+    assert [note["scene"] for note in read_notes(notes) if note["what"] == "ended"].count(begun_there) == 1
