@@ -8,7 +8,7 @@ Held-out worlds are rule-made, of layouts that no model was trained on (`is_held
 
     rules           the same rules with another seed: how near another draw of the true distribution comes
     rules_unstyled  the rules when they are not told the style: `occupancy=rules` for a layout that names none
-    masked          `occupancy=masked`
+    masked          `occupancy=masked`: the world that a job builds of what the model sampled
     latent_ar       the latent flow-matching reference (`scenegen train recipe=occupancy_latent_ar`), rolled out
 
 The floor is training worlds against held-out ones. Every set has as many crops. Distances at the height of ego frames
@@ -43,6 +43,7 @@ from scenegen.evaluation.occupancy.side_by_side import (
 from scenegen.layout.sources import expand_references, read_layout
 from scenegen.occupancy.crops import Crops, crop_world, join_crops
 from scenegen.occupancy.latent_ar.frames import LayoutFrames
+from scenegen.occupancy.voxels import WorldVoxels, voxelise_world
 from scenegen.types import Layout, RandomKey
 
 HELD_OUT = (
@@ -65,11 +66,16 @@ def without_style(layout: Layout) -> Layout:
 
 def masked_source(options: argparse.Namespace):
     from scenegen.occupancy.masked.build import load_masked
+    from scenegen.occupancy.masked.read_world import read_world
 
     model = load_masked(
         weights=options.masked, mixer=options.mixer, steps=options.steps, loops=options.loops, tolerance=None
     )
-    return lambda layout, seed: model.sample(layout, seed=seed)
+
+    def generate(layout: Layout, seed: int) -> WorldVoxels:
+        return voxelise_world(read_world(layout, seed=seed, voxels=model.sample(layout, seed=seed)))
+
+    return generate
 
 
 def latent_ar_source(options: argparse.Namespace):
@@ -167,7 +173,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--masked", type=Path, default=WEIGHTS.with_name("occupancy_masked.safetensors"))
     parser.add_argument("--mixer", default="attention")
     parser.add_argument("--steps", type=int, default=16, help="of the masked model")
-    parser.add_argument("--loops", type=int, default=2, help="of the masked model")
+    parser.add_argument("--loops", type=int, default=1, help="of the masked model")
     parser.add_argument("--latent-ar", type=Path, help="weights of the reference")
     parser.add_argument("--levels", type=int, default=10, help="Euler steps of the reference")
     parser.add_argument("--guidance", type=float, default=1.0, help="of the reference")
@@ -202,15 +208,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seconds = time.monotonic() - began
         rows[name] = {**figures_of(figures, held_out=held_out, train=train, encoder=encoder), "seconds": seconds}
         print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
-    out = sys.stderr if options.json == "-" else sys.stdout
-    print_tables(rows, out=out)
-    if options.json:
+        print_tables({name: rows[name]}, out=sys.stderr)
         result = {"encoder_sha256": encoder_sha256(options.encoder), "drives": len(layouts), "sources": rows}
         text = json.dumps(without_nan(result), indent=1, allow_nan=False)
-        if options.json == "-":
-            print(text)
-        else:
+        if options.json and options.json != "-":
             Path(options.json).write_text(text + "\n")
+    if options.json == "-":
+        print(text)
+    else:
+        print_tables(rows, out=sys.stdout)
 
 
 if __name__ == "__main__":
