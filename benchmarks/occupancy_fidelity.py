@@ -10,6 +10,7 @@ Held-out worlds are rule-made, of layouts that no model was trained on (`is_held
     rules_unstyled  the rules when they are not told the style: `occupancy=rules` for a layout that names none
     masked          `occupancy=masked`: the world that a job builds of what the model sampled
     latent_ar       the latent flow-matching reference (`scenegen train recipe=occupancy_latent_ar`), rolled out
+    latent_ar_coded frames of the rules' worlds, coded and decoded by the reference's autoencoder: its ceiling
 
 The floor is training worlds against held-out ones. Every set has as many crops. Distances at the height of ego frames
 (5.6 m) compare all sources; those up to the highest voxel only sources that make worlds.
@@ -42,7 +43,7 @@ from scenegen.evaluation.occupancy.side_by_side import (
 )
 from scenegen.layout.sources import expand_references, read_layout
 from scenegen.occupancy.crops import Crops, crop_world, join_crops
-from scenegen.occupancy.latent_ar.frames import LayoutFrames
+from scenegen.occupancy.latent_ar.frames import LayoutFrames, cut_frames
 from scenegen.occupancy.voxels import WorldVoxels, voxelise_world
 from scenegen.types import Layout, RandomKey
 
@@ -55,6 +56,7 @@ TRAIN = (
     "procedural:dense_city/8-9", "procedural:suburb/8-9", "procedural:rural/1-2", "procedural:highway/2-3",
     "procedural:industrial/20-21",
 )  # fmt: skip
+SOURCES = ("rules", "rules_unstyled", "masked", "latent_ar_coded", "latent_ar")
 SPACING_M, MOST_CROPS = 20.0, 12
 TRUE_SEED, SOURCE_SEED = 0, 1
 
@@ -92,6 +94,20 @@ def latent_ar_source(options: argparse.Namespace):
     return generate
 
 
+def coded_source(options: argparse.Namespace):
+    from scenegen.occupancy.latent_ar.weights import load_model
+
+    autoencoder = load_model(options.latent_ar).autoencoder
+
+    @torch.no_grad()
+    def generate(layout: Layout, told: LayoutFrames, seed: int) -> np.ndarray:
+        frames = cut_frames(rule_world(layout, seed), told)
+        coded = [autoencoder.decode(autoencoder.encode(torch.from_numpy(frame[None]))) for frame in frames]
+        return torch.cat(coded).numpy()
+
+    return generate
+
+
 def true_crops(tasks: Sequence[DriveTask]) -> Crops:
     """Cut crops out of the true worlds."""
     parts = [crop_world(rule_world(task.layout, TRUE_SEED), task.told.take(task.crop_steps)) for task in tasks]
@@ -117,8 +133,9 @@ def measure_source(
     if name == "rules_unstyled":
         layouts = [without_style(layout) for layout in layouts]
     tasks = plan(layouts, seed=SOURCE_SEED, num_steps=num_steps)
-    if name == "latent_ar":
-        return measure_frames(name, latent_ar_source(options), tasks, seed=SOURCE_SEED)
+    if name in ("latent_ar", "latent_ar_coded"):
+        frames = latent_ar_source(options) if name == "latent_ar" else coded_source(options)
+        return measure_frames(name, frames, tasks, seed=SOURCE_SEED)
     worlds = masked_source(options) if name == "masked" else rule_world
     return measure_worlds(name, worlds, tasks, seed=SOURCE_SEED)
 
@@ -169,7 +186,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--held-out", nargs="+", default=HELD_OUT, help="layouts that sources are asked for")
     parser.add_argument("--train", nargs="+", default=TRAIN, help="layouts of the floor")
-    parser.add_argument("--sources", nargs="+", choices=("rules", "rules_unstyled", "masked", "latent_ar"))
+    parser.add_argument("--sources", nargs="+", choices=SOURCES)
     parser.add_argument("--masked", type=Path, default=WEIGHTS.with_name("occupancy_masked.safetensors"))
     parser.add_argument("--mixer", default="attention")
     parser.add_argument("--steps", type=int, default=16, help="of the masked model")
@@ -186,8 +203,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.sources is None:
         options.sources = ["rules", "rules_unstyled"]
         options.sources += ["masked"] if options.masked.is_file() else []
-        options.sources += ["latent_ar"] if options.latent_ar else []
-    if "latent_ar" in options.sources and options.latent_ar is None:
+        options.sources += ["latent_ar_coded", "latent_ar"] if options.latent_ar else []
+    if {"latent_ar", "latent_ar_coded"} & set(options.sources) and options.latent_ar is None:
         parser.error("--latent-ar names the weights of the reference")
     return options
 
