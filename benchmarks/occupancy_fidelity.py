@@ -197,6 +197,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="of the reference's products")
     parser.add_argument("--encoder", type=Path, default=WEIGHTS, help="frozen encoder of worlds")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--num-steps", type=int, help="key frames of every drive, at 2 Hz; all unless given")
     parser.add_argument("--quick", action="store_true", help="two drives of six steps: a test")
     parser.add_argument("--json", help="file, or - for standard output, where the tables then do not go")
     options = parser.parse_args(arguments)
@@ -213,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print tables, write JSON."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
-    most, num_steps = (2, 6) if options.quick else (None, None)
+    most, num_steps = (2, 6) if options.quick else (None, options.num_steps)
     layouts = read_layouts(options.held_out, most=most)
     held_out = true_crops(plan(layouts, seed=TRUE_SEED, num_steps=num_steps))
     train = true_crops(plan(read_layouts(options.train, most=most), seed=TRUE_SEED, num_steps=num_steps))
