@@ -114,7 +114,16 @@ class StoredWorld:
     @cached_property
     def columns(self) -> np.ndarray:
         """All columns, (X, Y) of `column_type`, memory-mapped."""
-        return np.load(self.folder / self.record.file, mmap_mode="r", allow_pickle=False)
+        path = self.folder / self.record.file
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DatasetError(
+                "a whole stored world",
+                found=f"a damaged file ({error})",
+                where=str(path),
+                fix="delete the file and store the worlds again",
+            ) from error
 
     def whole(self) -> WorldExcerpt:
         """Return all of it."""

@@ -239,7 +239,7 @@ def test_bars_and_judge_name_a_scene_only_where_they_are_asked(
     rig, layout = build_rig(config.rig), make_street("a")
 
     def name(config: GenerateConfig, judge: str = "e") -> str:
-        monkeypatch.setattr("scenegen.pipeline._judge_sha256", lambda: judge)
+        monkeypatch.setattr("scenegen.orchestration.planning._judge_sha256", lambda: judge)
         return plan_scene(layout, reference="procedural:1", rig=rig, config=config, backbone=LabelBackbone()).scene_id
 
     off = with_quality(config, min_control=None)

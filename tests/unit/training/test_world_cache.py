@@ -138,3 +138,11 @@ def test_losses_fall_on_one_batch(cache: WorldCache) -> None:
         occupancy_tokenizer.take_step(optimizer, loss, rate=3e-3)
         totals.append(float(loss.detach()))
     assert totals[-1] < 0.6 * totals[0]
+
+
+def test_a_truncated_world_is_named(folder: Path, tmp_path: Path) -> None:
+    whole = next(folder.glob("*.npy"))
+    (tmp_path / whole.name).write_bytes(whole.read_bytes()[:-1000])
+    (tmp_path / "index.json").write_bytes((folder / "index.json").read_bytes())
+    with pytest.raises(DatasetError, match="whole stored world"):
+        open_world_cache(tmp_path).train[0].whole()
