@@ -71,9 +71,9 @@ class PayloadWorker:
         self._payload.run(record.scene_id)
         return SceneOutcome(scene_id=record.scene_id, num_frames=1, wall_s=time.thread_time() - started_s)
 
-    def progress(self, worker: int = 0) -> tuple[str, int]:
+    def progress(self, worker: int = 0) -> tuple[str, int, int]:
         """Say that nothing is written yet."""
-        return self._scene_ids.get(worker, ""), 0
+        return self._scene_ids.get(worker, ""), 0, 0
 
 
 class ThreadWorkers:

@@ -34,7 +34,7 @@ class SceneWorker:
     def __init__(self, config: GenerateConfig) -> None:
         self._config = config
         self._backbone = open_backbone(config)
-        self._progress = ("", 0)
+        self._progress = ("", 0, 0)
 
     def ready(self) -> str:
         """Return the node that this runs on, once the model is loaded."""
@@ -42,15 +42,16 @@ class SceneWorker:
 
     def make(self, record: PlannedScene) -> SceneOutcome:
         """Make and commit one scene."""
-        self._progress = (record.scene_id, 0)
+        self._progress = (record.scene_id, 0, 0)
         return attempt_scene(record, config=self._config, backbone=self._backbone, on_chunk=self._count)
 
-    def progress(self) -> tuple[str, int]:
-        """Return the scene and how many of its frames are written."""
+    def progress(self) -> tuple[str, int, int]:
+        """Return the scene, how many of its frames are written, and how many chunks were painted."""
         return self._progress
 
     def _count(self, scene_id: str, num_frames: int) -> None:
-        self._progress = (scene_id, self._progress[1] + num_frames)
+        _, num_before, num_chunks = self._progress
+        self._progress = (scene_id, num_before + num_frames, num_chunks + 1)
 
 
 class RayPool:
@@ -133,7 +134,7 @@ class RayPool:
             del self._scene_ids[worker]
             yield WorkerDone(worker=worker, outcome=answer)
         elif answer[0] == self._scene_ids.get(worker):
-            yield WorkerProgress(worker=worker, num_frames=answer[1])
+            yield WorkerProgress(worker=worker, num_frames=answer[1], num_chunks=answer[2])
 
     def _read_notices(self) -> Iterator[WorkerEvent]:
         """Say which workers are on nodes that drain, and end those that have a scene beyond the deadline."""

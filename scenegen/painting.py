@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 OnResumption = Callable[[Resumption], None]
 OnChunk = Callable[[str, int], None]
-"""Called after every chunk with the scene id and the number of frames (steps times views) just written."""
+"""Called after every chunk with the scene id and the number of frames (steps times views) just written.
+
+The chunks of a scene that is painted again come with no frames: those count once.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,8 @@ def generate_scene(
         for attempt in attempts:
             painting = _paint_scene(
                 record, stage, attempt=attempt, config=config, backbone=backbone, stack=stack, clock=clock,
-                on_chunk=on_chunk if attempt == 0 else _count_nothing, on_resumption=on_resumption,
+                on_chunk=on_chunk if attempt == 0 else lambda scene_id, _: on_chunk(scene_id, 0),
+                on_resumption=on_resumption,
             )  # fmt: skip
             if best is not None and best.shortfall <= painting.shortfall:
                 painting.writer.abort()
@@ -223,7 +227,3 @@ def _open_inspection(record: SceneRecord, stage: SceneStage, config: GenerateCon
     from scenegen.certification import Inspection, open_judging
 
     return Inspection(record, context=stage.context, quality=config.quality, judging=open_judging())
-
-
-def _count_nothing(scene_id: str, num_frames: int) -> None:
-    """Take the place of progress where frames were counted already."""

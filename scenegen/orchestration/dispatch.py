@@ -32,10 +32,16 @@ class WorkerReady:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerProgress:
-    """A worker has written this many frames of its scene so far."""
+    """How far a worker is with its scene.
+
+    Attributes:
+        num_frames: written so far.
+        num_chunks: painted so far, those of repeated paintings included, whose frames count once.
+    """
 
     worker: int
     num_frames: int
+    num_chunks: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +93,13 @@ class WorkerPool(Protocol):
 
 @dataclass
 class _Task:
-    """A scene on its way: how its attempts failed, what they took up, how many frames were reported, when the last."""
+    """A scene on its way: how its attempts failed, what they took up, what was reported of it, when the last chunk."""
 
     record: PlannedScene
     history: list[FailureKind] = field(default_factory=list)
     resumptions: tuple[Resumption, ...] = ()
     num_frames_seen: int = 0
+    num_chunks_seen: int = 0
     moved_s: float = 0.0
 
     @property
@@ -150,7 +157,7 @@ class Dispatcher:
         now_s = time.monotonic()
         for worker in [worker for worker, task in self._busy.items() if now_s - task.moved_s > hang_s]:
             self._pool.close_worker(worker)
-            reason = f"it hung: no new frame for {hang_s:g} s (run.hang_s)"
+            reason = f"it hung: no new chunk for {hang_s:g} s (run.hang_s)"
             yield WorkerLost(worker=worker, kind=FailureKind.WORKER, reason=reason)
 
     def _may_start(self) -> bool:
@@ -170,7 +177,7 @@ class Dispatcher:
     def _assign(self) -> None:
         while self._idle and self._may_start():
             worker, task = self._idle.pop(), self._waiting.popleft()
-            task.num_frames_seen, task.moved_s = 0, time.monotonic()
+            task.num_frames_seen, task.num_chunks_seen, task.moved_s = 0, 0, time.monotonic()
             self._busy[worker] = task
             self._watch.started(task.record.scene_id, attempt=task.attempt)
             self._pool.submit(worker, task.record)
@@ -182,7 +189,10 @@ class Dispatcher:
                 self._idle.append(event.worker)
                 self._num_failed_starts = 0
             case WorkerProgress() if event.worker in self._busy:
-                self._report_frames(self._busy[event.worker], event.num_frames)
+                task = self._busy[event.worker]
+                self._report_frames(task, event.num_frames)
+                if event.num_chunks != task.num_chunks_seen:
+                    task.num_chunks_seen, task.moved_s = event.num_chunks, time.monotonic()
             case WorkerDone():
                 task = self._busy.pop(event.worker)
                 self._release(event.worker)
@@ -228,7 +238,7 @@ class Dispatcher:
         """Report a scene's frames up to `num_frames`, which is less than before where an attempt was lost."""
         if num_frames != task.num_frames_seen:
             self._watch.chunk_done(task.record.scene_id, num_frames - task.num_frames_seen)
-            task.num_frames_seen, task.moved_s = num_frames, time.monotonic()
+            task.num_frames_seen = num_frames
 
     def _bury(self, event: WorkerLost) -> None:
         """Forget a worker that had no scene."""

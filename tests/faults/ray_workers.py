@@ -21,7 +21,7 @@ class NotingWorker:
     def __init__(self, notes: Path, scene_s: float) -> None:
         self._notes = notes
         self._scene_s = scene_s
-        self._progress = ("", 0)
+        self._progress = ("", 0, 0)
 
     def ready(self) -> str:
         return this_node_id()
@@ -29,12 +29,12 @@ class NotingWorker:
     def make(self, record: Any) -> SceneOutcome:
         self.note("begun", record.scene_id)
         for num_frames in range(1, round(self._scene_s / STEP_S) + 1):
-            self._progress = (record.scene_id, num_frames)
+            self._progress = (record.scene_id, num_frames, num_frames)
             time.sleep(STEP_S)
         self.note("ended", record.scene_id)
         return SceneOutcome(scene_id=record.scene_id, num_frames=1)
 
-    def progress(self) -> tuple[str, int]:
+    def progress(self) -> tuple[str, int, int]:
         return self._progress
 
     def note(self, what: str, scene_id: str) -> None:

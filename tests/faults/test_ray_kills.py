@@ -1,4 +1,4 @@
-"""Random parts of a Ray cluster are killed under a job, which is run to its end: its data set is the undisturbed one."""
+"""Random parts of a Ray cluster are killed under a job: run to its end, its data set is the undisturbed one."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class FakePool:
         fates = self._fates.get(scene_id, [])
         kind = fates[self.attempts[scene_id]] if self.attempts[scene_id] < len(fates) else None
         self.attempts[scene_id] += 1
-        self._events.append(WorkerProgress(worker=worker, num_frames=NUM_FRAMES // 2))
+        self._events.append(WorkerProgress(worker=worker, num_frames=NUM_FRAMES // 2, num_chunks=1))
         if worker in self._leaving and len(self.made_by[worker]) == 1:
             self._events.append(WorkerLeaving(worker=worker))
         if kind == "hang":

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import SimpleNamespace
+
 import pytest
 
 from scenegen.errors import ClusterError
 from scenegen.interrupts import Drain
 from scenegen.orchestration.attempt import SceneOutcome
-from scenegen.orchestration.dispatch import MOST_FAILED_STARTS, Dispatcher
+from scenegen.orchestration.dispatch import MOST_FAILED_STARTS, Dispatcher, WorkerEvent, WorkerProgress
 from scenegen.orchestration.failures import FailureKind, failure_kind
 from tests.unit.orchestration.fakes import NUM_FRAMES, FakePool, RememberingWatch, make_records, make_run
 
@@ -127,3 +130,24 @@ def test_a_scene_that_always_hangs_fails_as_of_its_worker() -> None:
     pool = FakePool({"scene-0": ["hang"] * 9})
     [outcome] = dispatch(pool, 1, hang_s=0.05, max_attempts=2)
     assert outcome.kind is FailureKind.WORKER and "run.hang_s" in outcome.error and pool.attempts["scene-0"] == 2
+
+
+def test_chunks_of_a_repeated_painting_are_progress_though_their_frames_count_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class RepaintingPool(FakePool):
+        """Its only scene comes to an end after ten chunks, 1 s each, that have no new frames."""
+
+        num_chunks = 1
+
+        def wait(self) -> Sequence[WorkerEvent]:
+            if self.num_chunks == 10 or not self.busy:
+                return super().wait()
+            self.num_chunks += 1
+            return (WorkerProgress(worker=0, num_frames=NUM_FRAMES // 2, num_chunks=self.num_chunks),)
+
+    pool = RepaintingPool()
+    clock = SimpleNamespace(monotonic=lambda: float(pool.num_chunks))
+    monkeypatch.setattr("scenegen.orchestration.dispatch.time", clock)
+    [outcome] = dispatch(pool, 1, hang_s=4)
+    assert not outcome.error and outcome.num_attempts == 1 and pool.num_chunks == 10
