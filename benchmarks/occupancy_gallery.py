@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("layout")
     parser.add_argument("--source", choices=("masked", "rules"), default="masked")
+    parser.add_argument("--weights", help="default: the shipped ones")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--loops", type=int, default=1)
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2, 3, 4))
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     sampling = {"steps": options.steps, "loops": options.loops} if options.source == "masked" else {}
-    model = load_occupancy_model(options.source, **sampling)
+    model = load_occupancy_model(options.source, **sampling, weights=options.weights)
     config = compose_config(
         GenerateConfig,
         "generate",

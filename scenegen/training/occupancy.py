@@ -25,6 +25,7 @@ from scenegen.occupancy.masked.codes import Vocabulary
 from scenegen.occupancy.masked.network import SIZES, MaskedNetwork, NetworkSize
 from scenegen.occupancy.masked.tiles import COLUMNS_PER_CODE, TILE_CODES
 from scenegen.occupancy.masked.weights import save_network
+from scenegen.occupancy.model import shipped_weights
 from scenegen.occupancy.tokenizer.planes import is_coded
 from scenegen.occupancy.tokenizer.tokenizer import OccupancyTokenizer, load_tokenizer
 from scenegen.training.autoencoder import rate_share, take_step
@@ -107,7 +108,7 @@ def train_occupancy(config: TrainConfig) -> Path:
         if done % config.recipe.save_every_steps == 0 or done == total:
             save_checkpoint(folder, step=done, modules=modules, optimizers=optimizers)
     report.close()
-    weights = folder / f"occupancy_{size.mixer}.safetensors"
+    weights = folder / shipped_weights(size.mixer).name
     notes = {"steps": str(total), "seed": str(config.seed), "worlds_sha256": cache.sha256}
     save_network(average, weights, vocabulary=vocabulary, notes=notes)
     return weights

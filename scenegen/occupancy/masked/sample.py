@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
+from torch import Tensor
 
-from scenegen.diffusion.masked_path import NUM_DRAWS, Reveal, sample_codes
-from scenegen.occupancy.masked.codes import Vocabulary
+from scenegen.diffusion.flow import noise_levels
+from scenegen.diffusion.masked_path import NUM_DRAWS, CodePredictor, Reveal, sample_codes
+from scenegen.occupancy.masked.codes import CODES_PER_CELL, Vocabulary
 from scenegen.occupancy.masked.network import MaskedNetwork
+from scenegen.occupancy.masked.stream import open_stream
 from scenegen.occupancy.masked.tiles import COLUMNS_PER_CODE, TILE_CODES, Tile, num_codes_of, plan_tiles
 from scenegen.types import RandomKey
 
@@ -77,20 +80,66 @@ def _sample_tile(
     options: SamplingOptions,
     key: RandomKey,
 ) -> Int64[np.ndarray, "H W"]:
-    maps = torch.from_numpy(np.ascontiguousarray(channels.transpose(2, 0, 1)))[None]
-    about = torch.from_numpy(style)[None]
-
-    def predict(noisy: torch.Tensor, t: torch.Tensor, step: int) -> torch.Tensor:
-        return network(noisy, maps, about, t, loops=options.loops, tolerance=options.tolerance)
-
+    """Draw what is masked of a tile: at once, or block by block where the mixer streams."""
     uniforms = key.generator().random((options.steps, NUM_DRAWS, 1, *codes.shape), dtype=np.float32)
-    drawn = sample_codes(
-        predict,
-        torch.from_numpy(np.ascontiguousarray(codes))[None],
-        levels=np.linspace(1.0, 0.0, options.steps + 1).tolist(),
+    task = _TileTask(
+        codes=torch.from_numpy(np.ascontiguousarray(codes))[None],
+        maps=torch.from_numpy(np.ascontiguousarray(channels.transpose(2, 0, 1)))[None],
+        style=torch.from_numpy(style)[None],
         uniforms=torch.from_numpy(uniforms),
+    )
+    if network.size.mixer == "triplet_rwkv7":
+        return _draw_in_blocks(network, task, vocabulary, options)[0].numpy()
+
+    def predict(noisy: Tensor, t: Tensor, step: int) -> Tensor:
+        return network(noisy, task.maps, task.style, t, loops=options.loops, tolerance=options.tolerance)
+
+    return _draw(predict, task.codes, task.uniforms, vocabulary, options)[0].numpy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TileTask:
+    """One tile as tensors, batch of one, with all its chance."""
+
+    codes: Int[Tensor, "1 H W"]
+    maps: Float[Tensor, "1 C X Y"]
+    style: Float[Tensor, "1 S"]
+    uniforms: Float[Tensor, "K 2 1 H W"]
+
+
+def _draw_in_blocks(
+    network: MaskedNetwork, task: _TileTask, vocabulary: Vocabulary, options: SamplingOptions
+) -> Int[Tensor, "1 H W"]:
+    """Draw blocks of rows one after the other; each sees those before it through the stream's memory."""
+    stream = open_stream(network, task.style, loops=options.loops)
+    height = network.size.block_rows * CODES_PER_CELL
+    drawn = []
+    for start in range(0, task.codes.shape[1], height):
+        rows = slice(start, start + height)
+        maps = task.maps[:, :, start * COLUMNS_PER_CODE : (start + height) * COLUMNS_PER_CODE]
+
+        def predict(noisy: Tensor, t: Tensor, step: int, maps: Tensor = maps) -> Tensor:
+            return stream.predict(noisy, maps, t)
+
+        block = _draw(predict, task.codes[:, rows], task.uniforms[:, :, :, rows], vocabulary, options)
+        stream.absorb(block, maps)
+        drawn.append(block)
+    return torch.cat(drawn, dim=1)
+
+
+def _draw(
+    predict: CodePredictor,
+    codes: Int[Tensor, "1 H W"],
+    uniforms: Float[Tensor, "K 2 1 H W"],
+    vocabulary: Vocabulary,
+    options: SamplingOptions,
+) -> Int[Tensor, "1 H W"]:
+    return sample_codes(
+        predict,
+        codes,
+        levels=noise_levels(options.steps),
+        uniforms=uniforms,
         mask_id=vocabulary.mask_id,
         reveal=options.reveal,
         temperature=options.temperature,
     )
-    return drawn[0].numpy()

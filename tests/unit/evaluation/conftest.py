@@ -18,8 +18,9 @@ from scenegen.checks.judge import Verdict
 from scenegen.checks.judge_targets import FoundAgents, TrueAgents, true_agents
 from scenegen.config import RigConfig, parse_config
 from scenegen.cost import StageClock
-from scenegen.dataset import fold_receipts, open_scene_writer
+from scenegen.dataset import fold_receipts, open_dataset, open_scene_writer
 from scenegen.evaluation.evaluate import Evaluation, EvaluationPlan, evaluate_dataset
+from scenegen.evaluation.occupancy.stored import look_at_world
 from scenegen.evaluation.report import build_report
 from scenegen.layout.extend import extend_layout
 from scenegen.layout.sources import read_layout
@@ -190,11 +191,14 @@ def look_at(street: Street, stored: Path, evaluate: Callable[..., Evaluation]) -
     """Evaluate the data set as if it had other frames; its world is not built and looked at again."""
 
     known = SimpleNamespace(context=street.stage.context, render_conditions=street.labels.conditions.cut_steps)
+    (scene,) = open_dataset(stored)
+    world = look_at_world(scene, street.stage)
 
     def look(frames: np.ndarray) -> Evaluation:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("scenegen.evaluation.footage.read_frames", lambda scene, start, stop: frames[:, start:stop])
-            patch.setattr("scenegen.evaluation.footage.SceneStage", lambda layout, *, rig, seed: known)
+            patch.setattr("scenegen.evaluation.footage.stored_stage", lambda scene: known)
+            patch.setattr("scenegen.evaluation.evaluate.look_at_world", lambda scene, stage: world)
             return evaluate(stored)
 
     return look

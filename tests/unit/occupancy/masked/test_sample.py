@@ -16,10 +16,10 @@ VOCABULARY = Vocabulary(num_codes=16, sha256="test")
 CHANNELS, STYLES = 3, 2
 
 
-@pytest.fixture(scope="module")
-def network() -> MaskedNetwork:
+@pytest.fixture(scope="module", params=["attention", "bi_rwkv7", "triplet_rwkv7"])
+def network(request: pytest.FixtureRequest) -> MaskedNetwork:
     torch.manual_seed(0)
-    size = NetworkSize(num_codes=16, num_channels=CHANNELS, num_style=STYLES, **SIZES["nano"])
+    size = NetworkSize(num_codes=16, num_channels=CHANNELS, num_style=STYLES, mixer=request.param, **SIZES["nano"])
     built = MaskedNetwork(size)
     torch.nn.init.normal_(built.code_out.weight, std=2.0)
     return built.eval().requires_grad_(False)
