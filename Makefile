@@ -6,14 +6,14 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/de
 BIN     = $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: help setup setup-dev system-libs demo test faults check weights weights-video weights-judge clean
+.PHONY: help setup setup-dev system-libs demo test faults check weights weights-video weights-judge weights-occupancy clean
 
 help:
 	@echo "make demo    set up, then generate the library scene crossing_pedestrian (30 s, six cameras) into out/demo"
 	@echo "make test    set up, then run the tests"
 	@echo "make faults  the fault battery, TIER=change, nightly or release; report in out/faults"
 	@echo "make check   lint, format, types, import rules"
-	@echo "make weights retrain the shipped weights from nothing: about two and a half hours on two cores"
+	@echo "make weights retrain the shipped weights from nothing: about four hours on two cores"
 	@echo "make clean   remove the environment and caches"
 
 $(VENV)/created:
@@ -61,6 +61,7 @@ check: setup-dev
 PRECISION ?= $(shell grep -qw avx512_bf16 /proc/cpuinfo 2>/dev/null && echo bf16 || echo fp32)
 RECIPE = data=out/weights/excerpts windows=out/weights/windows run.num_threads=1 precision=$(PRECISION) progress=plain
 weights: setup-dev
+	$(MAKE) weights-occupancy
 	test -f out/weights/excerpts/manifest.json || $(BIN)/python -m scenegen.training.excerpts \
 	    --layouts procedural:1001-1300 --output out/weights/excerpts
 	$(BIN)/python -m scenegen.training.window_cache --data out/weights/excerpts --output out/weights/windows
@@ -70,6 +71,19 @@ weights: setup-dev
 
 weights-video:
 	$(BIN)/scenegen train recipe=video $(RECIPE) output=out/weights/video
+
+PLACES = procedural:dense_city/1-80 procedural:suburb/1-80 procedural:rural/1-80 procedural:highway/1-80 \
+         procedural:industrial/1-80 procedural:1-60
+JOINED = $(shell echo $(PLACES) | tr ' ' '+')
+WORLDS = data=$(JOINED) windows=out/weights/worlds run.num_threads=1 precision=$(PRECISION) progress=plain
+# The tokenizer must be in place before the network that speaks its codes.
+weights-occupancy:
+	test -f out/weights/worlds/index.json || $(BIN)/python -m scenegen.training.world_cache \
+	    --layouts $(PLACES) --output out/weights/worlds
+	$(BIN)/scenegen train recipe=occupancy_tokenizer $(WORLDS) output=out/weights/tokenizer
+	cp out/weights/tokenizer/occupancy_tokenizer.safetensors scenegen/weights/
+	$(BIN)/scenegen train recipe=occupancy $(WORLDS) output=out/weights/occupancy
+	cp out/weights/occupancy/occupancy_masked.safetensors scenegen/weights/
 
 weights-judge:
 	$(BIN)/scenegen train recipe=judge $(RECIPE) output=out/weights/judge

@@ -8,8 +8,9 @@ Held-out worlds are rule-made, of layouts that no model was trained on (`is_held
 
     rules           the same rules with another seed: how near another draw of the true distribution comes
     rules_unstyled  the rules when they are not told the style: `occupancy=rules` for a layout that names none
-    masked          `occupancy=masked`
+    masked          `occupancy=masked`: the world that a job builds of what the model sampled
     latent_ar       the latent flow-matching reference (`scenegen train recipe=occupancy_latent_ar`), rolled out
+    latent_ar_coded frames of the rules' worlds, coded and decoded by the reference's autoencoder: its ceiling
 
 The floor is training worlds against held-out ones. Every set has as many crops. Distances at the height of ego frames
 (5.6 m) compare all sources; those up to the highest voxel only sources that make worlds.
@@ -42,7 +43,8 @@ from scenegen.evaluation.occupancy.side_by_side import (
 )
 from scenegen.layout.sources import expand_references, read_layout
 from scenegen.occupancy.crops import Crops, crop_world, join_crops
-from scenegen.occupancy.latent_ar.frames import LayoutFrames
+from scenegen.occupancy.latent_ar.frames import LayoutFrames, cut_frames
+from scenegen.occupancy.voxels import WorldVoxels, voxelise_world
 from scenegen.types import Layout, RandomKey
 
 HELD_OUT = (
@@ -54,6 +56,7 @@ TRAIN = (
     "procedural:dense_city/8-9", "procedural:suburb/8-9", "procedural:rural/1-2", "procedural:highway/2-3",
     "procedural:industrial/20-21",
 )  # fmt: skip
+SOURCES = ("rules", "rules_unstyled", "masked", "latent_ar_coded", "latent_ar")
 SPACING_M, MOST_CROPS = 20.0, 12
 TRUE_SEED, SOURCE_SEED = 0, 1
 
@@ -65,11 +68,16 @@ def without_style(layout: Layout) -> Layout:
 
 def masked_source(options: argparse.Namespace):
     from scenegen.occupancy.masked.build import load_masked
+    from scenegen.occupancy.masked.read_world import read_world
 
     model = load_masked(
         weights=options.masked, mixer=options.mixer, steps=options.steps, loops=options.loops, tolerance=None
     )
-    return lambda layout, seed: model.sample(layout, seed=seed)
+
+    def generate(layout: Layout, seed: int) -> WorldVoxels:
+        return voxelise_world(read_world(layout, seed=seed, voxels=model.sample(layout, seed=seed)))
+
+    return generate
 
 
 def latent_ar_source(options: argparse.Namespace):
@@ -82,6 +90,20 @@ def latent_ar_source(options: argparse.Namespace):
 
     def generate(layout: Layout, told: LayoutFrames, seed: int) -> np.ndarray:
         return roll_out(model, told, key=RandomKey(seed, layout.layout_id, "world/latent_ar"), options=how)
+
+    return generate
+
+
+def coded_source(options: argparse.Namespace):
+    from scenegen.occupancy.latent_ar.weights import load_model
+
+    autoencoder = load_model(options.latent_ar).autoencoder
+
+    @torch.no_grad()
+    def generate(layout: Layout, told: LayoutFrames, seed: int) -> np.ndarray:
+        frames = cut_frames(rule_world(layout, seed), told)
+        coded = [autoencoder.decode(autoencoder.encode(torch.from_numpy(frame[None]))) for frame in frames]
+        return torch.cat(coded).numpy()
 
     return generate
 
@@ -111,8 +133,9 @@ def measure_source(
     if name == "rules_unstyled":
         layouts = [without_style(layout) for layout in layouts]
     tasks = plan(layouts, seed=SOURCE_SEED, num_steps=num_steps)
-    if name == "latent_ar":
-        return measure_frames(name, latent_ar_source(options), tasks, seed=SOURCE_SEED)
+    if name in ("latent_ar", "latent_ar_coded"):
+        frames = latent_ar_source(options) if name == "latent_ar" else coded_source(options)
+        return measure_frames(name, frames, tasks, seed=SOURCE_SEED)
     worlds = masked_source(options) if name == "masked" else rule_world
     return measure_worlds(name, worlds, tasks, seed=SOURCE_SEED)
 
@@ -163,25 +186,26 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--held-out", nargs="+", default=HELD_OUT, help="layouts that sources are asked for")
     parser.add_argument("--train", nargs="+", default=TRAIN, help="layouts of the floor")
-    parser.add_argument("--sources", nargs="+", choices=("rules", "rules_unstyled", "masked", "latent_ar"))
+    parser.add_argument("--sources", nargs="+", choices=SOURCES)
     parser.add_argument("--masked", type=Path, default=WEIGHTS.with_name("occupancy_masked.safetensors"))
     parser.add_argument("--mixer", default="attention")
     parser.add_argument("--steps", type=int, default=16, help="of the masked model")
-    parser.add_argument("--loops", type=int, default=2, help="of the masked model")
+    parser.add_argument("--loops", type=int, default=1, help="of the masked model")
     parser.add_argument("--latent-ar", type=Path, help="weights of the reference")
     parser.add_argument("--levels", type=int, default=10, help="Euler steps of the reference")
     parser.add_argument("--guidance", type=float, default=1.0, help="of the reference")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="of the reference's products")
     parser.add_argument("--encoder", type=Path, default=WEIGHTS, help="frozen encoder of worlds")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--num-steps", type=int, help="key frames of every drive, at 2 Hz; all unless given")
     parser.add_argument("--quick", action="store_true", help="two drives of six steps: a test")
     parser.add_argument("--json", help="file, or - for standard output, where the tables then do not go")
     options = parser.parse_args(arguments)
     if options.sources is None:
         options.sources = ["rules", "rules_unstyled"]
         options.sources += ["masked"] if options.masked.is_file() else []
-        options.sources += ["latent_ar"] if options.latent_ar else []
-    if "latent_ar" in options.sources and options.latent_ar is None:
+        options.sources += ["latent_ar_coded", "latent_ar"] if options.latent_ar else []
+    if {"latent_ar", "latent_ar_coded"} & set(options.sources) and options.latent_ar is None:
         parser.error("--latent-ar names the weights of the reference")
     return options
 
@@ -190,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print tables, write JSON."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
-    most, num_steps = (2, 6) if options.quick else (None, None)
+    most, num_steps = (2, 6) if options.quick else (None, options.num_steps)
     layouts = read_layouts(options.held_out, most=most)
     held_out = true_crops(plan(layouts, seed=TRUE_SEED, num_steps=num_steps))
     train = true_crops(plan(read_layouts(options.train, most=most), seed=TRUE_SEED, num_steps=num_steps))
@@ -202,15 +226,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seconds = time.monotonic() - began
         rows[name] = {**figures_of(figures, held_out=held_out, train=train, encoder=encoder), "seconds": seconds}
         print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
-    out = sys.stderr if options.json == "-" else sys.stdout
-    print_tables(rows, out=out)
-    if options.json:
+        print_tables({name: rows[name]}, out=sys.stderr)
         result = {"encoder_sha256": encoder_sha256(options.encoder), "drives": len(layouts), "sources": rows}
         text = json.dumps(without_nan(result), indent=1, allow_nan=False)
-        if options.json == "-":
-            print(text)
-        else:
+        if options.json and options.json != "-":
             Path(options.json).write_text(text + "\n")
+    if options.json == "-":
+        print(text)
+    else:
+        print_tables(rows, out=sys.stdout)
 
 
 if __name__ == "__main__":

@@ -145,10 +145,15 @@ def kept_handlers() -> Iterator[None]:
 
 
 def protect_own_cluster() -> None:
-    """Give a cluster of our own a secret token. Ray reads these variables when it is imported, so set them before."""
+    """Give a cluster of our own a secret token, and loopback alone. Ray reads these variables when it is imported.
+
+    Unless told that it is alone on its machine, Ray puts the machine's address in the place of 127.0.0.1; the variable
+    is named after the systems on which that is its default.
+    """
     if "ray" in sys.modules:
         return
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # this job is what the user asked for

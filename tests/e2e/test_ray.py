@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
 import signal
@@ -40,6 +41,19 @@ def ray_config() -> Iterator[GenerateConfig]:
     config = compose_config(GenerateConfig, "generate", [*TINY_JOB, "run=ray", "run.num_workers=2"])
     with ray_session(config):
         yield config
+
+
+@pytest.mark.usefixtures("ray_config")
+def test_a_local_cluster_listens_on_loopback_alone() -> None:
+    listeners = {
+        (process.name(), connection.laddr.ip.removeprefix("::ffff:"))
+        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]
+        if process.status() != psutil.STATUS_ZOMBIE
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {"gcs_server", "raylet"} <= {name for name, _ in listeners}
+    assert all(ipaddress.ip_address(ip).is_loopback for _, ip in listeners), listeners
 
 
 def test_two_workers_make_the_same_bytes_as_one_process(

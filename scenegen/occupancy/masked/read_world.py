@@ -1,7 +1,8 @@
 """Sampled voxels to a world: everything that a rule-made world has, instances, colours and thin things included.
 
-Buildings, walls and hedges keep their voxels. Trees near the ego are drawn anew as smooth canopies in the space
-of theirs, as rule-made ones are. Posts, lamps, signs and signals are placed by the usual rules, around what stands.
+Buildings, walls and hedges keep their voxels; pieces too small to be anything are left out. Trees near the ego are
+drawn anew as smooth canopies in the space of theirs, as rule-made ones are. Posts, lamps, signs and signals are placed
+by the usual rules, around what stands.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from scenegen.occupancy.greenery import (
     fits_trunk,
     plant_tree,
 )
-from scenegen.occupancy.masked.things import Canopy, find_trees, is_hedge, is_wall, split_buildings
+from scenegen.occupancy.masked.things import Canopy, find_trees, is_hedge, is_wall, split_buildings, without_specks
 from scenegen.occupancy.raster import Cells, mask_of
 from scenegen.occupancy.site import FINE_PER_VOXEL, VOXEL_M, is_near_ego
 from scenegen.occupancy.streets import add_furniture
@@ -58,8 +59,8 @@ def fill_world(beginning: Beginning, *, fixed: FixedVoxels, voxels: WorldVoxels)
     clamped = fixed.clamp(voxels)
     solid = np.where((fixed.given.solid == SolidClass.FREE), clamped.solid, SolidClass.FREE).astype(np.uint8)
     solid[draft.column_instance != 0] = SolidClass.FREE
-    manmade = solid == SolidClass.MANMADE
-    leaves = (solid == SolidClass.VEGETATION) & ~manmade.any(axis=2)[..., None]
+    manmade = without_specks(solid == SolidClass.MANMADE)
+    leaves = without_specks(solid == SolidClass.VEGETATION) & ~manmade.any(axis=2)[..., None]
     _pave(draft, clamped.ground)
     hedge = is_hedge(*_span(leaves))
     draft.claimed |= manmade.any(axis=2) | hedge

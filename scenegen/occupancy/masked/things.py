@@ -16,6 +16,7 @@ WALL_LEVELS = 6
 """A manmade piece no higher than this (2.4 m) and thin is a wall."""
 WALL_HALF_COLUMNS = 1.5
 HEDGE_LEVELS = 5
+LEAST_COLUMNS = 6
 SMALL_PART = 9
 """Roof parts of fewer columns go to the neighbour they share most with."""
 ENCLOSED_SHARE = 0.55
@@ -23,6 +24,13 @@ ROOF_STEP_LEVELS, ROOF_STEP_SHARE = 3, 0.3
 """A slice of a pitched roof shares more of its border with the next one than a house of a row with its neighbour."""
 SLIMMEST_TREE = 2.5
 """Smallest half width of a canopy, in columns."""
+
+
+def without_specks(voxels: Bool[np.ndarray, "X Y Z"]) -> Bool[np.ndarray, "X Y Z"]:
+    """Return voxels without pieces of fewer than LEAST_COLUMNS columns: no wall, hedge or canopy is that small."""
+    labels, count = ndimage.label(voxels.any(axis=2), structure=np.ones((3, 3)))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    return np.asarray(voxels & (sizes >= LEAST_COLUMNS)[labels][..., None])
 
 
 def split_buildings(top: Int64[np.ndarray, "X Y"]) -> Int32[np.ndarray, "X Y"]:

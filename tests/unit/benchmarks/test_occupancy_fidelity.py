@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.occupancy_fidelity import HELD_OUT, TRAIN, main
 from scenegen.checks.world_encoder import WorldEncoder, encoder_sha256, load_encoder
@@ -14,7 +15,10 @@ from scenegen.evaluation.occupancy.fidelity import measure_fidelity, world_dista
 from scenegen.layout.sources import expand_references, read_layout
 from scenegen.occupancy.build import begin_world, build_world
 from scenegen.occupancy.crops import Crops, crop_world
+from scenegen.occupancy.latent_ar.autoencoder import AutoencoderSize, OccupancyAutoencoder
 from scenegen.occupancy.latent_ar.frames import frame_steps, picture_layout
+from scenegen.occupancy.latent_ar.network import LatentArNetwork, NetworkSize
+from scenegen.occupancy.latent_ar.weights import LatentArModel, save_model
 from scenegen.occupancy.voxels import voxelise_world
 from scenegen.training.world_cache import is_held_out
 
@@ -42,6 +46,20 @@ def test_rules_obey_and_stay(tmp_path: Path) -> None:
     assert row["obedience"]["accuracy"] == row["obedience"]["miou"] == 1.0
     assert row["static_consistency"]["occupied"] == row["static_consistency"]["throughout"] == 1.0
     assert found["encoder_sha256"] == encoder_sha256()
+
+
+def test_frames_of_an_untrained_reference_are_far_from_everything(tmp_path: Path) -> None:
+    weights = tmp_path / "untrained.safetensors"
+    torch.manual_seed(0)
+    autoencoder, network = OccupancyAutoencoder(AutoencoderSize()), LatentArNetwork(NetworkSize())
+    save_model(LatentArModel(autoencoder=autoencoder, network=network), weights, notes={})
+    main(["--quick", "--held-out", SCENE, "--train", SCENE, "--sources", "latent_ar_coded",
+          "--latent-ar", str(weights), "--json", str(tmp_path / "out.json")])  # fmt: skip
+    row = json.loads((tmp_path / "out.json").read_text())["sources"]["latent_ar_coded"]
+    assert row["obedience"]["accuracy"] < 0.9
+    assert row["fidelity.frame"]["distances"]["histogram"] > 0.1
+    assert row["fidelity.frame"]["distances"]["components"] > 10.0
+    assert "fidelity.whole" not in row
 
 
 def test_no_model_was_trained_on_the_layouts_that_measure() -> None:

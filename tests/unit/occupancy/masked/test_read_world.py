@@ -11,7 +11,7 @@ from scenegen.layout.sources import read_layout
 from scenegen.occupancy.build import begin_world, build_world
 from scenegen.occupancy.fixed import fixed_voxels
 from scenegen.occupancy.masked.read_world import read_world
-from scenegen.occupancy.masked.things import find_trees, is_wall, split_buildings
+from scenegen.occupancy.masked.things import find_trees, is_wall, split_buildings, without_specks
 from scenegen.occupancy.voxels import SolidClass, voxelise_world
 from scenegen.types import Material, Semantic
 
@@ -63,6 +63,15 @@ def test_a_row_of_houses_is_divided_and_a_pitched_roof_is_not() -> None:
     labels = split_buildings(top)
     assert labels.max() == 3
     assert len({labels[3, 6], labels[10, 15], labels[30, 10], labels[55, 6], labels[60, 15]}) == 3
+
+
+def test_specks_are_left_out_and_walls_are_not() -> None:
+    voxels = np.zeros((30, 20, 8), bool)
+    voxels[2:4, 2:4, 0:6] = True  # a pillar of 0.8 m
+    voxels[10:17, 5, 0:3] = True  # a wall of 2.8 m
+    kept = without_specks(voxels)
+    assert not kept[:6].any()
+    assert (kept[8:] == voxels[8:]).all()
 
 
 def test_walls_are_low_and_thin() -> None:
