@@ -18,20 +18,33 @@ class Tier:
         num_kills: of processes of a small job on a disk.
         num_store_kills: likewise on an S3 emulator.
         num_job_kills: of the whole `scenegen generate`.
+        num_ray_kills: of parts of a Ray cluster.
         num_state_runs, num_state_steps: of the state machine of commits.
     """
 
     num_kills: int
     num_store_kills: int
     num_job_kills: int
+    num_ray_kills: int
     num_state_runs: int
     num_state_steps: int
 
 
 TIERS = {
-    "change": Tier(num_kills=20, num_store_kills=5, num_job_kills=1, num_state_runs=15, num_state_steps=15),
-    "nightly": Tier(num_kills=200, num_store_kills=50, num_job_kills=30, num_state_runs=1000, num_state_steps=30),
-    "release": Tier(num_kills=2000, num_store_kills=500, num_job_kills=100, num_state_runs=5000, num_state_steps=30),
+    "change": Tier(
+        num_kills=20, num_store_kills=5, num_job_kills=1, num_ray_kills=4, num_state_runs=15, num_state_steps=15
+    ),
+    "nightly": Tier(
+        num_kills=200, num_store_kills=50, num_job_kills=30, num_ray_kills=40, num_state_runs=1000, num_state_steps=30
+    ),
+    "release": Tier(
+        num_kills=2000,
+        num_store_kills=500,
+        num_job_kills=100,
+        num_ray_kills=200,
+        num_state_runs=5000,
+        num_state_steps=30,
+    ),
 }
 
 
