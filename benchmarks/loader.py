@@ -25,7 +25,6 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -34,6 +33,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.figure import Figure
 from scenegen.dataset import Scene, fold_receipts, open_dataset, open_scene_writer
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.torch_view import SceneDataset
@@ -59,17 +59,6 @@ FLOORS = {"random_vs_decode": 1.4, "sequential_vs_tar": 0.8, "zarr_vs_decode": N
 ROUNDS, QUICK_ROUNDS = 15, 9
 SAMPLES, QUICK_SAMPLES = 24, 6
 STEPS, QUICK_STEPS = 48, 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One line of the report."""
-
-    ratio: float
-    min: float
-    max: float
-    floor: float | None
-    holds: bool
 
 
 def write_dataset(folder: Path, *, num_steps: int, size_px: tuple[int, int]) -> None:

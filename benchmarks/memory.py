@@ -37,6 +37,8 @@ from unittest import mock
 
 import numpy as np
 
+from benchmarks.figure import Figure
+
 BOUND = 2.5
 VARIANTS = {
     "rss_vs_chunk": ("video=preview",),
@@ -49,17 +51,6 @@ ROUNDS, QUICK_ROUNDS = 3, 1
 WARM_S, SCENE_S = 0.25, 5.5
 """Lengths of the two scenes: 3 steps, and 66, of which a shard takes 60."""
 MIB = 2**20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One line of the report."""
-
-    ratio: float
-    min: float
-    max: float
-    floor: float | None
-    holds: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
@@ -18,16 +18,13 @@ from scenegen.dataset.rendered import LabelRenderer, RenderedArray
 from scenegen.dataset.scene_files import SceneFiles
 from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, SPEC_OF_PATH
 from scenegen.dataset.stored_array import StoredArray
+from scenegen.dataset.stored_header import read_provenance, read_rig
 from scenegen.dataset.strict_store import StrictStore
 from scenegen.errors import DatasetError, StorageError
 from scenegen.types import (
-    PINHOLE,
-    Camera,
     CameraRig,
     DenseLabels,
     Layout,
-    Lens,
-    Provenance,
     SceneRecord,
     Sweep,
     WorldVoxels,
@@ -104,38 +101,18 @@ class Scene:
     @cached_property
     def rig(self) -> CameraRig:
         """The cameras with their calibration."""
-        cameras = tuple(
-            Camera(
-                name=camera["name"],
-                K=np.array(camera["cam2img"], np.float64),
-                ego_from_cam=np.array(camera["cam2ego"], np.float64),
-                size_px=(int(camera["size_px"][0]), int(camera["size_px"][1])),
-                lens=_read_lens(camera),
-            )
-            for camera in self.attrs["rig"]["cameras"]
-        )
-        return CameraRig(name=self.attrs["rig"]["name"], cameras=cameras)
+        return read_rig(self.attrs["rig"])
 
     @cached_property
     def record(self) -> SceneRecord:
         """The header that the scene was written from."""
-        occupancy = self.attrs.get("occupancy_model", {})
         return SceneRecord(
             scene_id=self.scene_id,
             layout=self.layout,
             rig=self.rig,
             seed=int(self.attrs["seed"]),
             split=self.attrs["split"],
-            provenance=Provenance(
-                code_version=self.attrs["code_version"],
-                config_sha256=self.attrs["config_sha256"],
-                model_id=self.attrs["model"]["model_id"],
-                weights_sha256=self.attrs["model"]["weights_sha256"],
-                model_licence=self.attrs["model"]["licence"],
-                source_licence=self.attrs["source"]["licence"],
-                occupancy_id=occupancy.get("model_id", "rules"),
-                occupancy_sha256=occupancy.get("weights_sha256", ""),
-            ),
+            provenance=read_provenance(self.attrs),
         )
 
     def rgb(self, camera: str) -> StoredArray:
@@ -409,10 +386,3 @@ class Scene:
 
 OpenRenderer: TypeAlias = Callable[[Scene], LabelRenderer]
 """Opens the renderer of one scene."""
-
-
-def _read_lens(camera: Mapping[str, Any]) -> Lens:
-    if camera["camera_model"] == PINHOLE.model:
-        return PINHOLE
-    coefficients = tuple(float(coefficient) for coefficient in camera["distortion"])
-    return Lens(model=camera["camera_model"], coefficients=coefficients, max_angle_rad=float(camera["max_angle_rad"]))

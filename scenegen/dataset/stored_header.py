@@ -1,0 +1,48 @@
+"""What the attributes of a stored scene say of its cameras and where it comes from; `attributes` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from scenegen.types import PINHOLE, Camera, CameraRig, Lens, Provenance
+
+
+def read_rig(rig: Mapping[str, Any]) -> CameraRig:
+    """Return the cameras of the attribute `rig`."""
+    cameras = tuple(
+        Camera(
+            name=camera["name"],
+            K=np.array(camera["cam2img"], np.float64),
+            ego_from_cam=np.array(camera["cam2ego"], np.float64),
+            size_px=(int(camera["size_px"][0]), int(camera["size_px"][1])),
+            lens=_read_lens(camera),
+        )
+        for camera in rig["cameras"]
+    )
+    return CameraRig(name=rig["name"], cameras=cameras)
+
+
+def read_provenance(attributes: Mapping[str, Any]) -> Provenance:
+    """Return versions, hashes and licences; a scene without `occupancy_model` has a world by rules."""
+    model = attributes["model"]
+    occupancy = attributes.get("occupancy_model", {})
+    return Provenance(
+        code_version=attributes["code_version"],
+        config_sha256=attributes["config_sha256"],
+        model_id=model["model_id"],
+        weights_sha256=model["weights_sha256"],
+        model_licence=model["licence"],
+        source_licence=attributes["source"]["licence"],
+        occupancy_id=occupancy.get("model_id", "rules"),
+        occupancy_sha256=occupancy.get("weights_sha256", ""),
+    )
+
+
+def _read_lens(camera: Mapping[str, Any]) -> Lens:
+    if camera["camera_model"] == PINHOLE.model:
+        return PINHOLE
+    coefficients = tuple(float(coefficient) for coefficient in camera["distortion"])
+    return Lens(model=camera["camera_model"], coefficients=coefficients, max_angle_rad=float(camera["max_angle_rad"]))
