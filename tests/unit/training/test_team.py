@@ -77,7 +77,7 @@ def test_several_workers_that_nobody_started_are_refused(make_config: MakeConfig
         pass
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here: this is what a run without one says")
 def test_a_missing_cuda_device_is_refused() -> None:
     assert choose_device("auto").type == "cpu"
     with pytest.raises(ConfigError, match="CUDA"):

@@ -90,7 +90,7 @@ def test_argoverse_points_lie_in_the_boxes_that_count_them(argoverse2: Path, dat
 def test_argoverse_files_have_the_columns_of_the_real_ones(argoverse2: Path, shared_data: Path) -> None:
     real = shared_data / "argoverse2" / "7fab2350-7eaf-3b7e-a39d-6937a4c1bede"
     if not real.exists():
-        pytest.skip("no real Argoverse 2 log")
+        pytest.skip("no real Argoverse 2 log; set SCENEGEN_SHARED_DATA")
     log = next(iter(_logs(argoverse2).values()))
     names = (
         "annotations.feather",

@@ -80,7 +80,7 @@ def test_occ3d_annotations_link_to_the_nuscenes_export(occ3d: Path, labelled_dat
 def test_occ3d_has_the_layout_of_the_real_thing(occ3d: Path, shared_data: Path) -> None:
     real = next((shared_data / "occ3d_nuscenes").rglob("labels.npz"), None)
     if real is None:
-        pytest.skip("no real Occ3D label")
+        pytest.skip("no real Occ3D label; set SCENEGEN_SHARED_DATA")
     ours = next(occ3d.glob("gts/*/*/labels.npz"))
     theirs, mine = np.load(real), np.load(ours)
     assert {name: (theirs[name].shape, theirs[name].dtype) for name in theirs} == {
@@ -192,7 +192,7 @@ def test_the_devkits_kitti_reader_gives_our_boxes_back(kitti: Path, dataset: Dat
 def test_kitti_files_have_the_form_of_the_real_thing(kitti: Path, shared_data: Path) -> None:
     real = shared_data / "kitti_object" / "training"
     if not real.exists():
-        pytest.skip("no real KITTI frames")
+        pytest.skip("no real KITTI frames; set SCENEGEN_SHARED_DATA")
     ours = kitti / "train"
     for folder in ("calib", "label_2", "image_2", "velodyne"):
         theirs = sorted((real / folder).iterdir())[0]
