@@ -1,4 +1,4 @@
-"""Make the clips of `benchmarks.afd`: short scenes of two small cameras, as the preview paints them or as a teacher would.
+"""Make the clips of `benchmarks.afd`: short scenes of two small cameras, by the preview and by a stand-in of a teacher.
 
     python -m benchmarks.afd_clips --layouts procedural:1401-1448 --output out/afd/train
     python -m benchmarks.afd_clips --layouts procedural:1301-1330 --output out/afd/held_out
