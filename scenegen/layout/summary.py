@@ -15,9 +15,9 @@ from scenegen.types.taxonomy import AgentCategory
 def summarise_layout(layout: Layout) -> dict[str, Any]:
     """Count and measure a layout at its own rate. The ego is not among the agents.
 
-    `num_boxes` counts agents times steps where valid. `map.length_m` is that of the source's roads where it has reference
-    lines, else of all lanes. Sources that report what they lost have two more keys, `source_counts` and `lost`. Speeds are finite differences of box centres between
-    neighbouring valid steps, in the ground plane.
+    `num_boxes` counts agents times steps where valid. `map.length_m` is that of the source's roads where it has
+    reference lines, else of all lanes. Importers that report have two more keys, `source_counts` and `lost`. Speeds are
+    finite differences of box centres between neighbouring valid steps, in the ground plane.
     """
     counts = Counter(agent.category for agent in layout.agents)
     rate_hz = layout.timeline.rate_hz

@@ -45,7 +45,8 @@ class PlanPiece:
 
     Attributes:
         kind: line, arc, spiral, poly3 or paramPoly3.
-        numbers: arc: curvature; spiral: curvature at begin and end; poly3: a b c d; paramPoly3: aU bU cU dU aV bV cV dV.
+        numbers: of an arc its curvature, of a spiral those of begin and end, of poly3 a b c d, of paramPoly3 aU to dU
+            and aV to dV.
         is_normalized: paramPoly3 only: its parameter runs to 1, not to the length.
     """
 

@@ -1,8 +1,8 @@
 """Objects and signals of an OpenDRIVE file: crossings, parking bays, buildings, props, standing agents.
 
-Signals become traffic lights and signs that face whom they are meant for; what a sign says is lost. Two kinds of signals
-are paint (country OpenDRIVE): 1000003 is a crossing, 294 a stop line. Props over the carriageway (overhead gantries)
-would stand in the way of traffic and are left out, as are second props of a kind on one spot.
+Signals become traffic lights and signs that face whom they are meant for; what a sign says is lost. Flat ones of two
+types are paint (country OpenDRIVE): 1000003 is a crossing, 294 a stop line. Props over the carriageway (overhead
+gantries) would stand in the way of traffic and are left out, as are second props of a kind on one spot.
 """
 
 from __future__ import annotations
@@ -156,9 +156,7 @@ def _add_props(made: Furnishing, road: Road, item: RoadObject, name: str) -> Non
         )
 
 
-def _places(
-    road: Road, item: RoadObject, *, step_m: float
-) -> list[tuple[Float64[np.ndarray, "2"], float, float]]:
+def _places(road: Road, item: RoadObject, *, step_m: float) -> list[tuple[Float64[np.ndarray, "2"], float, float]]:
     """Return place, heading and height of an object and its repetitions; `step_m` is how to divide a continuous row."""
     if not item.repeats:
         place_m, along_rad = _at(road, item.s_m, item.t_m)
@@ -209,7 +207,9 @@ def _rectangle(item: RoadObject) -> tuple[Corner, ...]:
     )
 
 
-def _corner(road: Road, corner: Corner, place_m: Float64[np.ndarray, "2"], heading_rad: float) -> Float64[np.ndarray, "2"]:
+def _corner(
+    road: Road, corner: Corner, place_m: Float64[np.ndarray, "2"], heading_rad: float
+) -> Float64[np.ndarray, "2"]:
     if not corner.is_local:
         return _at(road, corner.first_m, corner.second_m)[0]
     cos, sin = np.cos(heading_rad), np.sin(heading_rad)

@@ -96,9 +96,7 @@ def _require_targets(drive: OpenDrive) -> None:
             for name in ("incoming_road", "connecting_road"):
                 road_id = getattr(connection, name)
                 if road_id and road_id not in drive.roads:
-                    raise LayoutError(
-                        f"a road of the file as {name}", found=repr(road_id), where=connection.where
-                    )
+                    raise LayoutError(f"a road of the file as {name}", found=repr(road_id), where=connection.where)
 
 
 def _require_target(drive: OpenDrive, road: Road, side: str, link: RoadLink) -> None:
@@ -119,11 +117,16 @@ def _end_of(road: Road, side: str) -> Float64[np.ndarray, "2"]:
 def _pairs(drive: OpenDrive, strips: dict[StripKey, Strip]) -> list[tuple[StripKey, StripKey]]:
     """List all pairs of lanes that links join, whichever way traffic goes."""
     pairs = []
-    sections = {road.road_id: sorted({key[1] for key in strips if key[0] == road.road_id}) for road in drive.roads.values()}
+    sections: dict[str, list[int]] = {road_id: [] for road_id in drive.roads}
+    for road_id, idx in dict.fromkeys((key[0], key[1]) for key in strips):
+        sections[road_id].append(idx)
     for (road_id, idx, lane_id), strip in strips.items():
         road, own = drive.roads[road_id], sections[road_id]
         place = own.index(idx)
-        for step, link, targets in ((1, road.successor, strip.lane.successors), (-1, road.predecessor, strip.lane.predecessors)):
+        for step, link, targets in (
+            (1, road.successor, strip.lane.successors),
+            (-1, road.predecessor, strip.lane.predecessors),
+        ):
             if 0 <= place + step < len(own):
                 pairs += [((road_id, idx, lane_id), (road_id, own[place + step], target)) for target in targets]
             elif link is not None and not link.is_junction and sections[link.element_id]:
@@ -139,7 +142,11 @@ def _connection_pairs(
     drive: OpenDrive, connection: Connection, sections: dict[str, list[int]]
 ) -> list[tuple[StripKey, StripKey]]:
     """Join lanes over a connection: from whichever end of the incoming road lies at the contact point."""
-    if not connection.incoming_road or not sections[connection.incoming_road] or not sections[connection.connecting_road]:
+    if (
+        not connection.incoming_road
+        or not sections[connection.incoming_road]
+        or not sections[connection.connecting_road]
+    ):
         return []
     incoming, connecting = drive.roads[connection.incoming_road], drive.roads[connection.connecting_road]
     contact_m = _end_of(connecting, connection.contact)

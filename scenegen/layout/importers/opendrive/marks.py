@@ -32,9 +32,7 @@ JOIN_M = 0.05
 PLAIN_COLORS = frozenset({"standard", "white", "yellow"})
 
 
-def lane_lines_of(
-    lines: Iterable[SectionLines], strips: Iterable[Strip]
-) -> tuple[list[LaneLine], dict[str, int]]:
+def lane_lines_of(lines: Iterable[SectionLines], strips: Iterable[Strip]) -> tuple[list[LaneLine], dict[str, int]]:
     """Return the painted lines in the file's frame, z = 0, and how many marks lost something, by what they lost."""
     borders: list[tuple[tuple[RoadMark, ...], Float64[np.ndarray, " N"], Float64[np.ndarray, "N 2"]]] = []
     for section in lines:
@@ -89,7 +87,8 @@ def _joined(painted: list[LaneLine]) -> list[LaneLine]:
     for start in [*(n for n in range(len(painted)) if n not in taken), *range(len(painted))]:
         if start in done:
             continue
-        chain, at = [], start
+        chain: list[Float64[np.ndarray, "_ 3"]] = []
+        at = start
         while at not in done:
             done.add(at)
             chain.append(painted[at].points_world_m[1 if chain else 0 :])

@@ -34,12 +34,13 @@ RAISED_M = 0.05
 SHORTEST_M = 1e-6
 SHARPEST_CURVATURE = 10.0
 """1/m: no road turns within ten centimetres."""
-READ_TAGS = frozenset(
-    "OpenDRIVE header road link predecessor successor type speed planView geometry line arc spiral poly3 paramPoly3 "
-    "elevationProfile elevation lateralProfile lanes laneOffset laneSection left center right lane width border roadMark "
-    "height objects object outlines outline cornerRoad cornerLocal repeat markings marking cornerReference signals "
-    "signal junction connection laneLink surface".split()
-)
+READ_TAGS = frozenset({
+    "OpenDRIVE", "header", "road", "link", "predecessor", "successor", "type", "speed", "planView", "geometry",
+    "line", "arc", "spiral", "poly3", "paramPoly3", "elevationProfile", "elevation", "lateralProfile", "lanes",
+    "laneOffset", "laneSection", "left", "center", "right", "lane", "width", "border", "roadMark", "height",
+    "objects", "object", "outlines", "outline", "cornerRoad", "cornerLocal", "repeat", "markings", "marking",
+    "cornerReference", "signals", "signal", "junction", "connection", "laneLink", "surface",
+})  # fmt: skip
 
 
 def parse_opendrive(path: Path) -> OpenDrive:
@@ -190,11 +191,11 @@ def _cubics(elements: Sequence[XmlElement], name: str) -> tuple[Cubic, ...]:
 
 def _section(element: XmlElement) -> LaneSection:
     lanes: dict[int, OdrLane] = {}
-    for side, is_right_sign in (("left", lambda n: n > 0), ("center", lambda n: n == 0), ("right", lambda n: n < 0)):
+    for side, sign in (("left", 1), ("center", 0), ("right", -1)):
         group = element.first(side)
         for child in group.all("lane") if group else []:
             lane = _lane(child)
-            if not is_right_sign(lane.lane_id) or lane.lane_id in lanes:
+            if (lane.lane_id > 0) - (lane.lane_id < 0) != sign or lane.lane_id in lanes:
                 child.fail(f"a lane id of its own that fits <{side}>", str(lane.lane_id))
             lanes[lane.lane_id] = lane
     for sign in (1, -1):

@@ -3,8 +3,8 @@
 Why our own reader: of the parsers on PyPI, `pyxodr` (last release 2023) knows no road marks, objects, signals, borders
 or `poly3` by arc length and parses by lxml; `pyopendrive` needs Python 3.12; the others convert to another format.
 
-* A lane of a layout is one `<lane>` of one lane section that vehicles, buses or bicycles drive along. Its direction follows
-  the traffic rule and the sign of its id; its width is the median.
+* A lane of a layout is one `<lane>` of one lane section that vehicles, buses or bicycles drive along. Its direction
+  follows the traffic rule and the sign of its id; its width is the median.
 * The ground is flat: elevation, superelevation and road shapes are read where they have to be and reported as lost.
 * The file has neither agents nor an ego. The ego drives the longest route at the lanes' speeds (`route.py`); there is
   no other traffic than vehicles that the file places as objects.
@@ -129,7 +129,11 @@ def assemble_layout(network: Network, *, ego: EgoTrack, frame: Layout) -> Layout
     )
     things = tuple(_standing_agent(thing, frame.timeline.num_steps) for thing in furnishing.things)
     told = frame.report.lost if frame.report is not None else ()
-    lost = (*told, *([cut] if cut else []), *_lost(network, furnishing, {**lost_marks, **unknown_types(strips.values())}, narrow))
+    lost = (
+        *told,
+        *([cut] if cut else []),
+        *_lost(network, furnishing, {**lost_marks, **unknown_types(strips.values())}, narrow),
+    )
     return replace(
         frame,
         road_map=_moved_map(road_map, -origin_m),

@@ -156,8 +156,6 @@ def _limit_of(lane: OdrLane, road: Road, s_m: float) -> float | None:
     return valid[-1] if valid else None
 
 
-def samples_between(
-    s_m: Float64[np.ndarray, " N"], begin_m: float, end_m: float
-) -> Bool[np.ndarray, " N"]:
+def samples_between(s_m: Float64[np.ndarray, " N"], begin_m: float, end_m: float) -> Bool[np.ndarray, " N"]:
     """Say which samples lie between two positions, both included."""
     return (s_m >= begin_m - 1e-6) & (s_m <= end_m + 1e-6)
