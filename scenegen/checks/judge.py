@@ -19,7 +19,7 @@ from torch.nn import functional
 from scenegen.checks.classes import AGENT_KINDS, JudgeClass
 from scenegen.checks.judge_targets import FoundAgents
 from scenegen.diffusion.memory import channels_last
-from scenegen.errors import WeightsError
+from scenegen.diffusion.weight_file import read_weights
 
 SHIPPED_JUDGE = Path(__file__).parent.parent / "weights" / "judge.safetensors"
 FOUND_SCORE = (0.35, 0.35, 0.5, 0.45)
@@ -235,17 +235,8 @@ def load_judge(path: Path | None = None) -> Judge:
     Raises:
         WeightsError: the file is missing, damaged, or does not fit the network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    path = SHIPPED_JUDGE if path is None else path
-    if not path.is_file():
-        raise WeightsError("the judge's weights", found="nothing", where=str(path), fix="scenegen train recipe=judge")
     judge = Judge()
     counters = {name: value for name, value in judge.state_dict().items() if name.endswith("num_batches_tracked")}
-    try:
-        stored = {name: value.float() for name, value in load_file(str(path)).items()}
-        judge.load_state_dict(stored | counters)
-    except (SafetensorError, RuntimeError) as error:
-        raise WeightsError("weights of the judge", found=str(error)[:200], where=str(path)) from error
+    file = read_weights(path or SHIPPED_JUDGE, what="weights of the judge", fix="scenegen train recipe=judge")
+    file.fill(judge, beside=counters)
     return channels_last(judge.eval().requires_grad_(False))

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
-from scenegen.errors import WeightsError
+from scenegen.diffusion.weight_file import read_weights
 
 NUM_FEATURES = 64
 NUM_LEVELS = 64
@@ -101,20 +101,8 @@ def load_encoder(path: Path = WEIGHTS) -> WorldEncoder:
     Raises:
         WeightsError: the file is missing or not of this network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(str(path))
-        encoder = WorldEncoder()
-        encoder.load_state_dict({name: value.float() for name, value in tensors.items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise WeightsError(
-            "weights of the world encoder",
-            found=" ".join(str(error).split())[:200],
-            where=str(path),
-            fix="scenegen train recipe=occupancy_encoder",
-        ) from error
+    encoder = WorldEncoder()
+    read_weights(path, what="weights of the world encoder", fix="scenegen train recipe=occupancy_encoder").fill(encoder)
     return encoder.eval().requires_grad_(False)
 
 

@@ -13,13 +13,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scenegen.diffusion.flow import noise_levels, sample_euler
+from scenegen.diffusion.sampler import Sampler
 from scenegen.training.windows import Windows
 from scenegen.video.cross_view import find_partners
 from scenegen.video.history import HISTORY_KEEP, carry_forward, contract_history
 from scenegen.video.network import EncodedConditions, TemporalState, VideoNetwork
 
 SAMPLING_STEPS = 2
+IN_TRAINING = Sampler(name="euler", steps=SAMPLING_STEPS)
+"""How the video recipe paints."""
 NUM_VIEWS = 2
 
 
@@ -83,13 +85,23 @@ def paint_clip(
     network: VideoNetwork,
     clip: Windows,
     encoded: EncodedConditions,
-    noise: Float[Tensor, "B 9 H W"],
+    noise: Float[Tensor, "B N H W"],
     *,
     num_steps: int,
+    sampler: Sampler = IN_TRAINING,
 ) -> Rollout:
-    """Paint the clip step by step from `noise`, each step with the painted step before as history."""
+    """Paint the clip step by step, each step with the painted step before as history.
+
+    Args:
+        network: paints.
+        clip: B stacks clips and their views, and within each view `num_steps` consecutive steps.
+        encoded: its conditions.
+        noise: the stack that `sampler` takes.
+        num_steps: steps of the clip.
+        sampler: how each step is sampled.
+    """
     carried_all = torch.zeros(len(clip.rgb), 4, *clip.rgb.shape[-2:], device=clip.rgb.device)
-    noisy_all = torch.zeros(SAMPLING_STEPS, *clip.rgb.shape, device=clip.rgb.device)
+    noisy_all = torch.zeros(sampler.steps, *clip.rgb.shape, device=clip.rgb.device)
     frames = torch.zeros_like(clip.rgb)
     previous: Tensor | None = None
     memory: TemporalState | None = None
@@ -121,11 +133,11 @@ def paint_clip(
             after: list[TemporalState | None] = after,
         ) -> Tensor:
             noisy_all[k, own] = noisy
-            fresh = part[:, 3 + 3 * k : 6 + 3 * k]
+            fresh = sampler.fresh_noise(part, k)
             clean, after[0] = network(noisy, t, conditions=conditions, carried=seen, noise=fresh, memory=memory)
             return clean
 
-        sampled = sample_euler(predict, part[:, :3], levels=noise_levels(SAMPLING_STEPS))
+        sampled = sampler.sample(predict, part)
         previous = sampled.float().clamp(-1.0, 1.0)
         frames[own] = previous
         memory = after[0]

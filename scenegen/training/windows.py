@@ -17,6 +17,9 @@ from scenegen.video.history import carry_forward
 from scenegen.video.noise import anchored_noise
 from scenegen.video.planes import SurfaceMaps, build_planes, mean_axis, view_rays
 
+NUM_NOISE = 18
+"""Channels of noise that the video recipe reads."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
@@ -27,7 +30,7 @@ class Windows:
         planes: condition planes.
         style: per-scene appearance codes.
         carried: true previous frame carried forward, and its validity; zero where there is none.
-        noise: world-anchored noise: two independent sets of nine channels.
+        noise: world-anchored noise: two independent sets of nine channels, or as many channels as were asked for.
         material: material codes, for weights.
         motion_px: exact motion to the step before.
         code: what each pixel shows (instance and material), to tell whether two pixels show the same.
@@ -39,7 +42,7 @@ class Windows:
     planes: Float[Tensor, "B C H W"]
     style: Float[Tensor, "B S"]
     carried: Float[Tensor, "B 4 H W"]
-    noise: Float[Tensor, "B 18 H W"]
+    noise: Float[Tensor, "B N H W"]
     material: Int[Tensor, "B H W"]
     motion_px: Float[Tensor, "B H W 2"]
     code: Int[Tensor, "B H W"]
@@ -114,9 +117,11 @@ def sample_clip(
     return [(first + step, v, left_of[v]) for v in (view, other) for step in range(num_steps)]
 
 
-def read_windows(cache: WindowCache, picks: list[tuple[int, int, int]], *, crop_width: int) -> Windows:
-    """Read the windows (entry, view, left column) of `picks`."""
-    parts = [read_window(cache, n, v, left, crop_width) for n, v, left in picks]
+def read_windows(
+    cache: WindowCache, picks: list[tuple[int, int, int]], *, crop_width: int, num_noise: int = NUM_NOISE
+) -> Windows:
+    """Read the windows (entry, view, left column) of `picks`, with `num_noise` channels of noise."""
+    parts = [read_window(cache, n, v, left, crop_width, num_noise=num_noise) for n, v, left in picks]
 
     def join(name: str) -> Tensor:
         return torch.cat([getattr(part, name) for part in parts])
@@ -124,7 +129,9 @@ def read_windows(cache: WindowCache, picks: list[tuple[int, int, int]], *, crop_
     return Windows(**{name: join(name) for name in Windows.__dataclass_fields__})
 
 
-def read_window(cache: WindowCache, n: int, v: int, left: int, crop_width: int) -> Windows:
+def read_window(
+    cache: WindowCache, n: int, v: int, left: int, crop_width: int, *, num_noise: int = NUM_NOISE
+) -> Windows:
     """Read one window as a batch of one."""
     tables = cache.tables[cache.scene[n]]
     pixels = {name: np.array(array[n, v]) for name, array in cache.pixels.items()}
@@ -159,7 +166,7 @@ def read_window(cache: WindowCache, n: int, v: int, left: int, crop_width: int) 
         seed=tables.noise_key,
         focal_px=float(tables.K[v, 0, 0]),
         is_agent=(maps.instance > 0) & (maps.instance < STATIC_INSTANCE_OFFSET),
-        num_channels=18,
+        num_channels=num_noise,
     )
     return Windows(
         rgb=to_signed(pixels["rgb"])[:, :, :, crop],

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from scenegen.diffusion.tensor_file import write_tensors
-from scenegen.errors import WeightsError
+from scenegen.diffusion.weight_file import in_one_line, read_weights
 from scenegen.occupancy.latent_ar.autoencoder import AutoencoderSize, OccupancyAutoencoder
 from scenegen.occupancy.latent_ar.network import LatentArNetwork, NetworkSize
 
@@ -44,23 +44,16 @@ def load_model(path: Path, *, device: torch.device | None = None) -> LatentArMod
     Raises:
         WeightsError: the file is missing, damaged, or of another design.
     """
-    from safetensors import SafetensorError, safe_open
-
+    file = read_weights(
+        path, what="weights of the latent reference design", fix="scenegen train recipe=occupancy_latent_ar"
+    )
     try:
-        with safe_open(str(path), framework="pt") as file:
-            facts = file.metadata() or {}
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        autoencoder = OccupancyAutoencoder(AutoencoderSize(**json.loads(facts["autoencoder"])))
-        network = LatentArNetwork(NetworkSize(**json.loads(facts["network"])))
-        for name, part in (("autoencoder", autoencoder), ("network", network)):
-            part.load_state_dict({k.partition("/")[2]: v for k, v in tensors.items() if k.startswith(f"{name}/")})
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            "weights of the latent reference design",
-            found=" ".join(str(error).split())[:200],
-            where=str(path),
-            fix="scenegen train recipe=occupancy_latent_ar",
-        ) from error
+        autoencoder = OccupancyAutoencoder(AutoencoderSize(**file.fact("autoencoder")))
+        network = LatentArNetwork(NetworkSize(**file.fact("network")))
+    except (TypeError, ValueError) as error:
+        raise file.refuse(f"sizes that make no network: {in_one_line(error)}") from error
+    file.fill(autoencoder, prefix="autoencoder/")
+    file.fill(network, prefix="network/")
     for part in (autoencoder, network):
         part.eval().requires_grad_(False).to(device or torch.device("cpu"))
     return LatentArModel(autoencoder=autoencoder, network=network)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from scenegen.diffusion.tensor_file import write_tensors
+from scenegen.diffusion.weight_file import in_one_line, read_weights
 from scenegen.errors import WeightsError
 from scenegen.occupancy.masked.codes import Vocabulary
 from scenegen.occupancy.masked.network import MaskedNetwork, NetworkSize
@@ -32,39 +30,20 @@ def load_network(path: Path, *, vocabulary: Vocabulary) -> tuple[MaskedNetwork, 
     Raises:
         WeightsError: the file is missing, damaged, of another network, or speaks another vocabulary.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise WeightsError("a weight file", found="nothing", where=str(path), fix="train one or reinstall scenegen")
+    file = read_weights(path, what="weights of the masked occupancy network", fix=RETRAIN)
     try:
-        with safe_open(str(path), framework="pt") as file:
-            notes = file.metadata() or {}
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        size = NetworkSize(**json.loads(notes["size"]))
-        spoken = Vocabulary(**json.loads(notes["vocabulary"]))
-    except SafetensorError as error:
-        raise _no_weights(path, f"a damaged file ({error})") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise _no_weights(path, "a file that does not name its size of network and its vocabulary") from error
+        network = MaskedNetwork(NetworkSize(**file.fact("size")))
+        spoken = Vocabulary(**file.fact("vocabulary"))
+    except (TypeError, ValueError) as error:
+        raise file.refuse(f"a size or a vocabulary that makes no network: {in_one_line(error)}") from error
     if spoken != vocabulary:
         raise WeightsError(
             f"weights for the vocabulary {_describe(vocabulary)}", found=_describe(spoken), where=str(path), fix=RETRAIN
         )
-    for name, value in state.items():
-        if not bool(torch.isfinite(value).all()):
-            raise WeightsError("finite weights", found=f"NaN or infinity in {name}", where=str(path), fix=RETRAIN)
-    try:
-        network = MaskedNetwork(size)
-        network.load_state_dict(state)
-    except (RuntimeError, ValueError) as error:
-        raise _no_weights(path, f"weights of another network: {' '.join(str(error).split())[:160]}") from error
+    file.fill(network)
     network.eval().requires_grad_(False)
-    return network, hashlib.sha256(path.read_bytes()).hexdigest()
+    return network, file.sha256
 
 
 def _describe(vocabulary: Vocabulary) -> str:
     return f"of {vocabulary.num_codes} codes, tokenizer {vocabulary.sha256[:12] or 'unnamed'}"
-
-
-def _no_weights(path: Path, found: str) -> WeightsError:
-    return WeightsError("weights of the masked occupancy network", found=found, where=str(path), fix=RETRAIN)

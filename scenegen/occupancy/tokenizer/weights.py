@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from scenegen.diffusion.tensor_file import write_tensors
+from scenegen.diffusion.weight_file import in_one_line, read_weights
 from scenegen.errors import WeightsError
 from scenegen.occupancy.tokenizer.network import TokenizerNetwork, TokenizerSize
 from scenegen.occupancy.tokenizer.planes import NUM_CONTEXT
@@ -36,38 +34,16 @@ def load_network(path: Path) -> tuple[TokenizerNetwork, str]:
     Raises:
         WeightsError: the file is missing, damaged, of another network or of another vocabulary.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    if not path.is_file():
-        raise WeightsError("a weight file", found="nothing", where=str(path), fix=RETRAIN)
-    content = path.read_bytes()
+    file = read_weights(path, what="weights of the occupancy tokenizer", fix=RETRAIN)
+    facts, spoken = file.fact("size"), file.fact("vocabulary")
     try:
-        state = {name: value.float() for name, value in load(content).items()}
-        length = int.from_bytes(content[:8], "little")
-        notes = json.loads(content[8 : 8 + length])["__metadata__"]
-        facts = json.loads(notes["size"])
-        size = TokenizerSize(**{**facts, "grid": tuple(facts["grid"])})
-        spoken = json.loads(notes["vocabulary"])
-        network = TokenizerNetwork(size)
-    except SafetensorError as error:
-        raise _no_weights(path, f"a damaged file ({error})") from error
+        network = TokenizerNetwork(TokenizerSize(**{**facts, "grid": tuple(facts["grid"])}))
     except (KeyError, TypeError, ValueError) as error:
-        raise _no_weights(path, "a file that does not name its size of network and its vocabulary") from error
+        raise file.refuse(f"a size that makes no network: {in_one_line(error)}") from error
     if spoken != vocabulary_of(network):
         raise WeightsError(
             f"a tokenizer of the vocabulary {vocabulary_of(network)}", found=f"{spoken}", where=str(path), fix=RETRAIN
         )
-    for name, value in state.items():
-        if not bool(torch.isfinite(value).all()):
-            raise _no_weights(path, f"NaN or infinity in {name}")
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise _no_weights(path, f"weights of another network: {' '.join(str(error).split())[:160]}") from error
+    file.fill(network)
     network.eval().requires_grad_(False)
-    return network, hashlib.sha256(content).hexdigest()
-
-
-def _no_weights(path: Path, found: str) -> WeightsError:
-    return WeightsError("weights of the occupancy tokenizer", found=found, where=str(path), fix=RETRAIN)
+    return network, file.sha256
