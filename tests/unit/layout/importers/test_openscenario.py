@@ -120,8 +120,8 @@ def test_a_timed_trajectory_is_met_at_its_vertices(tmp_path: Path) -> None:
     timing = '<Timing domainAbsoluteRelative="absolute" scale="1" offset="0"/>'
     walk = trajectory(vertex(0, 130, -9) + vertex(4, 130, -5) + vertex(10, 142, -5), timing)
     body = (
-        '<Pedestrian name="p" mass="80" pedestrianCategory="pedestrian"><BoundingBox><Center x="0" y="0" z="0.9"/>'
-        '<Dimensions length="0.6" width="0.5" height="1.8"/></BoundingBox></Pedestrian>'
+        '<Pedestrian name="p" mass="80" pedestrianCategory="pedestrian"><BoundingBox>'
+        '<Center x="0" y="0" z="0.9"/><Dimensions length="0.6" width="0.5" height="1.8"/></BoundingBox></Pedestrian>'
     )
     text = scenario(
         entities=entity("Ego") + entity("walker", body),
