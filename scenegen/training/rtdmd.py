@@ -4,11 +4,11 @@
    the levels above it. The fake score follows the student all the time, the student moves every few steps.
 2. Reinforcement: the same, and the rewards' hybrid gradient (SubGRPO, and the last step's own).
 
-Faithful to RTDMD (arXiv 2605.26108): CPS policy, sub-intervals, both losses, consistency term, SubGRPO, hybrid gradient.
-Ours: the bridge kernel and variance-matching re-noise (`diffusion.consistency`, `diffusion.renoise`), a teacher that
-draws x_0 (its estimate is the mean of a few draws) and has no guidance, pixels instead of latents, a causal student
-under its own history, full weights of the denoiser instead of low-rank ones with the condition encoder frozen, and the
-guard. All randomness hangs on (seed, step): the same bytes whether a run was interrupted or not.
+Faithful to RTDMD (arXiv 2605.26108): CPS policy, sub-intervals, both losses, consistency term, SubGRPO, and the hybrid
+gradient. Ours: the bridge kernel and variance-matching re-noise (`diffusion.consistency`, `diffusion.renoise`), a
+teacher that draws x_0 (its estimate is the mean of a few draws) and has no guidance, pixels instead of latents, a causal
+student under its own history, full weights of the denoiser instead of low-rank ones with the condition encoder frozen,
+and the guard. All randomness hangs on (seed, step): the same bytes whether a run was interrupted or not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import logging
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -180,9 +180,7 @@ def start_run(config: TrainConfig) -> RtdmdRun:
         notes={
             "seed": str(config.seed),
             "teacher_sha256": sha256,
-            "sampler": sampler.name,
-            "sampling_steps": str(sampler.steps),
-            "eta": str(sampler.eta),
+            "sampler": json.dumps(asdict(sampler)),
         },
     )
 

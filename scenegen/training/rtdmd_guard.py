@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -160,8 +159,3 @@ def diversity_error(diversity: float, *, least: float, step: int) -> TrainingErr
 def _by_moment(values: Float[Tensor, " B"]) -> Float[Tensor, " M"]:
     count = NUM_VIEWS if len(values) % NUM_VIEWS == 0 else 1
     return values.view(-1, count).mean(dim=1)
-
-
-def spread_of(values: np.ndarray) -> float:
-    """Return the standard error of a mean."""
-    return float(values.std(ddof=1) / np.sqrt(len(values)))

@@ -24,6 +24,7 @@ from scenegen.training.rewards import (
     repeat_points,
     score_frames,
 )
+from scenegen.training.rollout import NUM_VIEWS
 from scenegen.training.rtdmd_moments import Moment, Painted, noise_picture, paint_moment, policy_mean
 from scenegen.video.network import VideoNetwork
 
@@ -159,8 +160,6 @@ def group_points(moment: Moment, points: SamePoints, *, group_size: int) -> Same
 
 
 def _num_clips(moment: Moment) -> int:
-    from scenegen.training.rollout import NUM_VIEWS
-
     return max(1, len(moment) // NUM_VIEWS)
 
 
