@@ -6,9 +6,9 @@
 
 Faithful to RTDMD (arXiv 2605.26108): CPS policy, sub-intervals, both losses, consistency term, SubGRPO, and the hybrid
 gradient. Ours: the bridge kernel and variance-matching re-noise (`diffusion.consistency`, `diffusion.renoise`), a
-teacher that draws x_0 (its estimate is the mean of a few draws) and has no guidance, pixels instead of latents, a causal
-student under its own history, full weights of the denoiser instead of low-rank ones with the condition encoder frozen,
-and the guard. All randomness hangs on (seed, step): the same bytes whether a run was interrupted or not.
+teacher that draws x_0 (its estimate is the mean of a few draws) and has no guidance, pixels instead of latents, a
+causal student under its own history, full weights of the denoiser instead of low-rank ones with the condition encoder
+frozen, and the guard. All randomness hangs on (seed, step): the same bytes whether a run was interrupted or not.
 """
 
 from __future__ import annotations
