@@ -21,7 +21,7 @@ def read_layout(reference: str) -> Layout:
 
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`, `av2:DIR`,
-            `scenarionet:FILE.pkl`; or only NAME for the library, or only PATH.yaml.
+            `scenarionet:FILE.pkl`, `opendrive:FILE.xodr`; or only NAME for the library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
@@ -201,10 +201,17 @@ def _read_scenarionet(location: str) -> Layout:
     return read_scenarionet(_existing(location, "scenarionet"))
 
 
+def _read_opendrive(location: str) -> Layout:
+    from scenegen.layout.importers.opendrive import read_opendrive
+
+    return read_opendrive(_existing(location, "opendrive"))
+
+
 SOURCES: dict[str, Callable[[str], Layout]] = {
     "library": _read_library,
     "file": _read_file,
     "procedural": _read_procedural,
     "av2": _read_av2,
     "scenarionet": _read_scenarionet,
+    "opendrive": _read_opendrive,
 }
