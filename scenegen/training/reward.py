@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from scenegen.config import TrainConfig
+from scenegen.diffusion.memory import channels_last
 from scenegen.errors import DatasetError
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.judge import center_loss, segmentation_loss
@@ -43,7 +44,7 @@ def train_reward(config: TrainConfig) -> Path:
     table = open_agent_table(Path(config.data), cache, folder / "agents.npz")
     cache, table = take_half(cache, table)
     torch.manual_seed(random_key(config.seed, "train-reward") % (1 << 63))
-    network = RewardNetwork().to(memory_format=torch.channels_last)
+    network = channels_last(RewardNetwork())
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=1e-3)
     first = load_checkpoint(folder, modules={"reward": network}, optimizers={"reward": optimizer})
     report = TrainingReport(folder / "log.jsonl", first=first, progress=config.progress)

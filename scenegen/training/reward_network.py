@@ -11,12 +11,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from scenegen.checks.classes import AGENT_KINDS, JudgeClass
+from scenegen.diffusion.memory import channels_last
 from scenegen.diffusion.tensor_file import write_tensors
 from scenegen.errors import WeightsError
 
@@ -90,4 +90,4 @@ def load_reward_network(path: Path) -> tuple[RewardNetwork, str]:
         found = " ".join(str(error).split())[:160]
         raise WeightsError("weights of the reward network", found=found, where=str(path), fix=make) from error
     network.eval().requires_grad_(False)
-    return network.to(memory_format=torch.channels_last), hashlib.sha256(path.read_bytes()).hexdigest()
+    return channels_last(network), hashlib.sha256(path.read_bytes()).hexdigest()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scenegen.config import RtdmdConfig
 from scenegen.diffusion.ac_dmd import fake_score_loss, matching_direction, pull_loss, step_back
-from scenegen.diffusion.consistency import consistency_loss
+from scenegen.diffusion.consistency import Kernel, consistency_loss
 from scenegen.diffusion.cps import cps_std
 from scenegen.diffusion.renoise import MARGIN, Renoised, draw_levels, renoise
 from scenegen.diffusion.sampler import CHANNELS, Sampler
@@ -69,7 +69,7 @@ def fake_loss(
         lowest = max(t_k, MARGIN)
         s = t - float(torch.rand(())) * min(WIDEST_GAP, t - lowest)
         pair = noise_picture(moment, 2, sampler=sampler), noise_picture(moment, 3, sampler=sampler)
-        kernel = "bridge" if config.consistency_kernel == "bridge" else "cps"
+        kernel: Kernel = "bridge" if config.consistency_kernel == "bridge" else "cps"
         drift = consistency_loss(denoise, renoised.x, clean, pair, t=t, s=s, kernel=kernel)
         loss = loss + config.consistency_weight * drift
         parts["consistency"] = float(drift.detach())
