@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from scenegen.config.generate import MIXER_NAMES, PROGRESS_NAMES
 from scenegen.config.require import require_choice, require_positive
+from scenegen.config.rtdmd import RtdmdConfig
 from scenegen.errors import ConfigError
 
 RECIPES = (
     "video",
+    "rtdmd",
+    "reward",
     "judge",
     "autoencoder",
     "occupancy",
@@ -38,6 +41,7 @@ class RecipeConfig:
         save_every_steps: distance between checkpoints.
         mixer: of the occupancy network, where the recipe has one.
         training_flops: for `occupancy_latent_ar`, what its transformer may spend; decides `steps` when given.
+        rtdmd: for `rtdmd`, the rest of it.
     """
 
     name: str
@@ -49,11 +53,14 @@ class RecipeConfig:
     save_every_steps: int
     mixer: str | None = None
     training_flops: float | None = None
+    rtdmd: RtdmdConfig | None = None
 
     def __post_init__(self) -> None:
         require_choice(self, "name", RECIPES)
         if self.training_flops is not None:
             require_positive(self, "training_flops")
+        if (self.rtdmd is not None) != (self.name == "rtdmd"):
+            raise ConfigError("keys below rtdmd with recipe=rtdmd, and with no other", found=repr(self.name))
         require_positive(self, "steps", "batch_size", "learning_rate", "save_every_steps")
         if self.mixer is not None:
             require_choice(self, "mixer", MIXER_NAMES)

@@ -54,7 +54,8 @@ def after(time_s: float) -> str:
 
 
 def when(condition: str, *, edge: str = "none", delay: str = "0") -> str:
-    return f'<ConditionGroup><Condition name="c" delay="{delay}" conditionEdge="{edge}">{condition}</Condition></ConditionGroup>'
+    condition = f'<Condition name="c" delay="{delay}" conditionEdge="{edge}">{condition}</Condition>'
+    return f"<ConditionGroup>{condition}</ConditionGroup>"
 
 
 def event(action: str, trigger: str, *, name: str = "e") -> str:
