@@ -23,6 +23,7 @@ from scenegen.config.generate import (
 )
 from scenegen.config.parse import known_keys, parse_config, unknown_key_error
 from scenegen.config.rig import CameraConfig, ImageSizeConfig, LensConfig, RigConfig
+from scenegen.config.rtdmd import RtdmdConfig
 from scenegen.config.run import PLACEMENTS, RUN_NAMES, RunConfig
 from scenegen.config.split import AUTO_SPLIT, SPLITS, SplitSharesConfig, split_of_layout
 from scenegen.config.sweep import NO_SWEEP, SweepConfig, SweepPoint
@@ -65,6 +66,7 @@ __all__ = [
     "QualityConfig",
     "RecipeConfig",
     "RigConfig",
+    "RtdmdConfig",
     "RunConfig",
     "SplitSharesConfig",
     "SweepConfig",

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from scenegen.config.afd import AfdConfig
 from scenegen.config.generate import MIXER_NAMES, PROGRESS_NAMES
 from scenegen.config.require import require_choice, require_positive
+from scenegen.config.rtdmd import RtdmdConfig
 from scenegen.errors import ConfigError
 
 RECIPES = (
     "video",
+    "rtdmd",
+    "reward",
     "judge",
     "autoencoder",
     "occupancy",
@@ -41,6 +44,7 @@ class RecipeConfig:
         mixer: of the occupancy network, where the recipe has one.
         training_flops: for `occupancy_latent_ar`, what its transformer may spend; decides `steps` when given.
         afd: for `afd`, what it alone can be told.
+        rtdmd: for `rtdmd`, the rest of it.
     """
 
     name: str
@@ -53,11 +57,14 @@ class RecipeConfig:
     mixer: str | None = None
     training_flops: float | None = None
     afd: AfdConfig | None = None
+    rtdmd: RtdmdConfig | None = None
 
     def __post_init__(self) -> None:
         require_choice(self, "name", RECIPES)
         if self.training_flops is not None:
             require_positive(self, "training_flops")
+        if (self.rtdmd is not None) != (self.name == "rtdmd"):
+            raise ConfigError("keys below rtdmd with recipe=rtdmd, and with no other", found=repr(self.name))
         require_positive(self, "steps", "batch_size", "learning_rate", "save_every_steps")
         if self.mixer is not None:
             require_choice(self, "mixer", MIXER_NAMES)
