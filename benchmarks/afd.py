@@ -2,7 +2,7 @@
 
     python -m benchmarks.afd_clips --layouts procedural:1401-1448 --output out/afd/train
     python -m benchmarks.afd_clips --layouts procedural:1301-1330 --output out/afd/held_out
-    scenegen train recipe=video size=nano data=out/afd/train/plain output=out/afd/student recipe.steps=900 \
+    scenegen train recipe=video size=nano data=out/afd/train/plain output=out/afd/student recipe.steps=360 \
         run.num_threads=1 precision=bf16
     python -m benchmarks.afd --folder out/afd --json afd.json --picture afd.png
 
@@ -43,8 +43,8 @@ from scenegen.types import random_generator, random_key
 from scenegen.video.backbones.native import load_network, save_network
 from scenegen.video.history import HISTORY_KEEP
 
-STEPS = 150
-RATE = 3e-4
+STEPS = 100
+RATE = 1e-3
 RATES = (0.0, 1e-4, 1e-3, 1e-2)
 """Of the discriminator; the third is the recipe's."""
 LOG_KEYS = ("pair_accuracy", "mean_weight", "score_spread", "score_gap")
@@ -88,9 +88,12 @@ def make_config(arm: Arm, folder: Path, *, seed: int, steps: int) -> TrainConfig
         f"recipe.afd.student={start}",
         f"recipe.steps={steps}",
         f"recipe.learning_rate={RATE}",
+        "recipe.batch_size=1",
+        "recipe.afd.rollout_steps=3",
+        "recipe.save_every_steps=25",
         f"seed={seed + (0 if arm.start is None else 100)}",
         "device=cpu",
-        "precision=bf16",
+        "precision=fp32",
         "progress=plain",
         "run.num_threads=1",
         *arm.overrides,
