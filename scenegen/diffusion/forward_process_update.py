@@ -18,7 +18,7 @@ from torch import Tensor
 
 CLIP_ADVANTAGE = 5.0
 """A_max of DiffusionNFT's released configurations, in standard deviations of a group."""
-LEAST_SPREAD = 0.02
+LEAST_SPREAD = 1e-4
 """Ours: scores are log odds, and where a group's differ by less than this there is nothing yet to go by."""
 SMALLEST_ERROR = 1e-5
 
