@@ -177,7 +177,7 @@ def draw_strip(students: dict[str, Path], held_out: HeldOut, config: TrainConfig
     columns = [held_out.teacher]
     for weights in students.values():
         network, _ = load_network(weights)
-        columns.append(as_bytes(roll_out(network, held_out.clips, settings=replace(settings, rollouts=1)).frames[0]))
+        columns.append(as_bytes(roll_out(network, held_out.clips, settings=replace(settings, rollouts=2)).frames[0]))
     rows = [np.concatenate([column[n].permute(1, 2, 0).numpy() for column in columns], axis=1) for n in chosen]
     picture = Image.fromarray(np.concatenate(rows))
     picture.resize((picture.width * 3, picture.height * 3), Image.Resampling.NEAREST).save(path)
