@@ -224,3 +224,15 @@ def test_objects_become_agents_props_and_areas_or_are_reported(tmp_path: Path) -
     assert building.height_m == 9.0
     assert len(layout.road_map.areas_of("crossing")) == 1
     assert layout.report is not None and "1 objects of type 'wind'" in layout.report.lost
+
+
+def test_of_large_maps_what_is_far_from_the_ego_is_cut(tmp_path: Path) -> None:
+    roads = [
+        road(str(n), length="8000", plan=LINE.replace('y="0"', f'y="{1500 * n}"').replace("100", "8000"))
+        for n in range(4)
+    ]
+    layout = read_opendrive(written(tmp_path, network(*roads)))
+    assert {lane_.lane_id.split(".")[0] for lane_ in layout.road_map.lanes} == {"0"}
+    assert max(float(np.abs(lane_.centerline_world_m[:, 0]).max()) for lane_ in layout.road_map.lanes) < 1_600.0
+    assert layout.report is not None and layout.report.counts["roads"] == 4
+    assert any("6 of 8 lanes" in what for what in layout.report.lost)
