@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +225,16 @@ def test_objects_become_agents_props_and_areas_or_are_reported(tmp_path: Path) -
     assert building.height_m == 9.0
     assert len(layout.road_map.areas_of("crossing")) == 1
     assert layout.report is not None and "1 objects of type 'wind'" in layout.report.lost
+
+
+def test_large_maps_are_read_in_seconds(tmp_path: Path) -> None:
+    bend = '<geometry s="0" x="0" y="{}" hdg="0" length="50000"><arc curvature="0.0001"/></geometry>'
+    roads = [road(str(n), length="50000", plan=bend.format(60 * n)) for n in range(20)]
+    path = written(tmp_path, network(*roads))
+    begin_s = time.process_time()
+    layout = read_opendrive(path)
+    assert time.process_time() - begin_s < 5.0
+    assert layout.report is not None and layout.report.road_length_m == 1e6
 
 
 def test_of_large_maps_what_is_far_from_the_ego_is_cut(tmp_path: Path) -> None:
