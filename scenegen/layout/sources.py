@@ -21,7 +21,8 @@ def read_layout(reference: str) -> Layout:
 
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`, `av2:DIR`,
-            `scenarionet:FILE.pkl`, `opendrive:FILE.xodr`; or only NAME for the library, or only PATH.yaml.
+            `scenarionet:FILE.pkl`, `opendrive:FILE.xodr`,
+            `openscenario:FILE.xosc`; or only NAME for the library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
@@ -207,6 +208,12 @@ def _read_opendrive(location: str) -> Layout:
     return read_opendrive(_existing(location, "opendrive"))
 
 
+def _read_openscenario(location: str) -> Layout:
+    from scenegen.layout.importers.openscenario import read_openscenario
+
+    return read_openscenario(_existing(location, "openscenario"))
+
+
 SOURCES: dict[str, Callable[[str], Layout]] = {
     "library": _read_library,
     "file": _read_file,
@@ -214,4 +221,5 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "av2": _read_av2,
     "scenarionet": _read_scenarionet,
     "opendrive": _read_opendrive,
+    "openscenario": _read_openscenario,
 }

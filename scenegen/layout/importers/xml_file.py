@@ -43,6 +43,11 @@ class XmlElement:
             at = at.parent
         return f"{self.file}:{self.line}: {' / '.join(path) or self.tag}"
 
+    @property
+    def spot(self) -> str:
+        """Name of the file and line, for reports."""
+        return f"{Path(self.file).name}:{self.line}"
+
     def _label(self) -> str:
         for name in NAMING_ATTRIBUTES:
             if name in self.attributes:

@@ -55,6 +55,7 @@ KERB_M = 1.0
 CLOSING_M = 0.1
 SMALLEST_AREA_M2 = 0.5
 SIMPLER_BY_M = 0.02
+"""Slits that this opens between neighbours are closed again."""
 
 
 def ground_of(strips: Mapping[StripKey, Strip]) -> dict[str, BaseGeometry]:
@@ -66,7 +67,7 @@ def ground_of(strips: Mapping[StripKey, Strip]) -> dict[str, BaseGeometry]:
         kind = area_kind_of(strip, strips)
         if kind is not None and strip.width_m.max() > 1e-3:
             ring_m = np.concatenate([strip.inner_m, strip.outer_m[::-1]])
-            parts[kind].append(shapely.make_valid(shapely.Polygon(ring_m)))
+            parts[kind].append(shapely.make_valid(shapely.simplify(shapely.Polygon(ring_m), SIMPLER_BY_M)))
     united = {kind: _closed(shapely.union_all(found)) for kind, found in parts.items()}
     taken = united["drivable"]
     for kind in ("parking", "sidewalk", "grass"):

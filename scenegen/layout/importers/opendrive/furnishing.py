@@ -233,7 +233,9 @@ def _drop_misplaced(made: Furnishing, drivable: BaseGeometry) -> None:
     import shapely
 
     places_m = np.array([prop.position_world_m for prop in made.props]).reshape(-1, 2)
-    on_road = shapely.contains_xy(drivable.buffer(-0.1), places_m)
+    inside = drivable.buffer(-0.1)
+    shapely.prepare(inside)
+    on_road = shapely.contains_xy(inside, places_m)
     spots = [tuple(spot) for spot in np.round(places_m / SAME_SPOT_M).astype(int).tolist()]
     carries = {spot for spot, prop in zip(spots, made.props, strict=True) if prop.kind in ("sign", "traffic_light")}
     seen: set[tuple[object, ...]] = set()
