@@ -5,6 +5,7 @@ Hydra composes YAML into plain dictionaries in `scenegen.cli`; here they become 
 file may leave out.
 """
 
+from scenegen.config.afd import AfdConfig
 from scenegen.config.cluster import ClusterConfig, HeadConfig, WorkerGroupConfig
 from scenegen.config.generate import (
     IMAGE_CODECS,
@@ -53,6 +54,7 @@ __all__ = [
     "SIZE_NAMES",
     "SPLITS",
     "VIDEO_NAMES",
+    "AfdConfig",
     "CameraConfig",
     "ClusterConfig",
     "DatasetConfig",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scenegen.config.afd import AfdConfig
 from scenegen.config.generate import MIXER_NAMES, PROGRESS_NAMES
 from scenegen.config.require import require_choice, require_positive
 from scenegen.config.rtdmd import RtdmdConfig
@@ -20,6 +21,7 @@ RECIPES = (
     "occupancy_tokenizer_fine",
     "occupancy_latent_ar",
     "occupancy_encoder",
+    "afd",
 )
 SIZED_RECIPES = ("video", "occupancy")
 SIZE_NAMES = ("nano", "tiny", "small", "base")
@@ -41,6 +43,7 @@ class RecipeConfig:
         save_every_steps: distance between checkpoints.
         mixer: of the occupancy network, where the recipe has one.
         training_flops: for `occupancy_latent_ar`, what its transformer may spend; decides `steps` when given.
+        afd: for `afd`, what it alone can be told.
         rtdmd: for `rtdmd`, the rest of it.
     """
 
@@ -53,6 +56,7 @@ class RecipeConfig:
     save_every_steps: int
     mixer: str | None = None
     training_flops: float | None = None
+    afd: AfdConfig | None = None
     rtdmd: RtdmdConfig | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +70,8 @@ class RecipeConfig:
             require_choice(self, "mixer", MIXER_NAMES)
         if self.time_budget_s is not None:
             require_positive(self, "time_budget_s")
+        if (self.afd is not None) != (self.name == "afd"):
+            raise ConfigError("settings of afd with recipe=afd, and only there", found=f"name {self.name}", where="afd")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ BF16_RECIPES = (
     "occupancy_tokenizer",
     "occupancy_tokenizer_fine",
     "occupancy_latent_ar",
+    "afd",
 )
 """Recipes for one CPU process whose products can be in bfloat16."""
 
@@ -75,6 +76,10 @@ def run_recipe(config: TrainConfig) -> Path:
         from scenegen.training.occupancy_encoder import train_occupancy_encoder
 
         return train_occupancy_encoder(config)
+    if name == "afd":
+        from scenegen.training.afd import train_afd
+
+        return train_afd(config)
     raise ConfigError(f"a recipe out of {', '.join(RECIPES)}", found=repr(name), where="recipe.name")
 
 
