@@ -7,9 +7,10 @@ Its first frame has no history, as the first of a scene; the third is where flic
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 from jaxtyping import UInt8
@@ -156,18 +157,14 @@ class PaintedClips:
 
     def add(self, clip: PairClip) -> None:
         """Paint a clip and keep it."""
-        import time
-
-        begun_s = time.process_time()
+        begun_s = process_time()
         frames = paint(self._backbone, clip)
-        cpu_s = time.process_time() - begun_s
+        cpu_s = process_time() - begun_s
         path = self.path(clip.key)
         path.parent.mkdir(parents=True, exist_ok=True)
         staged = path.with_suffix(".part")
         with staged.open("wb") as file:
-            np.savez_compressed(
-                file, frames=frames, cpu_s=cpu_s, **{k: np.array(v) for k, v in asdict(clip.key).items()}
-            )
+            np.savez_compressed(file, frames=frames, cpu_s=cpu_s)
         staged.rename(path)
 
 
