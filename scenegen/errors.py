@@ -82,6 +82,12 @@ class QualityError(SceneGenError):
     exit_code = 3
 
 
+class TrainingError(SceneGenError):
+    """A training run stopped itself: what it made got worse in a way that it guards against."""
+
+    exit_code = 3
+
+
 class SceneFailedError(SceneGenError):
     """One or more scenes of a job failed; the others are committed."""
 

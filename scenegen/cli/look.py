@@ -13,6 +13,7 @@ LAYOUT_EXAMPLES = """examples:
   scenegen layout show crossing_pedestrian
   scenegen layout show av2:path/to/log --json
   scenegen layout show my.yaml --png my.png
+  scenegen layout show opendrive:town.xodr --png town.png
   scenegen layout validate my.yaml layouts/*.yaml
   scenegen layout import scenarionet:scene.pkl -o scene.yaml
 """
@@ -141,6 +142,9 @@ def _write_lines(values: dict[str, Any], *, indent: str) -> None:
         if isinstance(value, dict) and value:
             sys.stdout.write(f"{indent}{key}:\n")
             _write_lines(value, indent=indent + "  ")
+            continue
+        if key == "lost":
+            sys.stdout.write(f"{indent}{key}:\n" + "".join(f"{indent}  {item}\n" for item in value))
             continue
         text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
         sys.stdout.write(f"{indent}{key}: {text}\n")

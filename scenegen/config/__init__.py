@@ -5,6 +5,7 @@ Hydra composes YAML into plain dictionaries in `scenegen.cli`; here they become 
 file may leave out.
 """
 
+from scenegen.config.afd import AfdConfig
 from scenegen.config.cluster import ClusterConfig, HeadConfig, WorkerGroupConfig
 from scenegen.config.generate import (
     IMAGE_CODECS,
@@ -24,6 +25,7 @@ from scenegen.config.generate import (
 )
 from scenegen.config.parse import known_keys, parse_config, unknown_key_error
 from scenegen.config.rig import CameraConfig, ImageSizeConfig, LensConfig, RigConfig
+from scenegen.config.rtdmd import RtdmdConfig
 from scenegen.config.run import PLACEMENTS, RUN_NAMES, RunConfig
 from scenegen.config.split import AUTO_SPLIT, SPLITS, SplitSharesConfig, split_of_layout
 from scenegen.config.sweep import NO_SWEEP, SweepConfig, SweepPoint
@@ -56,6 +58,7 @@ __all__ = [
     "SPLITS",
     "VIDEO_MODELS",
     "VIDEO_NAMES",
+    "AfdConfig",
     "CameraConfig",
     "ClusterConfig",
     "DatasetConfig",
@@ -67,6 +70,7 @@ __all__ = [
     "QualityConfig",
     "RecipeConfig",
     "RigConfig",
+    "RtdmdConfig",
     "RunConfig",
     "SplitSharesConfig",
     "SweepConfig",

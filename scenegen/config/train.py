@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scenegen.config.afd import AfdConfig
 from scenegen.config.generate import MIXER_NAMES, PROGRESS_NAMES
 from scenegen.config.require import require_choice, require_positive
+from scenegen.config.rtdmd import RtdmdConfig
 from scenegen.errors import ConfigError
 
 RECIPES = (
     "video",
+    "rtdmd",
+    "reward",
     "judge",
     "autoencoder",
     "occupancy",
@@ -17,6 +21,7 @@ RECIPES = (
     "occupancy_tokenizer_fine",
     "occupancy_latent_ar",
     "occupancy_encoder",
+    "afd",
 )
 SIZED_RECIPES = ("video", "occupancy")
 SIZE_NAMES = ("nano", "tiny", "small", "base")
@@ -38,6 +43,8 @@ class RecipeConfig:
         save_every_steps: distance between checkpoints.
         mixer: of the occupancy network, where the recipe has one.
         training_flops: for `occupancy_latent_ar`, what its transformer may spend; decides `steps` when given.
+        afd: for `afd`, what it alone can be told.
+        rtdmd: for `rtdmd`, the rest of it.
     """
 
     name: str
@@ -49,16 +56,22 @@ class RecipeConfig:
     save_every_steps: int
     mixer: str | None = None
     training_flops: float | None = None
+    afd: AfdConfig | None = None
+    rtdmd: RtdmdConfig | None = None
 
     def __post_init__(self) -> None:
         require_choice(self, "name", RECIPES)
         if self.training_flops is not None:
             require_positive(self, "training_flops")
+        if (self.rtdmd is not None) != (self.name == "rtdmd"):
+            raise ConfigError("keys below rtdmd with recipe=rtdmd, and with no other", found=repr(self.name))
         require_positive(self, "steps", "batch_size", "learning_rate", "save_every_steps")
         if self.mixer is not None:
             require_choice(self, "mixer", MIXER_NAMES)
         if self.time_budget_s is not None:
             require_positive(self, "time_budget_s")
+        if (self.afd is not None) != (self.name == "afd"):
+            raise ConfigError("settings of afd with recipe=afd, and only there", found=f"name {self.name}", where="afd")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,8 @@ def read_layout(reference: str) -> Layout:
 
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`, `av2:DIR`,
-            `scenarionet:FILE.pkl`; or only NAME for the library, or only PATH.yaml.
+            `scenarionet:FILE.pkl`, `opendrive:FILE.xodr`,
+            `openscenario:FILE.xosc`; or only NAME for the library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
@@ -201,10 +202,24 @@ def _read_scenarionet(location: str) -> Layout:
     return read_scenarionet(_existing(location, "scenarionet"))
 
 
+def _read_opendrive(location: str) -> Layout:
+    from scenegen.layout.importers.opendrive import read_opendrive
+
+    return read_opendrive(_existing(location, "opendrive"))
+
+
+def _read_openscenario(location: str) -> Layout:
+    from scenegen.layout.importers.openscenario import read_openscenario
+
+    return read_openscenario(_existing(location, "openscenario"))
+
+
 SOURCES: dict[str, Callable[[str], Layout]] = {
     "library": _read_library,
     "file": _read_file,
     "procedural": _read_procedural,
     "av2": _read_av2,
     "scenarionet": _read_scenarionet,
+    "opendrive": _read_opendrive,
+    "openscenario": _read_openscenario,
 }

@@ -15,8 +15,9 @@ from scenegen.types.taxonomy import AgentCategory
 def summarise_layout(layout: Layout) -> dict[str, Any]:
     """Count and measure a layout at its own rate. The ego is not among the agents.
 
-    `num_boxes` counts agents times steps where valid. Speeds are finite differences of box centres between
-    neighbouring valid steps, in the ground plane.
+    `num_boxes` counts agents times steps where valid. `map.length_m` is that of the source's roads where it has
+    reference lines, else of all lanes. Importers that report have two more keys, `source_counts` and `lost`. Speeds are
+    finite differences of box centres between neighbouring valid steps, in the ground plane.
     """
     counts = Counter(agent.category for agent in layout.agents)
     rate_hz = layout.timeline.rate_hz
@@ -34,7 +35,7 @@ def summarise_layout(layout: Layout) -> dict[str, Any]:
     lane_m = sum(
         float(np.linalg.norm(np.diff(lane.centerline_world_m, axis=0), axis=1).sum()) for lane in road_map.lanes
     )
-    return {
+    summary: dict[str, Any] = {
         "layout_id": layout.layout_id,
         "source": layout.source,
         "duration_s": round(layout.timeline.duration_s, 6),
@@ -57,6 +58,12 @@ def summarise_layout(layout: Layout) -> dict[str, Any]:
             "length_m": round(lane_m, 3),
         },
     }
+    if layout.report is not None:
+        if layout.report.road_length_m is not None:
+            summary["map"]["length_m"] = round(layout.report.road_length_m, 3)
+        summary["source_counts"] = dict(layout.report.counts)
+        summary["lost"] = list(layout.report.lost)
+    return summary
 
 
 def speeds_of(layout: Layout, category: AgentCategory) -> Float64[np.ndarray, " N"]:

@@ -10,7 +10,16 @@ from pathlib import Path
 from scenegen.config import RECIPES, TrainConfig
 from scenegen.errors import ConfigError
 
-BF16_RECIPES = ("judge", "occupancy", "occupancy_tokenizer", "occupancy_tokenizer_fine", "occupancy_latent_ar")
+BF16_RECIPES = (
+    "rtdmd",
+    "reward",
+    "judge",
+    "occupancy",
+    "occupancy_tokenizer",
+    "occupancy_tokenizer_fine",
+    "occupancy_latent_ar",
+    "afd",
+)
 """Recipes for one CPU process whose products can be in bfloat16."""
 
 
@@ -31,6 +40,14 @@ def run_recipe(config: TrainConfig) -> Path:
 
         return train_video(config)
     require_plain_process(config)
+    if name == "rtdmd":
+        from scenegen.training.rtdmd import train_rtdmd
+
+        return train_rtdmd(config)
+    if name == "reward":
+        from scenegen.training.reward import train_reward
+
+        return train_reward(config)
     if name == "judge":
         from scenegen.training.judge import train_judge
 
@@ -59,6 +76,10 @@ def run_recipe(config: TrainConfig) -> Path:
         from scenegen.training.occupancy_encoder import train_occupancy_encoder
 
         return train_occupancy_encoder(config)
+    if name == "afd":
+        from scenegen.training.afd import train_afd
+
+        return train_afd(config)
     raise ConfigError(f"a recipe out of {', '.join(RECIPES)}", found=repr(name), where="recipe.name")
 
 

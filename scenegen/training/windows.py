@@ -118,10 +118,20 @@ def sample_clip(
 
 
 def read_windows(
-    cache: WindowCache, picks: list[tuple[int, int, int]], *, crop_width: int, num_noise: int = NUM_NOISE
+    cache: WindowCache,
+    picks: list[tuple[int, int, int]],
+    *,
+    crop_width: int,
+    num_noise: int = NUM_NOISE,
+    noise_seed: int | None = None,
 ) -> Windows:
-    """Read the windows (entry, view, left column) of `picks`, with `num_noise` channels of noise."""
-    parts = [read_window(cache, n, v, left, crop_width, num_noise=num_noise) for n, v, left in picks]
+    """Read the windows (entry, view, left column) of `picks`, with `num_noise` channels of noise.
+
+    `noise_seed` keys the noise of all of them; None takes each scene's own.
+    """
+    parts = [
+        read_window(cache, n, v, left, crop_width, num_noise=num_noise, noise_seed=noise_seed) for n, v, left in picks
+    ]
 
     def join(name: str) -> Tensor:
         return torch.cat([getattr(part, name) for part in parts])
@@ -130,7 +140,14 @@ def read_windows(
 
 
 def read_window(
-    cache: WindowCache, n: int, v: int, left: int, crop_width: int, *, num_noise: int = NUM_NOISE
+    cache: WindowCache,
+    n: int,
+    v: int,
+    left: int,
+    crop_width: int,
+    *,
+    num_noise: int = NUM_NOISE,
+    noise_seed: int | None = None,
 ) -> Windows:
     """Read one window as a batch of one."""
     tables = cache.tables[cache.scene[n]]
@@ -163,7 +180,7 @@ def read_window(
     )
     noise = anchored_noise(
         maps,
-        seed=tables.noise_key,
+        seed=tables.noise_key if noise_seed is None else noise_seed,
         focal_px=float(tables.K[v, 0, 0]),
         is_agent=(maps.instance > 0) & (maps.instance < STATIC_INSTANCE_OFFSET),
         num_channels=num_noise,

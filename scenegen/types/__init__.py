@@ -12,6 +12,7 @@ from scenegen.types.layout import (
     Layout,
     Prop,
     RoadMap,
+    SourceReport,
 )
 from scenegen.types.lens import PINHOLE, Lens
 from scenegen.types.record import (
@@ -95,6 +96,7 @@ __all__ = [
     "ShapeKind",
     "ShapeSet",
     "SolidClass",
+    "SourceReport",
     "StaticTable",
     "Sweep",
     "Timeline",

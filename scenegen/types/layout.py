@@ -179,6 +179,21 @@ class Environment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceReport:
+    """What an importer found in a source, for people to read; no part of a scene and of its hash.
+
+    Attributes:
+        counts: elements of the source by its own words.
+        lost: what the source says and the layout does not, one plain sentence each.
+        road_length_m: of the source's reference lines together, where it has any.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
+    road_length_m: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """A scene as its author or recorder gave it.
 
@@ -187,6 +202,7 @@ class Layout:
         source: where it came from: `library`, `file`, `procedural`, `av2`, `scenarionet`, ...
         licence: licence of the source data; part of every data set made from it.
         timeline: the source's own rate and length until `extend_layout` resamples it.
+        report: what the importer counted and what was lost; None for sources of our own.
     """
 
     layout_id: str
@@ -197,6 +213,7 @@ class Layout:
     agents: tuple[AgentTrack, ...]
     ego: EgoTrack
     environment: Environment = field(default_factory=Environment)
+    report: SourceReport | None = None
 
     def __post_init__(self) -> None:
         steps = self.timeline.num_steps

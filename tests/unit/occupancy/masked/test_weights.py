@@ -45,7 +45,7 @@ def test_another_vocabulary_is_refused(tmp_path: Path, other: Vocabulary) -> Non
 
 def test_damage_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    with pytest.raises(WeightsError, match="found nothing"):
+    with pytest.raises(WeightsError, match="found no file"):
         load_network(path, vocabulary=VOCABULARY)
     save_network(build(), path, vocabulary=VOCABULARY)
     path.write_bytes(path.read_bytes()[:-10])

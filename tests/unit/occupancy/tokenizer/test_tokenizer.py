@@ -134,7 +134,7 @@ def test_masks_and_other_grids_are_refused(worlds: list[WorldExcerpt], shipped: 
 
 def test_damaged_files_and_other_vocabularies_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    with pytest.raises(WeightsError, match="found nothing"):
+    with pytest.raises(WeightsError, match="found no file"):
         load_network(path)
     network = TokenizerNetwork(SMALL)
     save_network(network, path, notes={})
