@@ -240,12 +240,12 @@ def load_native(
         fix = f"say video.model={TEACHER if own is None else STUDENT}, or name another file in video.weights"
         raise WeightsError(f"weights of a {role}", found=found, where=str(weights), fix=fix)
     chosen = own or Sampler(name="euler", steps=TEACHER_STEPS)
-    asked = {key: value for key, value in (("name", sampler), ("steps", steps), ("eta", eta)) if value is not None}
+    asked: dict[str, Any] = {"name": sampler, "steps": steps, "eta": eta}
     size_name = next((name for name, size in SIZES.items() if size == network.size), "custom")
     return NativeBackbone(
         network,
         size_name=size_name,
-        sampler=replace(chosen, **asked),
+        sampler=replace(chosen, **{key: value for key, value in asked.items() if value is not None}),
         role=role,
         weights_sha256=file.sha256,
         use_history=use_history,
