@@ -189,7 +189,10 @@ def open_backbone(config: GenerateConfig) -> VideoBackbone:
     video = config.video
     return load_backbone(
         video.name,
+        model=video.model,
+        sampler=video.sampler,
         steps=video.steps,
+        eta=video.eta,
         weights=video.weights,
         history=video.history,
         weights_sha256=video.weights_sha256,

@@ -16,6 +16,8 @@ from scenegen.errors import ConfigError
 from scenegen.types.layout import STYLES
 
 VIDEO_NAMES = ("native", "preview")
+VIDEO_MODELS = ("teacher", "student")
+SAMPLER_NAMES = ("euler", "cps")
 OCCUPANCY_NAMES = ("rules", "masked")
 MIXER_NAMES = ("attention", "bi_rwkv7", "triplet_rwkv7")
 PROGRESS_NAMES = ("auto", "rich", "plain")
@@ -75,21 +77,40 @@ class VideoConfig:
 
     Attributes:
         name: `native` or `preview`.
-        steps: sampling steps per frame.
+        model: `teacher`, or `student`: one distilled to few steps. None with `preview`, which has no model.
+        sampler: `euler`, or `cps`, which draws part of the noise anew in each step; None for what the weights are for.
+        steps: sampling steps per frame; None likewise.
+        eta: share of new noise in each step of `cps`, 0..1; None likewise.
         weights: a safetensors file; None for the shipped one. Its size of network stands in the file.
         weights_sha256: what the file must hash to; None takes any.
         history: carry the previous frame forward; false paints every step from its conditions alone.
     """
 
     name: str
-    steps: int
+    model: str | None
+    sampler: str | None
+    steps: int | None
+    eta: float | None
     weights: str | None
     weights_sha256: str | None
     history: bool
 
     def __post_init__(self) -> None:
         require_choice(self, "name", VIDEO_NAMES)
-        require_positive(self, "steps")
+        if self.model is not None:
+            require_choice(self, "model", VIDEO_MODELS)
+        if self.sampler is not None:
+            require_choice(self, "sampler", SAMPLER_NAMES)
+        if self.steps is not None:
+            require_positive(self, "steps")
+        if self.eta is not None and not 0.0 <= self.eta <= 1.0:
+            raise ConfigError("video.eta between 0 and 1", found=str(self.eta))
+        if self.eta is not None and self.sampler == "euler":
+            raise ConfigError("no video.eta with video.sampler=euler", found=str(self.eta), fix="it belongs to cps")
+
+    def decisive(self) -> dict[str, Any]:
+        """Return what decides bytes here: how frames are sampled and the weights' hash stand elsewhere."""
+        return {"name": self.name, "history": self.history}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,9 +226,7 @@ class GenerateConfig:
         for key in ("layouts", "prompt", "output", "progress", "run", "seed", "split_shares", "sweep"):
             del decisive[key]
         decisive["occupancy"] = self.occupancy.decisive()
-        # The weights' own hash stands in the provenance; their path decides nothing.
-        del decisive["video"]["weights"]
-        del decisive["video"]["weights_sha256"]
+        decisive["video"] = self.video.decisive()
         if not self.quality.is_asked:
             del decisive["quality"]
         decisive["threads_per_scene"] = self.run.threads_per_scene

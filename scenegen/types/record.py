@@ -12,6 +12,23 @@ from scenegen.types.layout import Layout
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a video backbone sampled every frame.
+
+    Attributes:
+        model: `teacher`, or `student` of one, distilled to few steps.
+        sampler: `euler` or `cps`.
+        steps: network evaluations per frame.
+        eta: share of the noise drawn anew in each step, 0..1; None for `euler`, which draws none.
+    """
+
+    model: str
+    sampler: str
+    steps: int
+    eta: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provenance:
     """Where the pixels of a scene come from; stored with it for ever.
 
@@ -24,6 +41,7 @@ class Provenance:
         occupancy_sha256: hash of its weights; empty where nothing is learned.
         model_licence: licence of the weights.
         source_licence: licence of the layout's source data.
+        sampling: how frames were sampled; None where nothing is.
     """
 
     code_version: str
@@ -34,6 +52,7 @@ class Provenance:
     source_licence: str
     occupancy_id: str = field(default="rules", repr=False)
     occupancy_sha256: str = field(default="", repr=False)
+    sampling: Sampling | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

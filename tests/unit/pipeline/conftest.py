@@ -44,6 +44,7 @@ class GreyBackbone:
     model_id = "grey"
     weights_sha256 = ""
     licence = "CC0-1.0"
+    sampling = None
 
     def __init__(self, *, fail_at_step: int | None = None, fail_on: str = "") -> None:
         self._fail_at_step = fail_at_step
