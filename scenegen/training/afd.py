@@ -37,7 +37,7 @@ WEIGHTS_NAME = "native.safetensors"
 """The weight file in the output folder."""
 AVERAGE_DECAY = 0.99
 LEAST_GRADIENT = 1e-5
-"""Adam's epsilon for the student. Weights of a half leave rounding errors as gradients; with the usual 1e-8 they would be
+"""Adam's epsilon for the student. Weights of a half leave rounding errors as gradients; by the usual 1e-8 they would be
 full steps."""
 
 
