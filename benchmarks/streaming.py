@@ -1,8 +1,8 @@
 """What a long stream costs and how it holds: `python -m benchmarks.streaming [--duration 120] [--json FILE]`.
 
-One drive is streamed step by step (`scenegen.streaming`). Cost is processor time per step, near second 3 and at the end,
-and resident memory; control is the judge's mean IoU in the first and in the last five seconds, each as a share of the
-same judge's on ground-truth frames of the same steps, so that a harder view at the end is no fault of the model's.
+One drive is streamed step by step (`scenegen.streaming`). Cost is processor time per step, near second 3 and at the
+end, and resident memory; control is the judge's mean IoU in the first and in the last five seconds, each as a share of
+the same judge's on ground-truth frames of the same steps, so that a harder view at the end is no fault of the model's.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scenegen.config import GenerateConfig
@@ -141,6 +141,8 @@ def stream_scene(
         for labels in chunks:
             rgb = session.paint(labels.conditions, start_step=labels.start_step)
             chunk = finish_chunk(labels, rgb, config)
+            if chunk.dense is None:  # a data set renders them again when they are read; a stream is read once
+                chunk = replace(chunk, dense=labels.dense())
             del labels, rgb
             for offset in range(chunk.rgb.shape[1]):
                 step = chunk.start_step + offset
