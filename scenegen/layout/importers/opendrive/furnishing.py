@@ -15,8 +15,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.errors import LayoutError
+from scenegen.layout.importers.opendrive.areas import GRID_M
 from scenegen.layout.importers.opendrive.format import Corner, OpenDrive, Repeat, Road, RoadObject, RoadSignal
 from scenegen.layout.importers.opendrive.plan_view import poses_along
+from scenegen.layout.importers.source_tracks import open_ring
 from scenegen.types.layout import Area, LaneLine, Prop
 from scenegen.types.taxonomy import AgentCategory
 
@@ -194,6 +196,7 @@ def _add_area(made: Furnishing, road: Road, item: RoadObject) -> None:
                 _paint_markings(
                     made, item, {corner.corner_id: at for corner, at in zip(corners, points_m, strict=True)}
                 )
+            points_m = open_ring(points_m)
             if len(points_m) == 2:
                 points_m = _band(points_m, max((width for width, _ in item.markings), default=item.width_m))
             if len(points_m) < 3 or not _area_m2(points_m) > SMALLEST_OUTLINE_M2:
@@ -265,7 +268,10 @@ def _drop_misplaced(made: Furnishing, drivable: BaseGeometry) -> None:
     areas = []
     for area in made.areas:
         outline = shapely.make_valid(shapely.Polygon(area.polygon_world_m))
-        if area.kind == "building" and outline.intersection(drivable).area > 0.1 * outline.area:
+        if (
+            area.kind == "building"
+            and shapely.intersection(outline, drivable, grid_size=GRID_M).area > 0.1 * outline.area
+        ):
             made.lost["buildings on the carriageway"] += 1
         else:
             areas.append(area)

@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float64
 
 from scenegen.geometry.rigid import planar_poses
 from scenegen.layout.importers.opendrive.areas import LANE_KIND_OF_TYPE, areas_of, ground_of, unknown_types
-from scenegen.layout.importers.opendrive.format import OpenDrive
+from scenegen.layout.importers.opendrive.format import OpenDrive, Road
 from scenegen.layout.importers.opendrive.furnishing import Furnishing, StandingThing, furnish
 from scenegen.layout.importers.opendrive.links import LaneGraph, link_lanes
 from scenegen.layout.importers.opendrive.marks import lane_lines_of
@@ -58,6 +58,7 @@ LICENCE = "unknown: that of the OpenDRIVE file"
 LARGE_MAP_M = 20_000.0
 KEEP_M = 1_000.0
 FLAT_M = 0.2
+LENGTH_M = 1.0
 NARROWEST_LANE_M = 0.5
 HIGHWAY_MPS = 22.0
 
@@ -215,6 +216,11 @@ def _lost(network: Network, furnishing: Furnishing, counted: Mapping[str, int], 
             f"elevation from {heights_m.min():.1f} to {heights_m.max():.1f} m: the ground is flat, and roads above one "
             "another meet"
         )
+    short = [road.road_id for road in network.drive.roads.values() if abs(_plan_end_m(road) - road.length_m) > LENGTH_M]
+    if short:
+        lost.append(
+            f"{len(short)} roads whose geometry ends more than {LENGTH_M:g} m from their length: {', '.join(short[:3])}"
+        )
     if narrow:
         lost.append(f"{narrow} driving lanes narrower than {NARROWEST_LANE_M:g} m everywhere")
     tallies: Counter[str] = Counter(furnishing.lost)
@@ -222,6 +228,11 @@ def _lost(network: Network, furnishing: Furnishing, counted: Mapping[str, int], 
     lost += [f"{count} {what}" for what, count in sorted(tallies.items()) if count]
     lost += [f"{count} elements <{tag}>" for tag, count in network.drive.unread.items()]
     return lost
+
+
+def _plan_end_m(road: Road) -> float:
+    last = road.plan[-1]
+    return last.s_m + last.length_m
 
 
 def _environment(road_map: RoadMap, network: Network) -> Environment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from scenegen.layout.importers.opendrive.plan_view import evaluate_piece
 from scenegen.layout.importers.opendrive.read import read_network
 from scenegen.layout.sources import read_layout
 from scenegen.layout.summary import summarise_layout
+from scenegen.layout.write_yaml import write_yaml_layout
 from scenegen.types import AgentCategory
+from scenegen.types.layout_json import layout_sha256
 from tests.unit.layout.importers.xodr_text import LINE, lane, network, road, section
 
 COUNTS = {
@@ -247,3 +250,13 @@ def test_of_large_maps_what_is_far_from_the_ego_is_cut(tmp_path: Path) -> None:
     assert max(float(np.abs(lane_.centerline_world_m[:, 0]).max()) for lane_ in layout.road_map.lanes) < 1_600.0
     assert layout.report is not None and layout.report.counts["roads"] == 4
     assert any("6 of 8 lanes" in what for what in layout.report.lost)
+
+
+def test_the_yaml_of_an_import_reads_back_and_says_what_was_lost(tmp_path: Path) -> None:
+    objects = '<objects><object id="a" type="w&#10;id: evil" s="5" t="9"/></objects>'
+    layout = read_opendrive(written(tmp_path, network(road(extra=objects))))
+    write_yaml_layout(layout, tmp_path / "small.yaml")
+    again = read_layout(f"file:{tmp_path / 'small.yaml'}")
+    assert layout_sha256(replace(again, source="opendrive")) == layout_sha256(layout)
+    head = (tmp_path / "small.yaml").read_text().splitlines()
+    assert head[0].startswith("# lost: no ego") and any("evil" in line and line.startswith("#") for line in head)
