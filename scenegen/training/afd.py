@@ -147,6 +147,7 @@ def train_step(run: AfdRun, teacher: BlackBoxTeacher, *, step: int, config: Trai
     finished = teacher.sample(places)
     with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
         rollouts = roll_out(run.old, clips, settings=settings)
+    set_rates(run, config)
     figures: dict[str, float] = {}
     for _ in range(settings.discriminator_updates):
         bench = cut_part(clips, finished, rollouts.frames, generator, settings=settings)
@@ -174,6 +175,14 @@ def train_step(run: AfdRun, teacher: BlackBoxTeacher, *, step: int, config: Trai
     follow(run.old, run.student, decay=settings.old_decay)
     follow(run.average, run.student, decay=min(AVERAGE_DECAY, (1.0 + step) / (10.0 + step)))
     return figures | {"student_loss": float(loss.detach()), "mean_weight": float(weight.mean())}
+
+
+def set_rates(run: AfdRun, config: TrainConfig) -> None:
+    """Take the learning rates from the configuration: a resumed run may be given others."""
+    for group in run.student_optimizer.param_groups:
+        group["lr"] = config.recipe.learning_rate
+    for group in run.discriminator_optimizer.param_groups:
+        group["lr"] = settings_of(config).discriminator_learning_rate
 
 
 @torch.no_grad()
