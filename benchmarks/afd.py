@@ -2,7 +2,7 @@
 
     python -m benchmarks.afd_clips --layouts procedural:1401-1448 --output out/afd/train
     python -m benchmarks.afd_clips --layouts procedural:1301-1330 --output out/afd/held_out
-    scenegen train recipe=video size=nano data=out/afd/train/plain output=out/afd/student recipe.steps=900 \
+    scenegen train recipe=video size=nano data=out/afd/train/plain output=out/afd/student recipe.steps=360 \
         run.num_threads=1 precision=bf16
     python -m benchmarks.afd --folder out/afd --json afd.json --picture afd.png
 
@@ -14,6 +14,7 @@ held-out layouts (`afd_scores.Nearness`), over seeds:
 - `afd, cell`, `afd, clip`: `recipe=afd` with weights per 8 x 8 pixels, and with one weight per rollout as published;
 - `fine-tuning`: the energy score on the teacher's clips, with the teacher's own frames as history;
 - `rate ...`: `afd, cell` with other learning rates of the discriminator;
+- `stale`: `afd, cell` whose discriminator learns for the first STALE_AFTER steps only;
 - `fine-tuning, then ...`: both, again, from the student that fine-tuning made.
 """
 
@@ -43,21 +44,30 @@ from scenegen.types import random_generator, random_key
 from scenegen.video.backbones.native import load_network, save_network
 from scenegen.video.history import HISTORY_KEEP
 
-STEPS = 150
-RATE = 3e-4
+STEPS = 80
+RATE = 1e-3
 RATES = (0.0, 1e-4, 1e-3, 1e-2)
 """Of the discriminator; the third is the recipe's."""
+STALE_AFTER = 30
 LOG_KEYS = ("pair_accuracy", "mean_weight", "score_spread", "score_gap")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One way to train. `method` is `afd` or `fine-tuning`; `start` names the arm it starts from."""
+    """One way to train.
+
+    Attributes:
+        method: `afd` or `fine-tuning`.
+        overrides: of the recipe.
+        start: the arm it starts from.
+        stale_after: steps after which the discriminator learns no more; None where it learns to the end.
+    """
 
     name: str
     method: str
     overrides: tuple[str, ...] = ()
     start: str | None = None
+    stale_after: int | None = None
 
 
 ARMS = (
@@ -69,6 +79,7 @@ ARMS = (
         for rate in RATES
         if rate != 1e-3
     ),
+    Arm(name="stale", method="afd", stale_after=STALE_AFTER),
     Arm(name="fine-tuning, then afd", method="afd", start="fine-tuning"),
     Arm(name="fine-tuning, then more", method="fine-tuning", start="fine-tuning"),
 )
@@ -88,9 +99,12 @@ def make_config(arm: Arm, folder: Path, *, seed: int, steps: int) -> TrainConfig
         f"recipe.afd.student={start}",
         f"recipe.steps={steps}",
         f"recipe.learning_rate={RATE}",
+        "recipe.batch_size=1",
+        "recipe.afd.rollout_steps=3",
+        "recipe.save_every_steps=25",
         f"seed={seed + (0 if arm.start is None else 100)}",
         "device=cpu",
-        "precision=bf16",
+        "precision=fp32",
         "progress=plain",
         "run.num_threads=1",
         *arm.overrides,
@@ -135,6 +149,17 @@ def fine_tune(config: TrainConfig) -> Path:
     return weights
 
 
+def train(arm: Arm, config: TrainConfig) -> Path:
+    """Train an arm, or go on with it; returns its weights."""
+    if arm.method == "fine-tuning":
+        return fine_tune(config)
+    if arm.stale_after is not None:
+        train_afd(replace(config, recipe=replace(config.recipe, steps=arm.stale_after)))
+        frozen = replace(settings_of(config), discriminator_learning_rate=0.0)
+        config = replace(config, recipe=replace(config.recipe, afd=frozen))
+    return train_afd(config)
+
+
 def read_log(folder: Path) -> dict[str, float]:
     """Return what the discriminator said, over the last records of a run."""
     path = folder / "log.jsonl"
@@ -152,7 +177,7 @@ def draw_strip(students: dict[str, Path], held_out: HeldOut, config: TrainConfig
     columns = [held_out.teacher]
     for weights in students.values():
         network, _ = load_network(weights)
-        columns.append(as_bytes(roll_out(network, held_out.clips, settings=replace(settings, rollouts=1)).frames[0]))
+        columns.append(as_bytes(roll_out(network, held_out.clips, settings=replace(settings, rollouts=2)).frames[0]))
     rows = [np.concatenate([column[n].permute(1, 2, 0).numpy() for column in columns], axis=1) for n in chosen]
     picture = Image.fromarray(np.concatenate(rows))
     picture.resize((picture.width * 3, picture.height * 3), Image.Resampling.NEAREST).save(path)
@@ -201,7 +226,7 @@ def main() -> None:
         for arm in (arm for arm in ARMS if arm.name in arguments.arms):
             config = make_config(arm, folder, seed=seed, steps=arguments.steps)
             began_s = time.process_time()
-            weights = train_afd(config) if arm.method == "afd" else fine_tune(config)
+            weights = train(arm, config)
             spent_s = time.process_time() - began_s
             students.setdefault(arm.name, weights)
             near = score_student(load_network(weights)[0], held_out, settings=settings)

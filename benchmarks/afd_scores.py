@@ -23,9 +23,9 @@ from scenegen.training.windows import Windows, half_width
 from scenegen.types import random_generator
 from scenegen.video.network import VideoNetwork
 
-SCORING_STEPS = 60
-SCORING_RATE = 2e-3
-SCORING_CLIPS = 4
+SCORING_STEPS = 40
+SCORING_RATE = 3e-3
+SCORING_CLIPS = 3
 SCORING_SEED = 77
 
 
@@ -112,7 +112,7 @@ def fresh_accuracies(
     frames: Float[Tensor, "1 B 3 H W"], held_out: HeldOut, *, settings: AfdConfig
 ) -> tuple[float, float]:
     """Train a discriminator on the first half of the clips; returns its accuracy on the others: cells, whole clips."""
-    settings = replace(settings, credit="cell", clip_steps=settings.rollout_steps, gradient_penalty=0.1)
+    settings = replace(settings, credit="cell", clip_steps=settings.rollout_steps, gradient_penalty=0.0)
     torch.manual_seed(SCORING_SEED)
     discriminator = ClipDiscriminator()
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=SCORING_RATE)

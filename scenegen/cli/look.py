@@ -16,6 +16,7 @@ LAYOUT_EXAMPLES = """examples:
   scenegen layout show opendrive:town.xodr --png town.png
   scenegen layout validate my.yaml layouts/*.yaml
   scenegen layout import scenarionet:scene.pkl -o scene.yaml
+  scenegen layout export procedural:5 -o roundabout.xodr
 """
 
 
@@ -62,6 +63,11 @@ def _add_layout_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     importer.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.yaml")
     importer.set_defaults(verb=run_layout_import)
 
+    exporter = actions.add_parser("export", parents=[common], help="write a layout's map as OpenDRIVE")
+    exporter.add_argument("reference", metavar="REF")
+    exporter.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.xodr")
+    exporter.set_defaults(verb=run_layout_export)
+
 
 def run_layout_show(options: argparse.Namespace) -> None:
     """Print a summary at the source's own rate, before any extension."""
@@ -94,6 +100,23 @@ def run_layout_import(options: argparse.Namespace) -> None:
     from scenegen.layout.write_yaml import write_yaml_layout
 
     write_yaml_layout(read_layout(options.reference), options.output)
+    sys.stdout.write(f"{options.output}\n")
+
+
+def run_layout_export(options: argparse.Namespace) -> None:
+    """Write a layout's map as OpenDRIVE."""
+    from scenegen.errors import OutputError
+    from scenegen.layout.exporters import layout_to_opendrive
+    from scenegen.layout.sources import read_layout
+
+    if options.output.suffix != ".xodr":
+        raise OutputError("an output file *.xodr", found=repr(options.output.name), where=str(options.output))
+    text = layout_to_opendrive(read_layout(options.reference))
+    try:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError("a writable file", found=error.strerror or str(error), where=str(options.output)) from error
     sys.stdout.write(f"{options.output}\n")
 
 

@@ -16,6 +16,8 @@ from scenegen.errors import ConfigError
 from scenegen.types.layout import STYLES
 
 VIDEO_NAMES = ("native", "preview")
+VIDEO_MODELS = ("teacher", "student")
+SAMPLER_NAMES = ("euler", "cps")
 OCCUPANCY_NAMES = ("rules", "masked")
 MIXER_NAMES = ("attention", "bi_rwkv7", "triplet_rwkv7")
 PROGRESS_NAMES = ("auto", "rich", "plain")
@@ -75,21 +77,40 @@ class VideoConfig:
 
     Attributes:
         name: `native` or `preview`.
-        steps: sampling steps per frame.
+        model: `teacher`, or `student`: one distilled to few steps. None with `preview`, which has no model.
+        sampler: `euler`, or `cps`, which draws part of the noise anew in each step; None for what the weights are for.
+        steps: sampling steps per frame; None likewise.
+        eta: share of new noise in each step of `cps`, 0..1; None likewise.
         weights: a safetensors file; None for the shipped one. Its size of network stands in the file.
         weights_sha256: what the file must hash to; None takes any.
         history: carry the previous frame forward; false paints every step from its conditions alone.
     """
 
     name: str
-    steps: int
+    model: str | None
+    sampler: str | None
+    steps: int | None
+    eta: float | None
     weights: str | None
     weights_sha256: str | None
     history: bool
 
     def __post_init__(self) -> None:
         require_choice(self, "name", VIDEO_NAMES)
-        require_positive(self, "steps")
+        if self.model is not None:
+            require_choice(self, "model", VIDEO_MODELS)
+        if self.sampler is not None:
+            require_choice(self, "sampler", SAMPLER_NAMES)
+        if self.steps is not None:
+            require_positive(self, "steps")
+        if self.eta is not None and not 0.0 <= self.eta <= 1.0:
+            raise ConfigError("video.eta between 0 and 1", found=str(self.eta))
+        if self.eta is not None and self.sampler == "euler":
+            raise ConfigError("no video.eta with video.sampler=euler", found=str(self.eta), fix="it belongs to cps")
+
+    def decisive(self) -> dict[str, Any]:
+        """Return what decides bytes here: how frames are sampled and the weights' hash stand elsewhere."""
+        return {"name": self.name, "history": self.history}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +177,8 @@ class GenerateConfig:
         prompt: words for weather and time of day of all layouts; None keeps their own.
         split: `train`, `val`, `test`, or `auto`: every layout in one of them, by `split_shares`.
         sweep: what is varied beside the layouts.
+        stream: give frames away as they are made, and store nothing.
+        stream_labels: file that gets a line of labels per step; None writes none.
     """
 
     layouts: tuple[str, ...]
@@ -167,6 +190,8 @@ class GenerateConfig:
     split: str
     split_shares: SplitSharesConfig
     num_steps_per_chunk: int
+    stream: bool
+    stream_labels: str | None
     progress: str
     sweep: SweepConfig
     rig: RigConfig
@@ -193,21 +218,42 @@ class GenerateConfig:
                 where="sweep",
                 fix="put the prompt's words into sweep.weather",
             )
+        self._check_stream()
         if self.quality.max_flicker is not None and self.num_steps_per_chunk < MIN_FLICKER_STEPS:
             raise ConfigError(
                 f"num_steps_per_chunk of {MIN_FLICKER_STEPS} or more, within which flicker is seen",
                 found=str(self.num_steps_per_chunk),
             )
 
+    def _check_stream(self) -> None:
+        """Refuse what does not go with `stream`."""
+        if not self.stream:
+            if self.stream_labels is not None:
+                raise ConfigError("stream=true beside stream_labels", found="stream=false", where="stream_labels")
+            return
+        if self.run.name != "serial":
+            raise ConfigError("run=serial with stream=true", found=f"run={self.run.name}", where="run")
+        if self.sweep.rig:
+            raise ConfigError("one rig in a stream", found="a sweep of rigs", where="sweep.rig")
+
     def content_sha256(self) -> str:
         """Hash everything here that decides bytes of a scene: not the layouts, the place, or the workers."""
         decisive = asdict(self)
-        for key in ("layouts", "prompt", "output", "progress", "run", "seed", "split_shares", "sweep"):
+        for key in (
+            "layouts",
+            "prompt",
+            "output",
+            "progress",
+            "run",
+            "seed",
+            "split_shares",
+            "stream",
+            "stream_labels",
+            "sweep",
+        ):
             del decisive[key]
         decisive["occupancy"] = self.occupancy.decisive()
-        # The weights' own hash stands in the provenance; their path decides nothing.
-        del decisive["video"]["weights"]
-        del decisive["video"]["weights_sha256"]
+        decisive["video"] = self.video.decisive()
         if not self.quality.is_asked:
             del decisive["quality"]
         decisive["threads_per_scene"] = self.run.threads_per_scene

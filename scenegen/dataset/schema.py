@@ -290,7 +290,7 @@ def scene_attributes_schema() -> dict[str, Any]:
         ),
         "config_sha256": _SHA256,
         "code_version": _TEXT,
-        "model": _object(model_id=_TEXT, weights_sha256=_SHA256, licence=_TEXT),
+        "model": _model_schema(),
         "occupancy_model": _object(model_id=_TEXT, weights_sha256=_SHA256),
         "source": _object(kind=_TEXT, layout_id=_TEXT, licence=_TEXT),
         "library_versions": {"type": "object", "additionalProperties": _TEXT},
@@ -298,6 +298,18 @@ def scene_attributes_schema() -> dict[str, Any]:
     }
     required = [name for name in properties if name not in ADDED_ATTRIBUTES]
     return {"type": "object", "required": required, "properties": properties}
+
+
+def _model_schema() -> dict[str, Any]:
+    """Return what painted a scene; `sampling` is missing where nothing is sampled, and in scenes of older versions."""
+    schema = _object(model_id=_TEXT, weights_sha256=_SHA256, licence=_TEXT)
+    schema["properties"]["sampling"] = _object(
+        model={"enum": ["teacher", "student"]},
+        sampler={"enum": ["euler", "cps"]},
+        steps={"type": "integer", "minimum": 1},
+        eta={"type": ["number", "null"]},
+    )
+    return schema
 
 
 def _object(**properties: Any) -> dict[str, Any]:

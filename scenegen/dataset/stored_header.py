@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scenegen.types import PINHOLE, Camera, CameraRig, Lens, Provenance
+from scenegen.types import PINHOLE, Camera, CameraRig, Lens, Provenance, Sampling
 
 
 def read_rig(rig: Mapping[str, Any]) -> CameraRig:
@@ -29,6 +29,7 @@ def read_provenance(attributes: Mapping[str, Any]) -> Provenance:
     """Return versions, hashes and licences; a scene without `occupancy_model` has a world by rules."""
     model = attributes["model"]
     occupancy = attributes.get("occupancy_model", {})
+    sampling = model.get("sampling")
     return Provenance(
         code_version=attributes["code_version"],
         config_sha256=attributes["config_sha256"],
@@ -38,6 +39,7 @@ def read_provenance(attributes: Mapping[str, Any]) -> Provenance:
         source_licence=attributes["source"]["licence"],
         occupancy_id=occupancy.get("model_id", "rules"),
         occupancy_sha256=occupancy.get("weights_sha256", ""),
+        sampling=None if sampling is None else Sampling(**sampling),
     )
 
 

@@ -29,10 +29,11 @@ def velocity_of(clean: Float[Tensor, "B *D"], x: Float[Tensor, "B *D"], t: Float
 def fake_score_loss(clean: Float[Tensor, "B *D"], renoised: Renoised) -> Float[Tensor, ""]:
     """Regress the fake score's velocity, given as its estimate of x_0, to that of the student's marginals.
 
-    w |s v - s u|^2 with w = min(1 / s^2, 10): the error of the velocity counts min(1, 10 s^2).
+    The error counts min(1, 10 s^2), which is the source's w |s v - s u|^2 with w = min(1 / s^2, 10). Ours: divided by
+    the square of the target's size, which is large for early steps and just above t_k; it would drown all the rest.
     """
     error = velocity_of(clean, renoised.x, renoised.t) - renoised.velocity
-    weight = (MOST_WEIGHT * renoised.std.square()).clamp(max=1.0)
+    weight = (MOST_WEIGHT * renoised.std.square()).clamp(max=1.0) / renoised.size.square()
     return (weight * error.square()).mean()
 
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 CLIP_ADVANTAGE = 5.0
 """A_max of DiffusionNFT's released configurations, in standard deviations of a group."""
-SMALLEST_SPREAD = 1e-6
+LEAST_SPREAD = 1e-4
+"""Ours: scores are log odds, and where a group's differ by less than this there is nothing yet to go by."""
 SMALLEST_ERROR = 1e-5
 
 
@@ -26,11 +27,11 @@ def group_advantages(score: Float[Tensor, "G N *K"]) -> Float[Tensor, "G N *K"]:
     """Return each score less the mean of its group, in standard deviations of all such differences.
 
     A group is N samples of one condition, so what a condition is worth does not mix with what a sample is worth. One
-    spread for all groups: a group whose samples are alike stays near zero. Zero where all samples are alike.
+    spread for all groups, and at least LEAST_SPREAD: samples that are alike stay near zero.
     """
     # A = D(y, c) - b, AFD's advantage; b is the mean of the group here, of the batch there.
     advantage = score - score.mean(dim=1, keepdim=True)
-    return advantage / advantage.std(unbiased=False).clamp(min=SMALLEST_SPREAD)
+    return advantage / advantage.std(unbiased=False).clamp(min=LEAST_SPREAD)
 
 
 def clip_weights(advantage: Float[Tensor, "*S"], *, limit: float = CLIP_ADVANTAGE) -> Float[Tensor, "*S"]:

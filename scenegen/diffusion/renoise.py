@@ -30,12 +30,14 @@ class Renoised:
         t: levels.
         std: s, of the noise that was added.
         velocity: u, whose mean given x_t is the velocity of the student's marginals.
+        size: of u: the larger of its factors of n and x_k.
     """
 
     x: Float[Tensor, "B *D"]
     t: Float[Tensor, " B"]
     std: Float[Tensor, "B *1"]
     velocity: Float[Tensor, "B *D"]
+    size: Float[Tensor, "B *1"]
 
 
 def draw_levels(uniforms: Float[Tensor, " B"], *, t_k: float) -> Float[Tensor, " B"]:
@@ -60,4 +62,5 @@ def renoise(
     keep = (1.0 - level) / (1.0 - t_k)
     std = (level.square() - (keep * t_k).square()).sqrt()
     gain = (level + (1.0 - level) * (t_k / (1.0 - t_k)) ** 2) / std
-    return Renoised(x=keep * x_k + std * noise, t=t, std=std, velocity=gain * noise - x_k / (1.0 - t_k))
+    velocity = gain * noise - x_k / (1.0 - t_k)
+    return Renoised(x=keep * x_k + std * noise, t=t, std=std, velocity=velocity, size=gain.clamp(min=1.0 / (1.0 - t_k)))

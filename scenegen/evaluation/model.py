@@ -24,10 +24,10 @@ class FoundModel:
 
 
 class ModelFinder:
-    """Finds and keeps models by the hash of their weights.
+    """Finds and keeps models by the hash of their weights and the way they sampled, both stored with a scene.
 
     Args:
-        storage: of the data set, whose run records say how many sampling steps were taken.
+        storage: of the data set; its run records say how many Euler steps were taken where a scene does not.
         weights: a weight file beside the shipped ones; every learned scene must then have been painted by one of them.
     """
 
@@ -35,7 +35,7 @@ class ModelFinder:
         self._steps = recorded_sampling_steps(storage)
         self._weights = weights
         self._files = _hash_files(weights)
-        self._found: dict[str, FoundModel] = {}
+        self._found: dict[tuple[str, str], FoundModel] = {}
 
     def find(self, model: dict[str, Any]) -> FoundModel:
         """Return the model of a scene's attribute `model`.
@@ -43,12 +43,13 @@ class ModelFinder:
         Raises:
             WeightsError: the weights that were named are not those that painted the scene, or do not load.
         """
-        sha256 = model["weights_sha256"]
-        if sha256 not in self._found:
-            self._found[sha256] = self._load(model["model_id"], sha256)
-        return self._found[sha256]
+        sha256, sampling = model["weights_sha256"], model.get("sampling")
+        key = sha256, json.dumps(sampling, sort_keys=True)
+        if key not in self._found:
+            self._found[key] = self._load(model["model_id"], sha256, sampling)
+        return self._found[key]
 
-    def _load(self, model_id: str, sha256: str) -> FoundModel:
+    def _load(self, model_id: str, sha256: str, sampling: dict[str, Any] | None) -> FoundModel:
         if not sha256:
             return FoundModel(backbone=None, reason=f"{model_id} has no weights: nothing was learned, nothing can leak")
         if sha256 not in self._files:
@@ -62,20 +63,21 @@ class ModelFinder:
                 backbone=None,
                 reason=f"the weights {sha256[:12]}... are not the shipped ones; name them: --weights FILE",
             )
-        if self._steps is None:
+        if sampling is None and self._steps is None:
             return FoundModel(
                 backbone=None, reason="no record in runs/ says in how many sampling steps the scenes were painted"
             )
-        path = self._files[sha256]
-        return FoundModel(backbone=load_backbone("native", steps=self._steps, weights=str(path), history=False))
+        options = {"steps": self._steps} if sampling is None else sampling
+        weights = str(self._files[sha256])
+        return FoundModel(backbone=load_backbone("native", weights=weights, history=False, **options))
 
 
 def recorded_sampling_steps(storage: Storage) -> int | None:
-    """Return `video.steps` of the data set's last run with a learned model."""
+    """Return `video.steps` of the data set's last run with a learned model, if it was recorded as a number."""
     configs = [file.key for file in storage.list_files(RUNS) if file.key.endswith("/config.json")]
     for key in sorted(configs, reverse=True):
         video = json.loads(storage.read(key))["video"]
-        if video["name"] != "preview":
+        if video["name"] != "preview" and video["steps"] is not None:
             return int(video["steps"])
     return None
 

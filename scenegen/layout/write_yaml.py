@@ -18,8 +18,11 @@ from scenegen.types.layout import AgentTrack, Area, Lane, LaneLine, Layout, Prop
 
 
 def layout_to_yaml(layout: Layout) -> str:
-    """Return the text of the YAML file of a layout."""
-    return yaml.dump(_spec_of(layout), Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True)
+    """Return the text of the YAML file of a layout; what an importer lost stands above it as comments."""
+    lost = layout.report.lost if layout.report is not None else ()
+    return "".join(f"# lost: {what}\n" for what in lost) + yaml.dump(
+        _spec_of(layout), Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True
+    )
 
 
 def write_yaml_layout(layout: Layout, path: Path) -> None:

@@ -148,9 +148,12 @@ def plan_scene(
         source_licence=layout.licence,
         occupancy_id="rules" if occupancy is None else occupancy.model_id,
         occupancy_sha256="" if occupancy is None else occupancy.weights_sha256,
+        sampling=backbone.sampling,
     )
     sha256 = layout_sha256(layout)
     decisive: tuple[object, ...] = (sha256, config.seed, config.split, provenance)
+    if provenance.sampling is not None:
+        decisive = (*decisive, provenance.sampling)
     if occupancy is not None:
         decisive = (*decisive, provenance.occupancy_id, provenance.occupancy_sha256)
     if config.quality.is_asked:

@@ -36,6 +36,9 @@ from scenegen.video.network import VideoNetwork
 WEIGHTS_NAME = "native.safetensors"
 """The weight file in the output folder."""
 AVERAGE_DECAY = 0.99
+LEAST_GRADIENT = 1e-5
+"""Adam's epsilon for the student. Weights of a half leave rounding errors as gradients; by the usual 1e-8 they would be
+full steps."""
 
 
 @dataclass(kw_only=True)
@@ -109,7 +112,11 @@ def start_run(config: TrainConfig) -> AfdRun:
         reference=reference,
         discriminator=discriminator,
         student_optimizer=torch.optim.AdamW(
-            student.parameters(), lr=config.recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4
+            student.parameters(),
+            lr=config.recipe.learning_rate,
+            betas=(0.9, 0.99),
+            eps=LEAST_GRADIENT,
+            weight_decay=1e-4,
         ),
         discriminator_optimizer=torch.optim.Adam(
             discriminator.parameters(), lr=settings.discriminator_learning_rate, betas=(0.5, 0.99)
@@ -147,6 +154,7 @@ def train_step(run: AfdRun, teacher: BlackBoxTeacher, *, step: int, config: Trai
     finished = teacher.sample(places)
     with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
         rollouts = roll_out(run.old, clips, settings=settings)
+    set_rates(run, config)
     figures: dict[str, float] = {}
     for _ in range(settings.discriminator_updates):
         bench = cut_part(clips, finished, rollouts.frames, generator, settings=settings)
@@ -174,6 +182,14 @@ def train_step(run: AfdRun, teacher: BlackBoxTeacher, *, step: int, config: Trai
     follow(run.old, run.student, decay=settings.old_decay)
     follow(run.average, run.student, decay=min(AVERAGE_DECAY, (1.0 + step) / (10.0 + step)))
     return figures | {"student_loss": float(loss.detach()), "mean_weight": float(weight.mean())}
+
+
+def set_rates(run: AfdRun, config: TrainConfig) -> None:
+    """Take the learning rates from the configuration: a resumed run may be given others."""
+    for group in run.student_optimizer.param_groups:
+        group["lr"] = config.recipe.learning_rate
+    for group in run.discriminator_optimizer.param_groups:
+        group["lr"] = settings_of(config).discriminator_learning_rate
 
 
 @torch.no_grad()

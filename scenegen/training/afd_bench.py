@@ -79,8 +79,7 @@ def take_windows(windows: Windows, own: Int[Tensor, " b"]) -> Windows:
 
 def score_parts(discriminator: ClipDiscriminator, seen: Float[Tensor, "M 7 H W"], bench: Bench) -> Float[Tensor, "G K"]:
     """Score clips of a bench; M may hold several rollouts of all its clips."""
-    planes = bench.planes.repeat(len(seen) // len(bench.planes), 1, 1, 1)
-    return discriminator(seen, planes, num_views=NUM_VIEWS, num_steps=bench.num_steps)
+    return discriminator(seen, bench.planes, num_views=NUM_VIEWS, num_steps=bench.num_steps)
 
 
 def credited(scores: Float[Tensor, "G K"], credit: str) -> Float[Tensor, "G k"]:

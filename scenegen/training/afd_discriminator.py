@@ -44,17 +44,18 @@ class ClipDiscriminator(nn.Module):
         nn.init.zeros_(self.score.weight)
 
     def forward(
-        self, seen: Float[Tensor, "B 7 H W"], planes: Float[Tensor, "B C H W"], *, num_views: int, num_steps: int
+        self, seen: Float[Tensor, "M 7 H W"], planes: Float[Tensor, "B C H W"], *, num_views: int, num_steps: int
     ) -> Float[Tensor, "N K"]:
         """Return the scores of N clips in K parts: views, steps and cells.
 
         Args:
-            seen: from `see_clips`. B stacks clips, then their views, then steps.
+            seen: from `see_clips`. M stacks clips, then their views, then steps; M / B copies of all clips, outermost.
             planes: condition planes.
             num_views: of each clip.
             num_steps: of each view.
         """
-        hidden = torch.cat([seen, functional.silu(self.planes(planes))], dim=1)
+        read = functional.silu(self.planes(planes)).repeat(len(seen) // len(planes), 1, 1, 1)
+        hidden = torch.cat([seen, read], dim=1)
         hidden = functional.silu(self.enter(functional.pixel_unshuffle(hidden, 2)))
         hidden = functional.silu(self.eighth(functional.silu(self.quarter(hidden))))
         in_time = hidden.unflatten(0, (-1, num_steps)).transpose(1, 2)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import logging
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from scenegen.checks.judge import Judge, load_judge
 from scenegen.config import RtdmdConfig, TrainConfig
-from scenegen.diffusion.sampler import CHANNELS, Sampler
+from scenegen.diffusion.sampler import Sampler
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.training.checkpoint import load_checkpoint, save_checkpoint
 from scenegen.training.judge_crops import AgentTable, open_agent_table
@@ -50,11 +50,11 @@ from scenegen.training.rtdmd_losses import (
     renoise_result,
     reward_losses,
 )
-from scenegen.training.rtdmd_moments import MOST_PAST, Clips, Moment, paint_moment, prepare_moment, read_clips
+from scenegen.training.rtdmd_moments import PAST_SHARE, Clips, Moment, paint_moment, prepare_moment, read_clips
 from scenegen.training.window_cache import WindowCache, open_window_cache
 from scenegen.training.windows import check_clips, half_width
 from scenegen.types import random_generator, random_key
-from scenegen.video.backbones.native import load_network, save_network
+from scenegen.video.backbones.native import load_network, sampler_notes, save_network
 from scenegen.video.build import SHIPPED_WEIGHTS
 from scenegen.video.network import VideoNetwork
 
@@ -64,7 +64,7 @@ WEIGHTS_NAME = "student.safetensors"
 """The weight file in the output folder."""
 ENCODER = ("pixel", "style_in", "detail_block", "to_patches")
 """Parts of the network that encode conditions: the teacher's, for all."""
-FAKE_FIRST_STEPS = 30
+FAKE_FIRST_STEPS = 60
 """Steps that the fake score takes before the student moves."""
 WARM_UP_STEPS = 20
 EMA_DECAY = 0.98
@@ -110,7 +110,7 @@ def train_rtdmd(config: TrainConfig) -> Path:
     rtdmd, folder = settings_of(config), Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
     cache = open_window_cache(Path(config.data), Path(config.windows))
-    check_clips(cache, num_steps=1 + MOST_PAST)
+    check_clips(cache, num_steps=len(PAST_SHARE))
     run = start_run(config)
     first = load_checkpoint(folder, modules=run.modules, optimizers=run.optimizers)
     table = open_agent_table(Path(config.data), cache, folder / "agents.npz")
@@ -174,13 +174,13 @@ def start_run(config: TrainConfig) -> RtdmdRun:
         student=student,
         average=deepcopy(start),
         fake=fake,
-        rewards=None if rtdmd.rewards is None else load_reward_network(Path(rtdmd.rewards))[0],
+        rewards=None if rtdmd.rewards is None else load_reward_network(Path(rtdmd.rewards)),
         optimizers=optimizers,
         sampler=sampler,
         notes={
             "seed": str(config.seed),
             "teacher_sha256": sha256,
-            "sampler": json.dumps(asdict(sampler)),
+            **sampler_notes(sampler),
         },
     )
 
@@ -200,8 +200,13 @@ def train_step(
     rtdmd = settings_of(config)
     torch.manual_seed(random_key(config.seed, "train-rtdmd", step) % (1 << 63))
     generator = random_generator(config.seed, "train-rtdmd", stage="windows", chunk=step)
-    num_noise = run.sampler.num_noise + CHANNELS * num_pictures(rtdmd)
-    clips = read_clips(cache, generator, batch_size=config.recipe.batch_size, num_noise=num_noise)
+    clips = read_clips(
+        cache,
+        generator,
+        batch_size=config.recipe.batch_size,
+        sampler=run.sampler,
+        num_pictures=num_pictures(rtdmd),
+    )
     is_rewarded = step >= rtdmd.cold_start_steps
     is_matched = not is_rewarded or rtdmd.distribution_weight > 0.0
     losses: dict[str, float] = {}
@@ -209,8 +214,9 @@ def train_step(
         moment = prepare_moment(clips, encoder=run.teacher, student=run.student, sampler=run.sampler)
         parts: list[Tensor] = []
         if is_matched:
-            painted, k = paint_moment(run.student, moment, sampler=run.sampler), draw_step(run.sampler)
-            renoised = renoise_result(moment, painted, k, sampler=run.sampler)
+            k = draw_step(run.sampler)
+            painted = paint_moment(run.student, moment, sampler=run.sampler, num_steps=k + 1)
+            renoised = renoise_result(moment, painted.levels[-1], k, sampler=run.sampler)
             loss, losses = fake_loss(
                 run.fake, moment, renoised, t_k=run.sampler.levels[k + 1], sampler=run.sampler, config=rtdmd
             )

@@ -28,6 +28,8 @@ from scenegen.training.rollout import NUM_VIEWS
 from scenegen.training.rtdmd_moments import Moment, Painted, noise_picture, paint_moment, policy_mean
 from scenegen.video.network import VideoNetwork
 
+CONSISTENCY_EVERY = 4
+"""The consistency term is taken in one step of this many, at random, and counts as many times; it costs two passes."""
 WIDEST_GAP = 0.2
 """Of the two levels of the consistency term (as published: up to 200 of 1,000)."""
 OWN_PICTURES = 4
@@ -44,12 +46,12 @@ def draw_step(sampler: Sampler) -> int:
     return int(torch.randint(sampler.steps, ()))
 
 
-def renoise_result(moment: Moment, painted: Painted, k: int, *, sampler: Sampler) -> Renoised:
+def renoise_result(moment: Moment, x_k: Float[Tensor, "B 3 H W"], k: int, *, sampler: Sampler) -> Renoised:
     """Take the result of step k up to a random level; one level for the batch."""
     t_k = sampler.levels[k + 1]
     t = draw_levels(torch.rand(1), t_k=t_k).expand(len(moment))
     noise = noise_picture(moment, 0, sampler=sampler)
-    return renoise(painted.levels[k + 1].float(), noise, t_k=t_k, t=t)
+    return renoise(x_k.detach(), noise, t_k=t_k, t=t)
 
 
 def fake_loss(
@@ -65,13 +67,13 @@ def fake_loss(
     clean = denoise(renoised.x, t)
     loss = fake_score_loss(clean, renoised)
     parts = {"fake": float(loss.detach())}
-    if config.consistency_weight > 0.0:
+    if config.consistency_weight > 0.0 and int(torch.randint(CONSISTENCY_EVERY, ())) == 0:
         lowest = max(t_k, MARGIN)
         s = t - float(torch.rand(())) * min(WIDEST_GAP, t - lowest)
         pair = noise_picture(moment, 2, sampler=sampler), noise_picture(moment, 3, sampler=sampler)
         kernel: Kernel = "bridge" if config.consistency_kernel == "bridge" else "cps"
         drift = consistency_loss(denoise, renoised.x, clean, pair, t=t, s=s, kernel=kernel)
-        loss = loss + config.consistency_weight * drift
+        loss = loss + CONSISTENCY_EVERY * config.consistency_weight * drift
         parts["consistency"] = float(drift.detach())
     return loss, parts
 
@@ -94,8 +96,7 @@ def matching_loss(
     if std > 0.0:
         x_k = x_k + std * sampler.step_noise(moment.stack, k)
     with torch.no_grad():
-        again = replace(painted, levels=(*painted.levels[: k + 1], x_k.detach(), *painted.levels[k + 2 :]))
-        renoised = renoise_result(moment, again, k, sampler=sampler)
+        renoised = renoise_result(moment, x_k, k, sampler=sampler)
         by_fake = moment.draw_clean(fake, renoised.x, renoised.t, torch.zeros_like(renoised.x))
         # The teacher draws x_0; the mean of its draws is an unbiased estimate of E[x_0 | x_t], which is what is asked.
         draws = [

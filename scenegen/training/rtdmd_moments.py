@@ -15,14 +15,14 @@ from torch import Tensor
 
 from scenegen.diffusion.cps import cps_mean, cps_std
 from scenegen.diffusion.sampler import Sampler
-from scenegen.training.rollout import NUM_VIEWS, clip_partners, paint_clip, take_conditions
+from scenegen.training.rollout import NUM_VIEWS, clip_partners, paint_clip
 from scenegen.training.window_cache import WindowCache
 from scenegen.training.windows import Windows, half_width, read_windows, sample_clip
-from scenegen.video.history import HISTORY_KEEP, contract_history
+from scenegen.video.history import HISTORY_KEEP, carry_forward, contract_history
 from scenegen.video.network import EncodedConditions, VideoNetwork
 
-MOST_PAST = 2
-"""Steps painted before the moment: 0 (as at the start of a scene) to this many."""
+PAST_SHARE = (0.3, 0.5, 0.2)
+"""Shares of moments before which no step (as at the start of a scene), one and two steps are painted."""
 ANCHORED_SHARE = 0.75
 """Share of moments with world-anchored noise; the others get independent noise, as the teacher did in training."""
 CHANNELS = 3
@@ -30,10 +30,18 @@ CHANNELS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Clips:
-    """Clips of NUM_VIEWS views as read, steps innermost; `picks` are (entry, view, left column) of their last steps."""
+    """Clips of NUM_VIEWS views as read.
 
-    windows: Windows
-    num_steps: int
+    Attributes:
+        past: the steps before the moment, steps innermost; None where there are none.
+        num_past: how many.
+        now: the moment.
+        picks: (entry, view, left column) of the windows of `now`.
+    """
+
+    past: Windows | None
+    num_past: int
+    now: Windows
     picks: list[tuple[int, int, int]]
 
 
@@ -86,55 +94,57 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True)
 class Painted:
-    """A moment as the student painted it: x at every level from 1 down to 0."""
+    """A moment as the student painted it: x at every level from 1 down."""
 
     levels: tuple[Float[Tensor, "B 3 H W"], ...]
 
-    @property
-    def frames(self) -> Float[Tensor, "B 3 H W"]:
-        """The frames."""
-        return self.levels[-1]
 
-
-def read_clips(cache: WindowCache, generator: np.random.Generator, *, batch_size: int, num_noise: int) -> Clips:
-    """Read clips whose last steps are about `batch_size` windows."""
-    num_steps = 1 + int(generator.integers(MOST_PAST + 1))
-    width = half_width(cache)
+def read_clips(
+    cache: WindowCache, generator: np.random.Generator, *, batch_size: int, sampler: Sampler, num_pictures: int
+) -> Clips:
+    """Read clips whose moments are about `batch_size` windows, with `num_pictures` of noise behind the sampler's."""
+    num_past = int(generator.choice(len(PAST_SHARE), p=PAST_SHARE))
+    width, num_noise = half_width(cache), sampler.num_noise + CHANNELS * num_pictures
     picks: list[tuple[int, int, int]] = []
     for _ in range(max(1, batch_size // NUM_VIEWS)):
-        picks += sample_clip(cache, generator, num_steps=num_steps, crop_width=width)
-    windows = read_windows(cache, picks, crop_width=width, num_noise=num_noise)
-    return Clips(windows=windows, num_steps=num_steps, picks=picks[num_steps - 1 :: num_steps])
+        picks += sample_clip(cache, generator, num_steps=num_past + 1, crop_width=width)
+    last = picks[num_past :: num_past + 1]
+    before = [pick for index, pick in enumerate(picks) if index % (num_past + 1) != num_past]
+    past = read_windows(cache, before, crop_width=width, num_noise=sampler.num_noise) if before else None
+    now = read_windows(cache, last, crop_width=width, num_noise=num_noise)
+    return Clips(past=past, num_past=num_past, now=now, picks=last)
 
 
 @torch.no_grad()
 def prepare_moment(clips: Clips, *, encoder: VideoNetwork, student: VideoNetwork, sampler: Sampler) -> Moment:
-    """Let the student paint the steps before the last, and get the last one ready."""
-    windows, num_steps = clips.windows, clips.num_steps
+    """Let the student paint the steps before, and get the moment ready."""
+    now, past = clips.now, clips.past
     is_anchored = float(torch.rand(())) < ANCHORED_SHARE
-    stack = windows.noise if is_anchored else torch.randn_like(windows.noise)
-    encoded = encoder.encode(_last(windows.planes), windows.style)
-    carried = torch.zeros_like(windows.carried)
-    if num_steps > 1:
-        carried = paint_clip(student, windows, encoded, stack, num_steps=num_steps, sampler=sampler).carried
-    own = slice(num_steps - 1, None, num_steps)
-    now, conditions = windows.part(own), take_conditions(encoded, own)
+    carried = torch.zeros_like(now.carried)
+    if past is not None:
+        noise = past.noise if is_anchored else torch.randn_like(past.noise)
+        encoded = encoder.encode(_last(past.planes), past.style)
+        frames = paint_clip(student, past, encoded, noise, num_steps=clips.num_past, sampler=sampler).frames
+        before = slice(clips.num_past - 1, None, clips.num_past)
+        frame = carry_forward(frames[before], motion_px=now.motion_px, code=now.code, previous_code=past.code[before])
+        carried = torch.cat([frame.rgb, frame.valid], dim=1)
+    encoded = encoder.encode(_last(now.planes), now.style)
     return Moment(
         windows=now,
-        conditions=conditions,
-        carried=carried[own],
-        seen=_last(contract_history(carried[own], conditions.base.float(), keep=HISTORY_KEEP)),
+        conditions=encoded,
+        carried=carried,
+        seen=_last(contract_history(carried, encoded.base.float(), keep=HISTORY_KEEP)),
         partners=clip_partners(now, num_steps=1),
-        stack=stack[own],
+        stack=now.noise if is_anchored else torch.randn_like(now.noise),
     )
 
 
 @torch.no_grad()
-def paint_moment(network: VideoNetwork, moment: Moment, *, sampler: Sampler) -> Painted:
-    """Paint a moment by CPS, keeping every level."""
+def paint_moment(network: VideoNetwork, moment: Moment, *, sampler: Sampler, num_steps: int | None = None) -> Painted:
+    """Paint a moment by CPS, keeping every level; only the first `num_steps` sampling steps where that is given."""
     x = moment.stack[:, :CHANNELS]
     levels = [x]
-    for k in range(sampler.steps):
+    for k in range(sampler.steps if num_steps is None else num_steps):
         mean = policy_mean(network, moment, x, k, sampler=sampler)
         std = cps_std(s=sampler.levels[k + 1], eta=sampler.eta)
         x = mean + std * sampler.step_noise(moment.stack, k) if std > 0.0 else mean

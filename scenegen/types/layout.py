@@ -184,13 +184,18 @@ class SourceReport:
 
     Attributes:
         counts: elements of the source by its own words.
-        lost: what the source says and the layout does not, one plain sentence each.
+        lost: what the source says and the layout does not, one plain sentence each; it quotes foreign names, so what
+            does not print becomes a space.
         road_length_m: of the source's reference lines together, where it has any.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
     road_length_m: float | None = None
+
+    def __post_init__(self) -> None:
+        printed = tuple("".join(c if c.isprintable() else " " for c in what) for what in self.lost)
+        object.__setattr__(self, "lost", printed)
 
 
 @dataclass(frozen=True, kw_only=True)

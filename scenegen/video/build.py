@@ -8,17 +8,29 @@ from scenegen.errors import ConfigError, WeightsError
 from scenegen.video.interface import VideoBackbone
 
 SHIPPED_WEIGHTS = Path(__file__).parent.parent / "weights" / "native_tiny.safetensors"
+SHIPPED_STUDENT = SHIPPED_WEIGHTS.with_stem("native_tiny_student")
 
 
 def load_backbone(
-    name: str, *, steps: int, weights: str | None, history: bool = True, weights_sha256: str | None = None
+    name: str,
+    *,
+    weights: str | None,
+    model: str | None = None,
+    sampler: str | None = None,
+    steps: int | None = None,
+    eta: float | None = None,
+    history: bool = True,
+    weights_sha256: str | None = None,
 ) -> VideoBackbone:
     """Load the backbone called `name`.
 
     Args:
         name: `native` or `preview`.
-        steps: sampling steps per frame (native).
         weights: a safetensors file; None for the shipped one (native).
+        model: `teacher`, or `student` of one; None for the teacher (native).
+        sampler: `euler` or `cps`; None for what the weights were made for (native, as are the two below).
+        steps: sampling steps per frame; None likewise.
+        eta: share of new noise in each step of `cps`; None likewise.
         history: carry the previous frame forward (native).
         weights_sha256: what the file must hash to; None takes any (native).
 
@@ -27,20 +39,38 @@ def load_backbone(
         WeightsError: the weights are missing, damaged or others than expected.
     """
     if name == "preview":
-        for key, value in (("weights", weights), ("weights_sha256", weights_sha256)):
+        given = {"weights": weights, "weights_sha256": weights_sha256, "model": model, "sampler": sampler, "eta": eta}
+        for key, value in given.items():
             if value is not None:
-                raise ConfigError("no weights with video=preview", found=value, where=f"video.{key}")
+                raise ConfigError(f"no {key} with video=preview", found=str(value), where=f"video.{key}")
         from scenegen.video.backbones.preview import PreviewBackbone
 
         return PreviewBackbone()
     if name == "native":
-        from scenegen.video.backbones.native import load_native
+        from scenegen.video.backbones.native import TEACHER, load_native
 
-        path = SHIPPED_WEIGHTS if weights is None else Path(weights)
+        role = TEACHER if model is None else model
+        path = _shipped(role) if weights is None else Path(weights)
         if path.suffix != ".safetensors":
             raise WeightsError("a .safetensors file", found=path.name, where="video.weights")
-        backbone = load_native(weights=path, steps=steps, use_history=history)
+        backbone = load_native(weights=path, role=role, sampler=sampler, steps=steps, eta=eta, use_history=history)
         if weights_sha256 not in (None, backbone.weights_sha256):
             raise WeightsError(f"weights with sha256 {weights_sha256}", found=backbone.weights_sha256, where=str(path))
         return backbone
     raise ConfigError("video=native or video=preview", found=repr(name), where="video.name")
+
+
+def _shipped(role: str) -> Path:
+    """Return the shipped weights of a role.
+
+    Raises:
+        WeightsError: none are shipped.
+    """
+    if role == "student" and not SHIPPED_STUDENT.is_file():
+        raise WeightsError(
+            "weights of a student, distilled to few steps",
+            found="none with this version of scenegen",
+            where=str(SHIPPED_STUDENT),
+            fix="distil one with `scenegen train recipe=rtdmd data=... output=...` and name it in video.weights",
+        )
+    return SHIPPED_STUDENT if role == "student" else SHIPPED_WEIGHTS

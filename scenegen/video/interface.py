@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import UInt8
 
-from scenegen.types import AppearanceTable, ConditionMaps, Lighting, StaticTable
+from scenegen.types import AppearanceTable, ConditionMaps, Lighting, Sampling, StaticTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,11 @@ class VideoBackbone(Protocol):
     @property
     def weights_sha256(self) -> str:
         """Hash of the weight file; empty where nothing is learned."""
+        ...
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How frames are sampled; None where nothing is."""
         ...
 
     @property

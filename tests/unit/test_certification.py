@@ -57,6 +57,7 @@ class LabelBackbone:
     model_id = "labels"
     weights_sha256 = ""
     licence = "CC0-1.0"
+    sampling = None
 
     def __init__(
         self,

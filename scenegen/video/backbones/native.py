@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from scenegen.diffusion.attention import RecentTokens
-from scenegen.diffusion.flow import noise_levels, sample_euler
 from scenegen.diffusion.memory import channels_last
 from scenegen.diffusion.rwkv7 import Rwkv7State
+from scenegen.diffusion.sampler import Sampler
 from scenegen.diffusion.tensor_file import write_tensors
+from scenegen.diffusion.weight_file import WeightFile, read_weights
 from scenegen.errors import ConfigError, WeightsError
-from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, random_key
+from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, Sampling, random_key
 from scenegen.video.cross_view import find_partners
 from scenegen.video.history import HISTORY_KEEP, CarriedFrame, carry_forward, contract_history, no_history
 from scenegen.video.interface import SceneContext
@@ -31,6 +31,10 @@ from scenegen.video.tensor_state import arrays_of_tensor, tensor_of_arrays
 from scenegen.video.traits import trait_salt
 
 MAX_STEPS = 50
+TEACHER, STUDENT = "teacher", "student"
+TEACHER_STEPS = 2
+"""Euler steps that the teacher's own recipe rolls out in, and that are taken where nobody asks for others."""
+HOW_TO_TRAIN = "train them with `scenegen train recipe=video`, with this version of scenegen"
 TEMPERATURE = 0.6
 """Noise is multiplied by this: less chance than was learned, so less texture and less flicker (`docs/quality.md`)."""
 
@@ -40,8 +44,9 @@ class NativeBackbone:
 
     Args:
         network: weights loaded, evaluation mode.
-        steps: sampling steps per frame.
+        sampler: how every frame is sampled.
         weights_sha256: hash of the weight file.
+        role: `teacher`, or `student` of one, distilled to few steps.
         use_history: carry the previous frame forward; False paints every step from conditions alone.
         temperature: what all noise is multiplied by, 0..1.
     """
@@ -53,19 +58,27 @@ class NativeBackbone:
         network: VideoNetwork,
         *,
         size_name: str,
-        steps: int,
+        sampler: Sampler,
         weights_sha256: str,
+        role: str = TEACHER,
         use_history: bool = True,
         temperature: float = TEMPERATURE,
     ) -> None:
-        if not 1 <= steps <= MAX_STEPS:
-            raise ConfigError(f"video.steps between 1 and {MAX_STEPS}", found=f"{steps}", where="video.steps")
+        if not 1 <= sampler.steps <= MAX_STEPS:
+            raise ConfigError(f"video.steps between 1 and {MAX_STEPS}", found=f"{sampler.steps}", where="video.steps")
         self.network = network
-        self.steps = steps
+        self.sampler = sampler
+        self.role = role
         self.weights_sha256 = weights_sha256
         self.use_history = use_history
         self.temperature = temperature
         self.model_id = f"native-{size_name}"
+
+    @property
+    def sampling(self) -> Sampling:
+        """What is stored of how frames are sampled."""
+        eta = self.sampler.eta if self.sampler.name == "cps" else None
+        return Sampling(model=self.role, sampler=self.sampler.name, steps=self.sampler.steps, eta=eta)
 
     def open_session(self, scene: SceneContext) -> NativeSession:
         """Start a scene without history."""
@@ -138,7 +151,7 @@ class NativeSession:
             seed=self._noise_key,
             focal_px=torch.from_numpy(conditions.focal_px).float(),
             is_agent=(maps.instance > 0) & (maps.instance < STATIC_INSTANCE_OFFSET),
-            num_channels=3 * (1 + backbone.steps),
+            num_channels=backbone.sampler.num_noise,
         ).contiguous(memory_format=torch.channels_last)
         noise = noise * backbone.temperature
         network = backbone.network
@@ -157,13 +170,13 @@ class NativeSession:
                 t,
                 conditions=encoded,
                 carried=seen,
-                noise=noise[:, 3 + 3 * k : 6 + 3 * k],
+                noise=backbone.sampler.fresh_noise(noise, k),
                 partners=partners,
                 memory=memory,
             )
             return clean
 
-        rgb = sample_euler(predict, noise[:, :3], levels=noise_levels(backbone.steps)).clamp(-1.0, 1.0)
+        rgb = backbone.sampler.sample(predict, noise).clamp(-1.0, 1.0)
         self._previous = (rgb, code)
         return rgb
 
@@ -193,36 +206,80 @@ def load_network(path: Path) -> tuple[VideoNetwork, str]:
     Raises:
         WeightsError: the file is missing, damaged, or does not fit the network.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise WeightsError("a weight file", found="nothing", where=str(path), fix="train one or reinstall scenegen")
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            notes = file.metadata() or {}
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        network = VideoNetwork(NetworkSize(**json.loads(notes.get("size", "null"))))
-        network.load_state_dict(state)
-    except SafetensorError as error:
-        raise _no_weights(path, f"a damaged file ({error})") from error
-    except (TypeError, ValueError) as error:
-        raise _no_weights(path, "a file that does not name its size of network") from error
-    except RuntimeError as error:
-        raise _no_weights(path, f"weights of another network: {' '.join(str(error).split())[:160]}") from error
-    for name, value in state.items():
-        if not bool(value.isfinite().all()):
-            raise WeightsError("finite weights", found=f"NaN or infinity in {name}", where=str(path))
-    network.eval().requires_grad_(False)
-    return channels_last(network), hashlib.sha256(path.read_bytes()).hexdigest()
+    network, file = _read_network(path)
+    return network, file.sha256
 
 
-def _no_weights(path: Path, found: str) -> WeightsError:
-    fix = "train them with `scenegen train recipe=video`, with this version of scenegen"
-    return WeightsError("weights of the native network", found=found, where=str(path), fix=fix)
+def load_native(
+    *,
+    weights: Path,
+    role: str = TEACHER,
+    sampler: str | None = None,
+    steps: int | None = None,
+    eta: float | None = None,
+    use_history: bool = True,
+) -> NativeBackbone:
+    """Load the native backbone from a safetensors file.
 
+    Args:
+        weights: the file.
+        role: `teacher` or `student`, as the file must say of itself.
+        sampler: `euler` or `cps`; None for what the weights are for, as in the two below.
+        steps: sampling steps per frame.
+        eta: share of new noise in each step of `cps`.
+        use_history: carry the previous frame forward.
 
-def load_native(*, weights: Path, steps: int, use_history: bool = True) -> NativeBackbone:
-    """Load the native backbone from a safetensors file."""
-    network, sha256 = load_network(weights)
+    Raises:
+        WeightsError: the file is missing, damaged, of another network, or of the other role.
+        ConfigError: steps or eta out of range.
+    """
+    network, file = _read_network(weights)
+    own = trained_sampler(file)
+    if (own is not None) != (role == STUDENT):
+        found = "weights of a teacher" if own is None else f"those of a student, for {own.steps} {own.name} steps"
+        fix = f"say video.model={TEACHER if own is None else STUDENT}, or name another file in video.weights"
+        raise WeightsError(f"weights of a {role}", found=found, where=str(weights), fix=fix)
+    chosen = own or Sampler(name="euler", steps=TEACHER_STEPS)
+    asked: dict[str, Any] = {"name": sampler, "steps": steps, "eta": eta}
     size_name = next((name for name, size in SIZES.items() if size == network.size), "custom")
-    return NativeBackbone(network, size_name=size_name, steps=steps, weights_sha256=sha256, use_history=use_history)
+    return NativeBackbone(
+        network,
+        size_name=size_name,
+        sampler=replace(chosen, **{key: value for key, value in asked.items() if value is not None}),
+        role=role,
+        weights_sha256=file.sha256,
+        use_history=use_history,
+    )
+
+
+def sampler_notes(sampler: Sampler) -> dict[str, str]:
+    """Return what the header of a student's weights says beside the size: the sampler they were distilled for."""
+    return {"sampler": json.dumps(asdict(sampler))}
+
+
+def trained_sampler(file: WeightFile) -> Sampler | None:
+    """Return the sampler that a student's weights were distilled for; None where the header names none.
+
+    Raises:
+        WeightsError: the header names one, but not rightly.
+    """
+    if "sampler" not in file.notes:
+        return None
+    fact = file.fact("sampler")
+    if not isinstance(fact, dict) or fact.get("name") not in ("euler", "cps"):
+        raise file.refuse(f"a header with the sampler {fact!r}")
+    try:
+        return Sampler(name=fact["name"], steps=int(fact["steps"]), eta=float(fact["eta"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise file.refuse(f"a header with the sampler {fact!r}") from error
+
+
+def _read_network(path: Path) -> tuple[VideoNetwork, WeightFile]:
+    file = read_weights(path, what="weights of the native network", fix=HOW_TO_TRAIN)
+    try:
+        network = VideoNetwork(NetworkSize(**file.fact("size")))
+    except TypeError as error:
+        raise file.refuse("a file that does not name its size of network") from error
+    file.fill(network)
+    network.eval().requires_grad_(False)
+    return channels_last(network), file

@@ -31,6 +31,7 @@ class PreviewBackbone:
     model_id: str = "preview"
     weights_sha256: str = ""
     licence: str = "Apache-2.0"
+    sampling: None = None
 
     def open_session(self, scene: SceneContext) -> PreviewSession:
         """Start a scene."""

@@ -15,6 +15,7 @@ from benchmarks.ablations.clips import Clip, PixelSampler, Use, build_clip, roll
 from benchmarks.ablations.latent_flow import LatentNetwork, cosine_basis
 from benchmarks.ablations.scores import FIGURES, find_blocks, ratio_of, score_clip
 from scenegen.checks.judge import Judge
+from scenegen.diffusion.sampler import Sampler
 from scenegen.rig import build_rig
 from scenegen.training.window_cache import WindowCache, open_window_cache
 from scenegen.training.windows import read_windows
@@ -58,7 +59,7 @@ def random_network() -> VideoNetwork:
 
 def test_default_use_is_the_native_backbone(clip: Clip) -> None:
     network = random_network()
-    backbone = NativeBackbone(network, size_name="nano", steps=2, weights_sha256="")
+    backbone = NativeBackbone(network, size_name="nano", sampler=Sampler(steps=2), weights_sha256="")
     wanted = backbone.open_session(clip.context).paint(clip.maps, start_step=0)
     assert np.array_equal(roll_out(clip, PixelSampler(network=network), Use()), wanted)
 

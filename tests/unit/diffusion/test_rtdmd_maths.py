@@ -86,6 +86,14 @@ def test_the_fake_score_loss_is_smallest_at_the_velocity_of_the_marginals() -> N
     assert losses[1] == min(losses)
 
 
+def test_no_level_drowns_the_others() -> None:
+    """The loss at the optimum is of order one, however near to its start a result is re-noised."""
+    x_k = marginal_std(0.75) * randn(50_000, 1)
+    for t in (0.76, 0.8, 0.95):
+        renoised = renoise(x_k, randn(50_000, 1, seed=1), t_k=0.75, t=torch.full((50_000,), t))
+        assert fake_score_loss(gain_of_mean(t) * renoised.x, renoised).item() < 1.5
+
+
 def drift(t: float, s: float, kernel: Kernel) -> float:
     """E[h(x_s)] / h(x_t) of the optimal denoiser."""
     x = torch.ones(200_000, 1)
@@ -134,7 +142,7 @@ def test_the_direction_points_from_the_student_to_the_teacher_at_every_eta() -> 
 
 def test_step_back_is_a_cps_step() -> None:
     x, clean, z = randn(2, 3), randn(2, 3, seed=1), randn(2, 3, seed=2)
-    renoised = Renoised(x=x, t=torch.full((2,), 0.8), std=torch.ones(2, 1), velocity=x)
+    renoised = Renoised(x=x, t=torch.full((2,), 0.8), std=torch.ones(2, 1), velocity=x, size=torch.ones(2, 1))
     expected = cps_mean(x, clean, t=0.8, s=0.5, eta=0.9) + cps_std(s=0.5, eta=0.9) * z
     torch.testing.assert_close(step_back(clean, renoised, z, t_k=0.5), expected)
     torch.testing.assert_close(velocity_of(clean, x, renoised.t), (x - clean) / 0.8)

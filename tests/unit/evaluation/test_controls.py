@@ -34,6 +34,7 @@ class LeakyBackbone:
     """Knows the true frames by heart and needs no conditions."""
 
     model_id, weights_sha256, licence = "leaky", "1" * 64, "CC0-1.0"
+    sampling = None
 
     def __init__(self, truth: np.ndarray) -> None:
         self._truth = truth

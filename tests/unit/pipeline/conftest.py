@@ -44,6 +44,7 @@ class GreyBackbone:
     model_id = "grey"
     weights_sha256 = ""
     licence = "CC0-1.0"
+    sampling = None
 
     def __init__(self, *, fail_at_step: int | None = None, fail_on: str = "") -> None:
         self._fail_at_step = fail_at_step
@@ -126,5 +127,6 @@ def use_streets(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr("scenegen.layout.sources.read_layout", make_street)
         monkeypatch.setattr("scenegen.layout.extend.extend_layout", lambda layout, **kwargs: layout)
         monkeypatch.setattr("scenegen.pipeline.open_backbone", lambda config: backbone)
+        monkeypatch.setattr("scenegen.streaming.open_backbone", lambda config: backbone)
 
     return install

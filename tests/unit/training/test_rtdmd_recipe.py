@@ -175,7 +175,7 @@ def test_a_rollout_is_on_policy(make_rtdmd: MakeConfig, tmp_path: Path, cache: W
     """The mean computed for the gradient is the one the rollout was drawn around."""
     run = rtdmd.start_run(make_rtdmd(tmp_path))
     generator = random_generator(0, "test", stage="windows")
-    clips = read_clips(cache, generator, batch_size=2, num_noise=run.sampler.num_noise)
+    clips = read_clips(cache, generator, batch_size=2, sampler=run.sampler, num_pictures=0)
     moment = prepare_moment(clips, encoder=run.teacher, student=run.student, sampler=run.sampler)
     painted = paint_moment(run.student, moment, sampler=run.sampler)
     mean = policy_mean(run.student, moment, painted.levels[1], 1, sampler=run.sampler).detach()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scenegen.conditions.build import ConditionRenderer
+from scenegen.diffusion.sampler import Sampler
 from scenegen.scene import ChunkLabels
 from scenegen.types import AppearanceTable, ConditionMaps, Material, ShapeSet, StaticTable
 from scenegen.video.backbones.native import NativeBackbone
@@ -68,7 +69,10 @@ def test_frames_are_black_where_nothing_is_seen_and_nowhere_else(scene: tuple[Co
     maps, context = scene
     torch.manual_seed(0)
     network = VideoNetwork(SIZES["nano"]).eval().requires_grad_(False)
-    for backbone in (PreviewBackbone(), NativeBackbone(network, size_name="nano", steps=1, weights_sha256="")):
+    for backbone in (
+        PreviewBackbone(),
+        NativeBackbone(network, size_name="nano", sampler=Sampler(steps=1), weights_sha256=""),
+    ):
         frames = backbone.open_session(context).paint(maps, start_step=0)
         labels = ChunkLabels(
             start_step=0,

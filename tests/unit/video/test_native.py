@@ -13,11 +13,12 @@ from safetensors.numpy import load, save
 
 from scenegen.conditions.build import ConditionRenderer
 from scenegen.diffusion.memory import channels_last
+from scenegen.diffusion.sampler import Sampler
 from scenegen.diffusion.tensor_file import write_tensors
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.geometry.rigid import planar_pose
-from scenegen.types import AppearanceTable, ConditionMaps
-from scenegen.video.backbones.native import NativeBackbone, load_network, save_network
+from scenegen.types import AppearanceTable, ConditionMaps, Sampling
+from scenegen.video.backbones.native import NativeBackbone, load_network, sampler_notes, save_network
 from scenegen.video.build import load_backbone
 from scenegen.video.history import carry_forward
 from scenegen.video.interface import SceneContext
@@ -67,7 +68,9 @@ def nano_backbone(*, use_history: bool = True) -> NativeBackbone:
     torch.manual_seed(0)
     network = VideoNetwork(SIZES["nano"]).eval().requires_grad_(False)
     torch.nn.init.normal_(network.head_out.weight, std=0.1)  # starts at zero, where nothing but the base is seen
-    return NativeBackbone(network, size_name="nano", steps=2, weights_sha256="", use_history=use_history)
+    return NativeBackbone(
+        network, size_name="nano", sampler=Sampler(steps=2), weights_sha256="", use_history=use_history
+    )
 
 
 def part(maps: ConditionMaps, span: slice) -> ConditionMaps:
@@ -90,7 +93,7 @@ def test_a_session_goes_on_where_another_one_was(scene: tuple[ConditionMaps, Sce
     torch.manual_seed(0)
     network = VideoNetwork(replace(SIZES["nano"], temporal=temporal)).eval().requires_grad_(False)
     torch.nn.init.normal_(network.head_out.weight, std=0.1)
-    backbone = NativeBackbone(channels_last(network), size_name="nano", steps=2, weights_sha256="")
+    backbone = NativeBackbone(channels_last(network), size_name="nano", sampler=Sampler(steps=2), weights_sha256="")
     one, other, fresh = (backbone.open_session(context) for _ in range(3))
     one.paint(part(maps, slice(0, 2)), start_step=0)
     other.restore(load(save({name: np.asarray(values) for name, values in one.state().items()})))
@@ -170,7 +173,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     path.write_bytes(whole[:-100])
     with pytest.raises(WeightsError, match=r"nano\.safetensors: .*damaged"):
         load_network(path)
-    with pytest.raises(WeightsError, match=r"missing\.safetensors: expected a weight file"):
+    with pytest.raises(WeightsError, match=r"missing\.safetensors: expected weights .*, found no file"):
         load_network(tmp_path / "missing.safetensors")
     path.write_bytes(whole.replace(b'\\"middle\\": 16', b'\\"middle\\": 32'))
     with pytest.raises(WeightsError, match="another network"):
@@ -192,9 +195,53 @@ def test_weights_are_those_that_the_job_names(tmp_path: Path) -> None:
         load_backbone("native", steps=2, weights=str(tmp_path / "nano.pt"))
 
 
+def test_a_student_is_sampled_as_it_was_distilled_unless_told_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "student.safetensors"
+    notes = sampler_notes(Sampler(name="cps", steps=4, eta=0.8))
+    save_network(VideoNetwork(SIZES["nano"]), path, notes=notes)
+    own = load_backbone("native", model="student", weights=str(path))
+    assert own.sampling == Sampling(model="student", sampler="cps", steps=4, eta=0.8)
+    other = load_backbone("native", model="student", weights=str(path), sampler="euler", steps=2)
+    assert other.sampling == Sampling(model="student", sampler="euler", steps=2, eta=None)
+    with pytest.raises(WeightsError, match=r"expected weights of a teacher.*4 cps steps.*video\.model=student"):
+        load_backbone("native", weights=str(path))
+
+
+def test_a_teacher_is_no_student(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "teacher.safetensors"
+    save_network(VideoNetwork(SIZES["nano"]), path, notes={"steps": "900"})
+    teacher = load_backbone("native", weights=str(path))
+    assert teacher.sampling == Sampling(model="teacher", sampler="euler", steps=2, eta=None)
+    with pytest.raises(WeightsError, match=r"expected weights of a student, found weights of a teacher"):
+        load_backbone("native", model="student", weights=str(path))
+    monkeypatch.setattr("scenegen.video.build.SHIPPED_STUDENT", tmp_path / "none.safetensors")
+    with pytest.raises(WeightsError, match="scenegen train recipe=rtdmd"):
+        load_backbone("native", model="student", weights=None)
+
+
+@pytest.mark.parametrize("fact", ['"cps"', '{"name": "heun", "steps": 4, "eta": 0.9}', '{"name": "cps", "eta": 0.9}'])
+def test_a_header_without_a_whole_sampler_is_refused(tmp_path: Path, fact: str) -> None:
+    path = tmp_path / "student.safetensors"
+    save_network(VideoNetwork(SIZES["nano"]), path, notes={"sampler": fact})
+    with pytest.raises(WeightsError, match="a header with the sampler"):
+        load_backbone("native", model="student", weights=str(path))
+
+
+def test_cps_draws_noise_anew_and_without_it_is_euler(scene: tuple[ConditionMaps, SceneContext]) -> None:
+    maps, context = scene
+    network = nano_backbone().network
+    frames = {}
+    for name, eta in (("euler", 0.9), ("cps", 0.0), ("cps", 0.9)):
+        sampler = Sampler(name=name, steps=3, eta=eta)  # type: ignore[arg-type]
+        backbone = NativeBackbone(network, size_name="nano", sampler=sampler, weights_sha256="")
+        frames[name, eta] = backbone.open_session(context).paint(part(maps, slice(0, 2)), start_step=0).astype(int)
+    assert np.abs(frames["cps", 0.0] - frames["euler", 0.9]).max() <= 1
+    assert np.abs(frames["cps", 0.9] - frames["euler", 0.9]).max() > 1
+
+
 def test_impossible_step_counts_are_refused() -> None:
     with pytest.raises(ConfigError):
-        NativeBackbone(VideoNetwork(SIZES["nano"]), size_name="nano", steps=0, weights_sha256="")
+        NativeBackbone(VideoNetwork(SIZES["nano"]), size_name="nano", sampler=Sampler(steps=0), weights_sha256="")
 
 
 def test_reading_pixels_in_tiles_changes_nothing() -> None:

@@ -54,6 +54,8 @@ NOTHING = frozenset({"none", "border"})
 KERB_M = 1.0
 CLOSING_M = 0.1
 SMALLEST_AREA_M2 = 0.5
+GRID_M = 1e-4
+"""Overlays are computed on this grid, which is what makes them safe for any input."""
 SIMPLER_BY_M = 0.02
 """Slits that this opens between neighbours are closed again."""
 
@@ -68,11 +70,11 @@ def ground_of(strips: Mapping[StripKey, Strip]) -> dict[str, BaseGeometry]:
         if kind is not None and strip.width_m.max() > 1e-3:
             ring_m = np.concatenate([strip.inner_m, strip.outer_m[::-1]])
             parts[kind].append(shapely.make_valid(shapely.simplify(shapely.Polygon(ring_m), SIMPLER_BY_M)))
-    united = {kind: _closed(shapely.union_all(found)) for kind, found in parts.items()}
+    united = {kind: _closed(shapely.union_all(found, grid_size=GRID_M)) for kind, found in parts.items()}
     taken = united["drivable"]
     for kind in ("parking", "sidewalk", "grass"):
-        united[kind] = united[kind].difference(taken)
-        taken = shapely.union(taken, united[kind])
+        united[kind] = shapely.difference(united[kind], taken, grid_size=GRID_M)
+        taken = shapely.union(taken, united[kind], grid_size=GRID_M)
     return united
 
 
@@ -94,7 +96,10 @@ def area_kind_of(strip: Strip, strips: Mapping[StripKey, Strip]) -> str | None:
 
 def _closed(region: BaseGeometry) -> BaseGeometry:
     """Close slits between neighbours."""
-    return region.buffer(CLOSING_M, join_style="mitre").buffer(-CLOSING_M, join_style="mitre")
+    import shapely
+
+    closed = region.buffer(CLOSING_M, join_style="mitre").buffer(-CLOSING_M, join_style="mitre")
+    return shapely.make_valid(closed)
 
 
 def areas_of(region: BaseGeometry, kind: str, *, height_m: float = 0.0) -> list[Area]:

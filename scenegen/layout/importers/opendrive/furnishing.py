@@ -15,8 +15,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.errors import LayoutError
+from scenegen.layout.importers.opendrive.areas import GRID_M
 from scenegen.layout.importers.opendrive.format import Corner, OpenDrive, Repeat, Road, RoadObject, RoadSignal
 from scenegen.layout.importers.opendrive.plan_view import poses_along
+from scenegen.layout.importers.source_tracks import open_ring
 from scenegen.types.layout import Area, LaneLine, Prop
 from scenegen.types.taxonomy import AgentCategory
 
@@ -40,6 +42,7 @@ CATEGORY_OF_OBJECT = {
     "motorbike": AgentCategory.MOTORCYCLE,
     "pedestrian": AgentCategory.PEDESTRIAN,
 }
+SMALLEST_OUTLINE_M2 = 0.1
 PROP_OF_OBJECT = {"tree": "tree", "pole": "pole", "streetLamp": "street_lamp"}
 
 
@@ -66,7 +69,7 @@ class Furnishing:
 
 
 def furnish(drive: OpenDrive, drivable: BaseGeometry) -> Furnishing:
-    """Turn all objects and signals of a file into what a layout has.
+    """Turn all objects and signals of a file into what a layout has; markings of crossings are the world's stripes.
 
     Raises:
         LayoutError: an object is repeated more than `MOST_REPEATED` times.
@@ -137,6 +140,7 @@ def _add_object(made: Furnishing, road: Road, item: RoadObject) -> None:
     elif item.kind in PROP_OF_OBJECT or item.kind == "vegetation" or "post" in name or "pole" in name:
         _add_props(made, road, item, name)
     else:
+        made.lost["markings of objects"] += len(item.markings)
         made.lost[f"objects of type {item.kind!r}" + (f" ({item.name})" if item.name else "")] += 1
 
 
@@ -185,18 +189,30 @@ def _row(repeat: Repeat, item: RoadObject, step_m: float) -> list[tuple[float, f
 def _add_area(made: Furnishing, road: Road, item: RoadObject) -> None:
     """Add the outlines of a crossing, parking space or building; without any, the rectangle of its size."""
     kind = {"crosswalk": "crossing", "parkingSpace": "parking", "building": "building"}[item.kind]
-    places = _places(road, item, step_m=0.0)
-    for place_m, heading_rad, height_m in places:
-        outlines = item.outlines or (_rectangle(item),)
-        for corners in outlines:
-            points_m = np.stack([_corner(road, corner, place_m, heading_rad) for corner in corners])
+    for place_m, heading_rad, height_m in _places(road, item, step_m=0.0):
+        for corners in item.outlines or (_rectangle(item),):
+            points_m = np.array([_corner(road, corner, place_m, heading_rad) for corner in corners]).reshape(-1, 2)
+            if kind == "parking":
+                _paint_markings(
+                    made, item, {corner.corner_id: at for corner, at in zip(corners, points_m, strict=True)}
+                )
+            points_m = open_ring(points_m)
             if len(points_m) == 2:
                 points_m = _band(points_m, max((width for width, _ in item.markings), default=item.width_m))
-            if len(points_m) < 3 or not _area_m2(points_m) > 0.1:
+            if len(points_m) < 3 or not _area_m2(points_m) > SMALLEST_OUTLINE_M2:
                 made.lost[f"outlines of {item.kind} without an area"] += 1
                 continue
             tall_m = max(height_m, *(corner.height_m for corner in corners)) if kind == "building" else 0.0
             made.areas.append(Area(kind=kind, polygon_world_m=points_m, height_m=tall_m))
+
+
+def _paint_markings(made: Furnishing, item: RoadObject, corner_m: dict[str, Float64[np.ndarray, "2"]]) -> None:
+    """Paint the lines of a parking space from corner to corner."""
+    for width_m, ids in item.markings:
+        points = [corner_m[name] for name in ids if name in corner_m]
+        if len(points) >= 2:
+            line_m = np.column_stack([np.stack(points), np.zeros(len(points))])
+            made.lane_lines.append(LaneLine(points_world_m=line_m, width_m=width_m if width_m > 0.0 else 0.1))
 
 
 def _rectangle(item: RoadObject) -> tuple[Corner, ...]:
@@ -252,7 +268,10 @@ def _drop_misplaced(made: Furnishing, drivable: BaseGeometry) -> None:
     areas = []
     for area in made.areas:
         outline = shapely.make_valid(shapely.Polygon(area.polygon_world_m))
-        if area.kind == "building" and outline.intersection(drivable).area > 0.1 * outline.area:
+        if (
+            area.kind == "building"
+            and shapely.intersection(outline, drivable, grid_size=GRID_M).area > 0.1 * outline.area
+        ):
             made.lost["buildings on the carriageway"] += 1
         else:
             areas.append(area)

@@ -34,15 +34,17 @@ PLAIN_COLORS = frozenset({"standard", "white", "yellow"})
 
 def lane_lines_of(lines: Iterable[SectionLines], strips: Iterable[Strip]) -> tuple[list[LaneLine], dict[str, int]]:
     """Return the painted lines in the file's frame, z = 0, and how many marks lost something, by what they lost."""
-    borders: list[tuple[tuple[RoadMark, ...], Float64[np.ndarray, " N"], Float64[np.ndarray, "N 2"]]] = []
+    borders: list[tuple[tuple[RoadMark, ...], float, Float64[np.ndarray, " N"], Float64[np.ndarray, "N 2"]]] = []
     for section in lines:
         center = section.section.lanes.get(0)
         if center is not None and center.marks:
-            borders.append((center.marks, section.s_m, section.reference.beside(section.center_t_m)))
-    borders += [(strip.lane.marks, strip.s_m, strip.outer_m) for strip in strips if strip.lane.marks]
+            borders.append(
+                (center.marks, section.section.s_m, section.s_m, section.reference.beside(section.center_t_m))
+            )
+    borders += [(strip.lane.marks, strip.begin_m, strip.s_m, strip.outer_m) for strip in strips if strip.lane.marks]
     painted: list[LaneLine] = []
     lost: dict[str, int] = {}
-    for marks, s_m, points_m in borders:
+    for marks, section_m, s_m, points_m in borders:
         for idx, mark in enumerate(marks):
             if mark.kind in NOT_PAINTED:
                 continue
@@ -56,8 +58,8 @@ def lane_lines_of(lines: Iterable[SectionLines], strips: Iterable[Strip]) -> tup
             if mark.color not in PLAIN_COLORS:
                 what = f"road marks in {mark.color}"
                 lost[what] = lost.get(what, 0) + 1
-            begin_m = float(s_m[0]) + mark.s_offset_m
-            end_m = float(s_m[0]) + marks[idx + 1].s_offset_m if idx + 1 < len(marks) else float(s_m[-1])
+            begin_m = section_m + mark.s_offset_m
+            end_m = section_m + marks[idx + 1].s_offset_m if idx + 1 < len(marks) else float(s_m[-1])
             inside = samples_between(s_m, begin_m, end_m)
             if inside.sum() >= 2:
                 color = "yellow" if mark.color in YELLOWISH else "white"

@@ -19,6 +19,7 @@ STRAIGHT = 1e-12
 SAME_CURVATURE_RAD = 1e-9
 """A spiral that turns by less than this against an arc of its mean curvature is that arc."""
 GAUSS_NODES = 8
+TABLE_STEP_M = 0.1
 
 
 class LinePoses(NamedTuple):
@@ -134,11 +135,11 @@ def _parameter_at(piece: PlanPiece, along_m: Float64[np.ndarray, " N"]) -> Float
     return np.interp(along_m, length_m, parameter)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _arc_length_table(piece: PlanPiece) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]:
     """Tabulate a curve's parameter and arc length, finely enough for linear interpolation."""
     end = 1.0 if piece.is_normalized else piece.length_m
-    intervals = int(np.clip(piece.length_m / 0.02, 64, 20_000))
+    intervals = int(np.clip(piece.length_m / TABLE_STEP_M, 64, 5_000))
     edges = np.linspace(0.0, end, intervals + 1)
     nodes, weights = np.polynomial.legendre.leggauss(GAUSS_NODES)
     half = 0.5 * (edges[1] - edges[0])

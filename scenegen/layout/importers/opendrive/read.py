@@ -20,18 +20,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from scenegen.geometry.rigid import planar_poses
 from scenegen.layout.importers.opendrive.areas import LANE_KIND_OF_TYPE, areas_of, ground_of, unknown_types
-from scenegen.layout.importers.opendrive.format import OpenDrive
+from scenegen.layout.importers.opendrive.format import OpenDrive, Road
 from scenegen.layout.importers.opendrive.furnishing import Furnishing, StandingThing, furnish
 from scenegen.layout.importers.opendrive.links import LaneGraph, link_lanes
 from scenegen.layout.importers.opendrive.marks import lane_lines_of
 from scenegen.layout.importers.opendrive.parse import parse_opendrive
 from scenegen.layout.importers.opendrive.plan_view import height_along
 from scenegen.layout.importers.opendrive.route import drive_longest_route
-from scenegen.layout.importers.opendrive.strips import SectionLines, Strip, StripKey, build_strips
+from scenegen.layout.importers.opendrive.strips import (
+    SectionLines,
+    Strip,
+    StripKey,
+    build_strips,
+    cut_lines,
+    cut_strip,
+)
 from scenegen.layout.importers.source_tracks import layout_id_of
 from scenegen.layout.motion import DEFAULT_SIZE_LWH_M, standing_track
 from scenegen.types.layout import (
@@ -51,6 +58,7 @@ LICENCE = "unknown: that of the OpenDRIVE file"
 LARGE_MAP_M = 20_000.0
 KEEP_M = 1_000.0
 FLAT_M = 0.2
+LENGTH_M = 1.0
 NARROWEST_LANE_M = 0.5
 HIGHWAY_MPS = 22.0
 
@@ -108,13 +116,11 @@ def assemble_layout(network: Network, *, ego: EgoTrack, frame: Layout) -> Layout
         ego: its track, in the frame of the file.
         frame: a layout whose agents and ego are in the frame of the file.
     """
-    kept, cut = _near(network, ego)
-    strips = {key: network.strips[key] for key in kept}
+    strips, lines, cut = _near(network, ego)
     drive = network.drive
     if cut:
-        roads = {key[0] for key in kept}
+        roads = {key[0] for key in strips}
         drive = replace(drive, roads={name: road for name, road in drive.roads.items() if name in roads})
-    lines = [line for line in network.lines if line.road.road_id in drive.roads]
     ground = ground_of(strips)
     furnishing = furnish(drive, ground["drivable"])
     painted, lost_marks = lane_lines_of(lines, strips.values())
@@ -144,22 +150,23 @@ def assemble_layout(network: Network, *, ego: EgoTrack, frame: Layout) -> Layout
     )
 
 
-def _near(network: Network, ego: EgoTrack) -> tuple[list[StripKey], str]:
-    """Keep all lanes, or those near the ego's way if the map is large; say what was cut."""
-    everything = list(network.strips)
+def _near(network: Network, ego: EgoTrack) -> tuple[dict[StripKey, Strip], list[SectionLines], str]:
+    """Keep all lanes and section lines, or what is near the ego's way if the map is large; say what was cut."""
     if sum(strip.length_m for strip in network.strips.values()) <= LARGE_MAP_M:
-        return everything, ""
+        return network.strips, network.lines, ""
     way_m = ego.position_world_m[:, :2]
     low_m, high_m = way_m.min(axis=0) - KEEP_M, way_m.max(axis=0) + KEEP_M
-    kept = [
-        key
-        for key, strip in network.strips.items()
-        if bool(((strip.outer_m >= low_m) & (strip.outer_m <= high_m)).all(axis=1).any())
-    ]
-    if len(kept) == len(everything):
-        return everything, ""
-    cut = f"{len(everything) - len(kept)} of {len(everything)} lanes further than {KEEP_M:g} m from the ego's way"
-    return kept, cut
+
+    def is_near(points_m: Float64[np.ndarray, "N 2"]) -> Bool[np.ndarray, " N"]:
+        return np.asarray(((points_m >= low_m) & (points_m <= high_m)).all(axis=1))
+
+    near = {key: is_near(strip.outer_m) for key, strip in network.strips.items()}
+    strips = {key: cut_strip(network.strips[key], inside) for key, inside in near.items() if inside.any()}
+    near_lines = [(line, is_near(line.reference.position_m)) for line in network.lines]
+    lines = [cut_lines(line, inside) for line, inside in near_lines if inside.any()]
+    far = len(near) - len(strips)
+    cut = f"what lies further than {KEEP_M:g} m from the ego's way: {far} of {len(near)} lanes, and parts of others"
+    return strips, lines, cut
 
 
 def _lanes_of(strips: Mapping[StripKey, Strip]) -> tuple[tuple[Lane, ...], int]:
@@ -209,13 +216,23 @@ def _lost(network: Network, furnishing: Furnishing, counted: Mapping[str, int], 
             f"elevation from {heights_m.min():.1f} to {heights_m.max():.1f} m: the ground is flat, and roads above one "
             "another meet"
         )
+    short = [road.road_id for road in network.drive.roads.values() if abs(_plan_end_m(road) - road.length_m) > LENGTH_M]
+    if short:
+        lost.append(
+            f"{len(short)} roads whose geometry ends more than {LENGTH_M:g} m from their length: {', '.join(short[:3])}"
+        )
     if narrow:
         lost.append(f"{narrow} driving lanes narrower than {NARROWEST_LANE_M:g} m everywhere")
     tallies: Counter[str] = Counter(furnishing.lost)
     tallies.update(counted)
-    lost += [f"{count} {what}" for what, count in sorted(tallies.items())]
+    lost += [f"{count} {what}" for what, count in sorted(tallies.items()) if count]
     lost += [f"{count} elements <{tag}>" for tag, count in network.drive.unread.items()]
     return lost
+
+
+def _plan_end_m(road: Road) -> float:
+    last = road.plan[-1]
+    return last.s_m + last.length_m
 
 
 def _environment(road_map: RoadMap, network: Network) -> Environment:

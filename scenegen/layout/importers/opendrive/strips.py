@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -27,11 +27,13 @@ class Strip:
     """One lane of one section. Edges run along `s`; `inner_m` is the one nearer to the centre lane.
 
     Attributes:
+        begin_m: where its section begins; `s_m` begins later where a large map was cut.
         runs_with_s: its traffic drives along `s`, else against it.
     """
 
     key: StripKey
     lane: OdrLane
+    begin_m: float
     s_m: Float64[np.ndarray, " N"]
     inner_m: Float64[np.ndarray, "N 2"]
     outer_m: Float64[np.ndarray, "N 2"]
@@ -117,6 +119,7 @@ def _strips_of(lines: SectionLines, section_idx: int) -> list[Strip]:
                 Strip(
                     key=(road.road_id, section_idx, lane_id),
                     lane=lane,
+                    begin_m=lines.section.s_m,
                     s_m=lines.s_m,
                     inner_m=lines.reference.beside(inner_t_m),
                     outer_m=lines.reference.beside(outer_t_m),
@@ -154,6 +157,27 @@ def _limit_of(lane: OdrLane, road: Road, s_m: float) -> float | None:
         return lane.speeds[0][1]
     valid = [limit for begin_m, _, limit in road.speeds if begin_m <= s_m + 1e-6]
     return valid[-1] if valid else None
+
+
+def cut_strip(strip: Strip, inside: Bool[np.ndarray, " N"]) -> Strip:
+    """Shorten a lane to the span from its first to its last sample inside, one more at either end."""
+    found = np.flatnonzero(inside)
+    span = slice(max(int(found[0]) - 1, 0), int(found[-1]) + 2)
+    return replace(
+        strip,
+        s_m=strip.s_m[span],
+        inner_m=strip.inner_m[span],
+        outer_m=strip.outer_m[span],
+        width_m=strip.width_m[span],
+    )
+
+
+def cut_lines(lines: SectionLines, inside: Bool[np.ndarray, " N"]) -> SectionLines:
+    """Shorten a section's lines like `cut_strip`."""
+    found = np.flatnonzero(inside)
+    span = slice(max(int(found[0]) - 1, 0), int(found[-1]) + 2)
+    reference = LinePoses(lines.reference.position_m[span], lines.reference.heading_rad[span])
+    return replace(lines, s_m=lines.s_m[span], reference=reference, center_t_m=lines.center_t_m[span])
 
 
 def samples_between(s_m: Float64[np.ndarray, " N"], begin_m: float, end_m: float) -> Bool[np.ndarray, " N"]:

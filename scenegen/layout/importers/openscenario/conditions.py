@@ -13,6 +13,7 @@ import numpy as np
 from scenegen.layout.importers.openscenario.actor import Actor
 from scenegen.layout.importers.openscenario.places import UnknownPlaceError
 from scenegen.layout.importers.xml_file import XmlElement
+from scenegen.layout.overlap import boxes_overlap
 
 RULES: dict[str, Callable[[float, float], bool]] = {
     "greaterThan": lambda a, b: a > b,
@@ -152,7 +153,12 @@ def _measure_of(element: XmlElement, stage: Stage) -> Callable[[Actor], bool] | 
         least_m = element.number("value")
         return lambda actor: actor.travelled_m >= least_m
     if tag == "StandStillCondition":
-        return _standing(element.number("duration"), stage)
+        return _lasting(lambda actor: actor.speed_mps <= STANDING_MPS, element.number("duration"), stage)
+    if tag == "OffroadCondition":
+        return _lasting(lambda actor: not actor.places.is_on_lane(actor.position_m), element.number("duration"), stage)
+    if tag == "CollisionCondition" and element.first("EntityRef") is not None:
+        struck = stage.actor_of(element.one("EntityRef"))
+        return lambda actor: struck.is_present and actor is not struck and _touch(actor, struck)
     if tag not in ("SpeedCondition", "AccelerationCondition", "RelativeSpeedCondition", "RelativeDistanceCondition",
                    "TimeHeadwayCondition", "TimeToCollisionCondition", "DistanceCondition"):  # fmt: skip
         return None
@@ -178,16 +184,28 @@ def _measure_of(element: XmlElement, stage: Stage) -> Callable[[Actor], bool] | 
     return lambda actor: other.is_present and rule(_time_to_collision_s(actor, other, is_free=is_free))
 
 
-def _standing(duration_s: float, stage: Stage) -> Callable[[Actor], bool]:
+def _lasting(is_so: Callable[[Actor], bool], duration_s: float, stage: Stage) -> Callable[[Actor], bool]:
+    """Test whether something has been so for a time."""
     since: dict[str, float] = {}
 
     def test(actor: Actor) -> bool:
-        if actor.speed_mps > STANDING_MPS:
+        if not is_so(actor):
             since.pop(actor.entity.name, None)
             return False
         return stage.time_s - since.setdefault(actor.entity.name, stage.time_s) >= duration_s
 
     return test
+
+
+def _touch(actor: Actor, other: Actor) -> bool:
+    """Say whether the boxes of two entities overlap."""
+    boxes = []
+    for each in (actor, other):
+        ahead_m, left_m, _ = each.entity.center_m
+        cos, sin = np.cos(each.heading_rad), np.sin(each.heading_rad)
+        center_m = each.position_m + np.array([cos * ahead_m - sin * left_m, sin * ahead_m + cos * left_m])
+        boxes += [center_m[None], np.array([each.heading_rad]), 0.5 * np.array(each.entity.size_lwh_m[:2])[None]]
+    return bool(boxes_overlap(*boxes)[0])
 
 
 def _distance_to_place(actor: Actor, element: XmlElement, stage: Stage) -> float:

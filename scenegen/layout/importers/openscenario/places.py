@@ -149,6 +149,14 @@ class Places:
         is_along = bool(way_m @ np.array([np.cos(heading_rad), np.sin(heading_rad)]) >= 0.0)
         return Place(position_m=position_m, heading_rad=heading_rad, key=key, is_along=is_along)
 
+    def is_on_lane(self, position_m: Float64[np.ndarray, "2"]) -> bool:
+        """Say whether a position lies on the nearest lane of any type but none and border."""
+        counts = np.array([self.network.strips[key].lane.kind not in ("none", "border") for key in self._names])
+        squared = np.where(counts[self._owner], ((self._middle_m - position_m) ** 2).sum(axis=1), np.inf)
+        nearest = int(np.argmin(squared))
+        strip = self.network.strips[self._names[int(self._owner[nearest])]]
+        return bool(np.sqrt(squared[nearest]) <= 0.5 * float(strip.width_m.max()) + 0.1)
+
     def _world(self, item: XmlElement) -> Place:
         return self.place_at(np.array([item.number("x"), item.number("y")]), item.number("h", 0.0))
 

@@ -6,8 +6,9 @@ installs with our versions gives the tracks of a scenario.
 The storyboard is played in steps of 1/24 s. Understood are: entities with boxes and categories, also from catalogs;
 positions in the world, on roads, lanes and routes, and relative ones; speeds (also relative ones that are kept), lane
 changes, lane offsets, routes and polyline trajectories with or without times; triggers by time, state of the
-storyboard, headway, time to collision, distance, speed and reached positions. An event whose trigger is not understood
-does not happen. Controllers, trailers, swarms and everything else is reported as lost.
+storyboard, headway, time to collision, distance, speed, reached positions and collisions; entities added and deleted.
+An event whose trigger is not understood does not happen. Controllers, trailers, swarms and everything else is reported
+as lost.
 
 * The ego is the entity named Ego, else the first vehicle. The recording car has its own size, and brakes before its
   road ends.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scenegen.layout.importers.openscenario.actions import IsDone, start_private
 from scenegen.layout.importers.openscenario.actor import Actor
@@ -90,7 +90,7 @@ class Storyboard:
         teleports: list[tuple[XmlElement, Actor]] = []
         for child in init.children:
             if child.tag != "Private":
-                self.lose(f"init action {_names_below(child)} ({child.spot})")
+                self._begin_global(child)
                 continue
             actor = self.actor_of(child)
             for action in child.all("PrivateAction"):
@@ -161,11 +161,21 @@ class Storyboard:
             if private is not None:
                 event.running += [start_private(private, actor, self) for actor in event.actors]
                 continue
-            setting = _parameter_setting(action)
-            if setting is None:
-                self.lose(f"action {_names_below(action)} ({action.spot})")
-            else:
-                self.parameters[setting[0]] = setting[1]
+            self._begin_global(action)
+
+    def _begin_global(self, action: XmlElement) -> None:
+        """Set a parameter, or add or delete an entity; other global actions are lost."""
+        for element in action.below():
+            if element.tag == "ParameterAction" and element.first("SetAction") is not None:
+                self.parameters[element.word("parameterRef")] = element.one("SetAction").word("value")
+                return
+            if element.tag == "EntityAction" and element.first("DeleteEntityAction") is not None:
+                self.actor_of(element).is_present = False
+                return
+            if element.tag == "EntityAction" and element.first("AddEntityAction") is not None:
+                start_private(_as_teleport(element), self.actor_of(element), self)
+                return
+        self.lose(f"action {_names_below(action)} ({action.spot})")
 
     def _end_others(self, event: Node) -> None:
         for story in self.stories:
@@ -176,12 +186,11 @@ class Storyboard:
                             other.state = COMPLETE
 
 
-def _parameter_setting(action: XmlElement) -> tuple[str, str] | None:
-    for element in action.below():
-        if element.tag == "ParameterAction":
-            value = element.first("SetAction")
-            return None if value is None else (element.word("parameterRef"), value.word("value"))
-    return None
+def _as_teleport(element: XmlElement) -> XmlElement:
+    """Wrap the position of an `<AddEntityAction>` as the private action that it amounts to."""
+    added = element.one("AddEntityAction")
+    inner = replace(added, tag="TeleportAction")
+    return replace(added, tag="PrivateAction", children=[inner])
 
 
 def _independent_first(actions: list[tuple[XmlElement, Actor]]) -> list[tuple[XmlElement, Actor]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,9 @@ from scenegen.layout.importers.opendrive.plan_view import evaluate_piece
 from scenegen.layout.importers.opendrive.read import read_network
 from scenegen.layout.sources import read_layout
 from scenegen.layout.summary import summarise_layout
+from scenegen.layout.write_yaml import write_yaml_layout
 from scenegen.types import AgentCategory
+from scenegen.types.layout_json import layout_sha256
 from tests.unit.layout.importers.xodr_text import LINE, lane, network, road, section
 
 COUNTS = {
@@ -224,3 +228,35 @@ def test_objects_become_agents_props_and_areas_or_are_reported(tmp_path: Path) -
     assert building.height_m == 9.0
     assert len(layout.road_map.areas_of("crossing")) == 1
     assert layout.report is not None and "1 objects of type 'wind'" in layout.report.lost
+
+
+def test_large_maps_are_read_in_seconds(tmp_path: Path) -> None:
+    bend = '<geometry s="0" x="0" y="{}" hdg="0" length="50000"><arc curvature="0.0001"/></geometry>'
+    roads = [road(str(n), length="50000", plan=bend.format(60 * n)) for n in range(20)]
+    path = written(tmp_path, network(*roads))
+    begin_s = time.process_time()
+    layout = read_opendrive(path)
+    assert time.process_time() - begin_s < 5.0
+    assert layout.report is not None and layout.report.road_length_m == 1e6
+
+
+def test_of_large_maps_what_is_far_from_the_ego_is_cut(tmp_path: Path) -> None:
+    roads = [
+        road(str(n), length="8000", plan=LINE.replace('y="0"', f'y="{1500 * n}"').replace("100", "8000"))
+        for n in range(4)
+    ]
+    layout = read_opendrive(written(tmp_path, network(*roads)))
+    assert {lane_.lane_id.split(".")[0] for lane_ in layout.road_map.lanes} == {"0"}
+    assert max(float(np.abs(lane_.centerline_world_m[:, 0]).max()) for lane_ in layout.road_map.lanes) < 1_600.0
+    assert layout.report is not None and layout.report.counts["roads"] == 4
+    assert any("6 of 8 lanes" in what for what in layout.report.lost)
+
+
+def test_the_yaml_of_an_import_reads_back_and_says_what_was_lost(tmp_path: Path) -> None:
+    objects = '<objects><object id="a" type="w&#10;id: evil" s="5" t="9"/></objects>'
+    layout = read_opendrive(written(tmp_path, network(road(extra=objects))))
+    write_yaml_layout(layout, tmp_path / "small.yaml")
+    again = read_layout(f"file:{tmp_path / 'small.yaml'}")
+    assert layout_sha256(replace(again, source="opendrive")) == layout_sha256(layout)
+    head = (tmp_path / "small.yaml").read_text().splitlines()
+    assert head[0].startswith("# lost: no ego") and any("evil" in line and line.startswith("#") for line in head)

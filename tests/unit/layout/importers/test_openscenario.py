@@ -198,6 +198,24 @@ def test_what_is_not_understood_is_reported(tmp_path: Path) -> None:
         assert what in lost
 
 
+def test_entities_come_go_and_collide(tmp_path: Path) -> None:
+    add = (
+        '<GlobalAction><EntityAction entityRef="Late"><AddEntityAction><Position>'
+        '<LanePosition roadId="1" laneId="-1" s="150"/></Position></AddEntityAction></EntityAction></GlobalAction>'
+    )
+    delete = '<GlobalAction><EntityAction entityRef="Late"><DeleteEntityAction/></EntityAction></GlobalAction>'
+    crash = (
+        '<ByEntityCondition><TriggeringEntities triggeringEntitiesRule="any"><EntityRef entityRef="Ego"/>'
+        '</TriggeringEntities><EntityCondition><CollisionCondition><EntityRef entityRef="Late"/></CollisionCondition>'
+        "</EntityCondition></ByEntityCondition>"
+    )
+    events = event(add, after(1.0), name="add"), event(delete, when(crash), name="delete")
+    layout = played(tmp_path, scenario(entities=entity("Ego") + entity("Late"), stories=story("Ego", *events)))
+    valid = agent_of(layout, "Late").valid
+    # Boxes of 5 m touch when the ego, at 10 m/s, has come 45 of the 50 m.
+    assert np.flatnonzero(valid)[[0, -1]].tolist() == pytest.approx([12, 54], abs=1)
+
+
 def test_the_ego_brakes_before_its_road_ends_and_others_leave(tmp_path: Path) -> None:
     text = scenario(
         entities=entity("Ego") + entity("Other", CAR),
