@@ -113,7 +113,11 @@ def _load(path: Path) -> Any:
 
     with matplotlib.rc_context():
         from nuscenes.map_expansion.map_api import NuScenesMap
-    return NuScenesMap(dataroot=str(path.parents[2]), map_name=path.stem)
+    vector_map = NuScenesMap(dataroot=str(path.parents[2]), map_name=path.stem)
+    for node in vector_map.node:
+        place_m = np.array([[node["x"], node["y"]]], np.float64)
+        require_plausible(place_m, name="x and y", where=f"{path}: node {node['token']!r}")
+    return vector_map
 
 
 def _named(path: Path, what: str, action: Callable[[], Any]) -> Any:

@@ -228,13 +228,16 @@ def map_edit(layer: str, key: str, value: object) -> Callable[[dict[str, Any]], 
         (lambda expansion: expansion.pop("walkway"), ("walkway",)),
         (lambda expansion: expansion.update(version="1.2"), ("outdated",)),
         (map_edit("lane", "polygon_token", "gone"), ("gone",)),
-        (map_edit("node", "x", float("nan")), ("road",)),
+        (map_edit("node", "x", float("nan")), ("node 'node-0'", "NaN")),
         (map_edit("lane_divider", "lane_divider_segments", [{}, {}, {}]), ("divider", "segment_type")),
         (
             lambda expansion: expansion["arcline_path_3"]["lane"][0].update(segment_length=[0, 1e12, 0]),
             ("lane", "1e+12"),
         ),
-        (lambda expansion: expansion["arcline_path_3"]["lane"][0].update(shape="XXX"), ("lane",)),
+        (
+            lambda expansion: expansion["arcline_path_3"]["lane"][0].pop("segment_length"),
+            ("lane 'lane'", "segment_length"),
+        ),
     ],
 )
 def test_a_bad_expansion_is_named_with_file_and_record(
@@ -303,13 +306,15 @@ def test_real_velocities_are_those_of_the_record(real: tuple[Layout, Tables, dic
 
 def test_real_velocities_agree_with_finite_differences(real: tuple[Layout, Tables, dict[str, np.ndarray]]) -> None:
     layout, _, _ = real
+    beside_mps = []
     for track in layout.agents:
         pairs = track.valid[1:] & track.valid[:-1]
         moved_mps = np.diff(track.center_world_m[:, :2], axis=0)[pairs] * 20.0
         said_mps = (track.velocity_world_mps[1:] + track.velocity_world_mps[:-1])[pairs] / 2.0
         if pairs.any():
             np.testing.assert_allclose(said_mps.mean(axis=0), moved_mps.mean(axis=0), atol=0.25)
-            assert np.median(np.linalg.norm(said_mps - moved_mps, axis=1)) < 0.3
+            beside_mps.append(np.linalg.norm(said_mps - moved_mps, axis=1))
+    assert np.median(np.concatenate(beside_mps)) < 0.1
 
 
 def test_real_scene_agrees_with_the_second_route(
@@ -318,15 +323,26 @@ def test_real_scene_agrees_with_the_second_route(
     layout, tables, _ = real
     folder = shared_data / "nuscenes_mini"
     second = read_scenarionet(folder / "scenes" / "sd_nuscenes_v1.0-mini_scene-0916.pkl")
-    first_us = tables["sample"][0]["timestamp"]
-    steps = [round((row["timestamp"] - first_us) * 20e-6) for row in tables["sample"]]
-    np.testing.assert_allclose(layout.ego.position_world_m[steps], second.ego.position_world_m[::5], atol=0.1)
+    beside_m = np.linalg.norm(layout.ego.position_world_m[::2] - second.ego.position_world_m[:200], axis=1)
+    assert np.percentile(beside_m, 95) < 0.15
     path_m = np.linalg.norm(np.diff(layout.ego.position_world_m, axis=0), axis=1).sum()
     assert path_m == pytest.approx(93.6, rel=0.01)
     means = [speeds_of(route, AgentCategory.PEDESTRIAN).mean() for route in (layout, second)]
     assert means[0] == pytest.approx(means[1], rel=0.05)
-    can_mps = [message["vel"][0] for message in json.loads((folder / "can_bus" / "scene-0916_pose.json").read_text())]
-    assert np.linalg.norm(layout.ego.velocity_world_mps, axis=1).mean() == pytest.approx(np.mean(can_mps), rel=0.02)
+
+
+def test_real_ego_is_where_the_can_bus_says_at_every_step(
+    real: tuple[Layout, Tables, dict[str, np.ndarray]], shared_data: Path
+) -> None:
+    layout, tables, _ = real
+    messages = json.loads((shared_data / "nuscenes_mini" / "can_bus" / "scene-0916_pose.json").read_text())
+    can_s = (np.array([message["utime"] for message in messages]) - tables["sample"][0]["timestamp"]) * 1e-6
+    can_m = np.array([message["pos"][:2] for message in messages]) - tables["ego_pose"][0]["translation"][:2]
+    at_s = np.arange(layout.timeline.num_steps) / 20.0
+    there_m = np.column_stack([np.interp(at_s, can_s, can_m[:, axis]) for axis in (0, 1)])
+    assert np.linalg.norm(layout.ego.position_world_m[:, :2] - there_m, axis=1).max() < 0.06
+    can_mps = np.interp(at_s, can_s, [message["vel"][0] for message in messages])
+    assert np.linalg.norm(layout.ego.velocity_world_mps, axis=1).mean() == pytest.approx(can_mps.mean(), rel=0.02)
 
 
 @pytest.mark.parametrize("folder", ["v1.0-onesample", "v1.0-mini_partial"])
