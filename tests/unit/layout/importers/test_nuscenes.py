@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from scenegen.errors import LayoutError
 from scenegen.layout.importers import read_nuscenes, read_scenarionet
 from scenegen.layout.sources import expand_references, read_layout
 from scenegen.layout.summary import speeds_of
-from scenegen.types import AgentCategory, AgentTrack, Layout
+from scenegen.types import VEHICLE_CATEGORIES, AgentCategory, AgentTrack, Layout
 from tests.unit.layout.importers.nuscenes_tables import (
     LOCATION,
     Tables,
@@ -285,6 +286,14 @@ def test_real_scene_has_every_box_where_it_was(real: tuple[Layout, Tables, dict[
     assert (layout.report.counts["samples"], layout.report.counts["annotations"]) == (41, len(boxes))
     assert all(agent.valid[step] for agent, step, _ in boxes)
     assert sum(agent.category is AgentCategory.PEDESTRIAN for agent, _, _ in boxes) == 427
+    tracks = Counter(agent.category for agent in layout.agents)
+    cycles = tracks[AgentCategory.BICYCLE] + tracks[AgentCategory.MOTORCYCLE]
+    vehicles = sum(tracks[category] for category in VEHICLE_CATEGORIES) - cycles
+    assert (tracks[AgentCategory.PEDESTRIAN], vehicles + 1, cycles) == (
+        23,
+        62,
+        10,
+    )  # README of the data; the ego is one
     beside_m = [np.linalg.norm(a.center_world_m[s, :2] + origin_m - row["translation"][:2]) for a, s, row in boxes]
     assert np.percentile(beside_m, 95) < 0.02
     assert max(beside_m) < 0.15
