@@ -79,8 +79,8 @@ def measure_in_this_process(*overrides: str) -> Measured:
     """Make both scenes, and watch the second."""
     from scenegen.cli.compose import compose_config
     from scenegen.config import GenerateConfig
-    from scenegen.painting import generate_scene
-    from scenegen.pipeline import open_backbone, plan_scenes
+    from scenegen.orchestration.planning import plan_scenes
+    from scenegen.painting import generate_scene, open_backbone
 
     with tempfile.TemporaryDirectory() as folder:
         options = ["layouts=[crossing_pedestrian]", f"output={folder}/ds", *overrides]
@@ -102,7 +102,7 @@ def watched_scene() -> Iterator[dict[str, int]]:
     from scenegen import painting
     from scenegen.heap import give_back_memory
 
-    build_stage, to_store = painting.build_stage, painting._to_store
+    build_stage, to_store = painting.build_stage, painting.finish_chunk
     seen: dict[str, int] = {"chunk": 0}
 
     def build(record: Any) -> Any:
@@ -118,7 +118,7 @@ def watched_scene() -> Iterator[dict[str, int]]:
 
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(painting, "build_stage", build))
-        stack.enter_context(mock.patch.object(painting, "_to_store", weigh))
+        stack.enter_context(mock.patch.object(painting, "finish_chunk", weigh))
         yield seen
 
 

@@ -38,7 +38,7 @@ from scenegen.orchestration.attempt import SceneOutcome
 from scenegen.orchestration.dispatch import Dispatcher, WorkerPool
 from scenegen.orchestration.ledger import open_ledger
 from scenegen.orchestration.planning import plan_scenes
-from scenegen.pipeline import open_backbone
+from scenegen.painting import open_backbone
 
 
 class LedgerWatch:

@@ -19,7 +19,7 @@ from scenegen.orchestration.dispatch import (
 )
 from scenegen.orchestration.failures import FailureKind
 from scenegen.orchestration.planning import PlannedScene
-from scenegen.pipeline import open_backbone
+from scenegen.painting import open_backbone
 
 POLL_S = 0.5
 PROGRESS_EVERY_S = 2.0

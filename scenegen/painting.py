@@ -160,7 +160,7 @@ def _paint_scene(
         for labels in chunks:
             with clock.stage("paint"):
                 rgb = session.paint(labels.conditions, start_step=labels.start_step)
-            chunk = _to_store(labels, rgb, config)
+            chunk = finish_chunk(labels, rgb, config)
             if inspection is not None:
                 with clock.stage("judge"):
                     inspection.look(labels.conditions, chunk.rgb, start_step=labels.start_step)
@@ -197,7 +197,24 @@ def open_occupancy(config: OccupancyConfig) -> OccupancyModel | None:
     )
 
 
-def _to_store(labels: ChunkLabels, rgb: UInt8[np.ndarray, "V T H W 3"], config: GenerateConfig) -> SceneChunk:
+def open_backbone(config: GenerateConfig) -> VideoBackbone:
+    """Load the model that the configuration names."""
+    from scenegen.video.build import load_backbone
+
+    video = config.video
+    return load_backbone(
+        video.name,
+        model=video.model,
+        sampler=video.sampler,
+        steps=video.steps,
+        eta=video.eta,
+        weights=video.weights,
+        history=video.history,
+        weights_sha256=video.weights_sha256,
+    )
+
+
+def finish_chunk(labels: ChunkLabels, rgb: UInt8[np.ndarray, "V T H W 3"], config: GenerateConfig) -> SceneChunk:
     """Join labels and frames, with what the configuration asks to be stored."""
     chunk = labels.with_frames(rgb)
     if config.dataset.labels == "stored":

@@ -23,6 +23,7 @@ from scenegen.orchestration.ledger import open_ledger
 from scenegen.orchestration.planning import PlannedScene, plan_scenes
 from scenegen.orchestration.recording import RecordingWatch, Reporter
 from scenegen.orchestration.size_estimate import estimate_bytes
+from scenegen.painting import open_backbone
 from scenegen.video.interface import VideoBackbone
 
 if TYPE_CHECKING:
@@ -180,20 +181,3 @@ def _result_of(*, num_failed: int, num_not_started: int) -> str:
     if num_not_started:
         return "over_budget"
     return "failed" if num_failed else "complete"
-
-
-def open_backbone(config: GenerateConfig) -> VideoBackbone:
-    """Load the model that the configuration names."""
-    from scenegen.video.build import load_backbone
-
-    video = config.video
-    return load_backbone(
-        video.name,
-        model=video.model,
-        sampler=video.sampler,
-        steps=video.steps,
-        eta=video.eta,
-        weights=video.weights,
-        history=video.history,
-        weights_sha256=video.weights_sha256,
-    )

@@ -21,6 +21,7 @@ GENERATE_EXAMPLES = """examples:
   scenegen generate layouts=[crossing_pedestrian] output=out/dataset
   scenegen generate layouts=[my.yaml,procedural:1-20] rig=front1 seed=7 duration_s=30
   scenegen generate layouts=[av2:path/to/log] video.steps=8 run=ray_local run.num_workers=4
+  scenegen generate layouts=[procedural:7] num_steps_per_chunk=1 stream=true | ffplay -
   scenegen generate layouts=[procedural:1-50] sweep.weather=[clear,rain,night] sweep.seed=[0,1] split=auto
 """
 TRAIN_EXAMPLES = """examples:
@@ -64,6 +65,11 @@ def run_generate(options: argparse.Namespace) -> None:
         print_config("generate", GenerateConfig, options)
         return
     config = compose_config(GenerateConfig, "generate", with_flags(options), search=options.config_dir)
+    if config.stream:
+        from scenegen.cli.stream import run_stream
+
+        run_stream(config)
+        return
     generate_and_report(config, executor=find_executor(config.run.name, options.executors))
 
 

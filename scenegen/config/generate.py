@@ -177,6 +177,8 @@ class GenerateConfig:
         prompt: words for weather and time of day of all layouts; None keeps their own.
         split: `train`, `val`, `test`, or `auto`: every layout in one of them, by `split_shares`.
         sweep: what is varied beside the layouts.
+        stream: give frames away as they are made, and store nothing.
+        stream_labels: file that gets a line of labels per step; None writes none.
     """
 
     layouts: tuple[str, ...]
@@ -188,6 +190,8 @@ class GenerateConfig:
     split: str
     split_shares: SplitSharesConfig
     num_steps_per_chunk: int
+    stream: bool
+    stream_labels: str | None
     progress: str
     sweep: SweepConfig
     rig: RigConfig
@@ -214,16 +218,39 @@ class GenerateConfig:
                 where="sweep",
                 fix="put the prompt's words into sweep.weather",
             )
+        self._check_stream()
         if self.quality.max_flicker is not None and self.num_steps_per_chunk < MIN_FLICKER_STEPS:
             raise ConfigError(
                 f"num_steps_per_chunk of {MIN_FLICKER_STEPS} or more, within which flicker is seen",
                 found=str(self.num_steps_per_chunk),
             )
 
+    def _check_stream(self) -> None:
+        """Refuse what does not go with `stream`."""
+        if not self.stream:
+            if self.stream_labels is not None:
+                raise ConfigError("stream=true beside stream_labels", found="stream=false", where="stream_labels")
+            return
+        if self.run.name != "serial":
+            raise ConfigError("run=serial with stream=true", found=f"run={self.run.name}", where="run")
+        if self.sweep.rig:
+            raise ConfigError("one rig in a stream", found="a sweep of rigs", where="sweep.rig")
+
     def content_sha256(self) -> str:
         """Hash everything here that decides bytes of a scene: not the layouts, the place, or the workers."""
         decisive = asdict(self)
-        for key in ("layouts", "prompt", "output", "progress", "run", "seed", "split_shares", "sweep"):
+        for key in (
+            "layouts",
+            "prompt",
+            "output",
+            "progress",
+            "run",
+            "seed",
+            "split_shares",
+            "stream",
+            "stream_labels",
+            "sweep",
+        ):
             del decisive[key]
         decisive["occupancy"] = self.occupancy.decisive()
         decisive["video"] = self.video.decisive()

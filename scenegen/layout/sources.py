@@ -7,6 +7,7 @@ import fnmatch
 import glob
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from scenegen.errors import LayoutError
@@ -14,6 +15,7 @@ from scenegen.types.layout import STYLES, Layout
 
 LAYOUT_SUFFIXES = (".yaml", ".yml")
 _RANGE = re.compile(r"(\d+)-(\d+)")
+_SECONDS = re.compile(r"[1-9]\d{0,4}s")
 MOST_IN_RANGE = 1_000_000
 
 
@@ -21,9 +23,10 @@ def read_layout(reference: str) -> Layout:
     """Read and validate the layout that a single reference names.
 
     Args:
-        reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`, `av2:DIR`,
-            `scenarionet:FILE.pkl`, `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`,
-            `openscenario:FILE.xosc`; or only NAME for the library, or only PATH.yaml.
+        reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
+            `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
+            `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`; or only NAME for the
+            library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
@@ -49,8 +52,9 @@ def expand_references(references: Sequence[str]) -> list[str]:
     for reference in references:
         source, location = split_reference(reference)
         if source == "procedural":
-            style, seeds = style_and_seeds(location)
-            expanded += [f"procedural:{style}/{seed}" if style else f"procedural:{seed}" for seed in seeds]
+            _, _, seeds = _procedural_parts(location)
+            head = location[: location.rfind("/") + 1]
+            expanded += [f"procedural:{head}{seed}" for seed in seeds]
         elif glob.has_magic(location):
             expanded += [f"{source}:{match}" for match in _matches(source, location)]
         else:
@@ -113,18 +117,28 @@ def _did_you_mean(name: str, known: Sequence[str]) -> str:
 
 
 def style_and_seeds(location: str) -> tuple[str | None, range]:
-    """Split `STYLE/SEEDS` or `SEEDS`."""
-    head, slash, seeds = location.rpartition("/")
-    if not slash:
-        return None, _seeds(location)
-    if head not in STYLES:
+    """Split `STYLE/SEEDS` or `SEEDS`, with or without a duration before the seeds."""
+    style, _, seeds = _procedural_parts(location)
+    return style, seeds
+
+
+def _procedural_parts(location: str) -> tuple[str | None, int | None, range]:
+    """Split `[STYLE/][SECONDSs/]SEEDS`.
+
+    >>> _procedural_parts("suburb/120s/7")
+    ('suburb', 120, range(7, 8))
+    """
+    *heads, seeds = location.split("/")
+    duration_s = int(heads.pop()[:-1]) if heads and _SECONDS.fullmatch(heads[-1]) else None
+    if len(heads) > 1 or (heads and heads[0] not in STYLES):
+        head = "/".join(heads)
         raise LayoutError(
             f"a style out of {', '.join(STYLES)}",
             found=repr(head),
             where=f"layout reference 'procedural:{location}'",
             fix=_did_you_mean(head, STYLES),
         )
-    return head, _seeds(seeds)
+    return heads[0] if heads else None, duration_s, _seeds(seeds)
 
 
 def _seeds(location: str) -> range:
@@ -200,10 +214,13 @@ def _read_file(location: str) -> Layout:
 def _read_procedural(location: str) -> Layout:
     from scenegen.layout.procedural import build_procedural_layout
 
-    style, seeds = style_and_seeds(location)
+    style, duration_s, seeds = _procedural_parts(location)
     if len(seeds) != 1:
         raise LayoutError("one seed", found=f"the range {location!r}", where="procedural", fix="expand the range first")
-    return build_procedural_layout(seeds[0], style=style)
+    if duration_s is None:
+        return build_procedural_layout(seeds[0], style=style)
+    layout = build_procedural_layout(seeds[0], style=style, duration_s=float(duration_s))
+    return replace(layout, layout_id=f"{layout.layout_id}_{duration_s}s")
 
 
 def _read_av2(location: str) -> Layout:

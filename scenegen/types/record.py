@@ -172,3 +172,35 @@ class SceneChunk:
     agent_pixels: AgentPixels | None = None
     lidar: LidarLabels | None = None
     dense: DenseLabels | None = None
+
+    def cut_step(self, offset: int) -> SceneChunk:
+        """Return the step `offset` of the chunk as a chunk of its own."""
+        own = slice(offset, offset + 1)
+        lidar, pixels, dense = self.lidar, self.agent_pixels, self.dense
+        return SceneChunk(
+            start_step=self.start_step + offset,
+            rgb=self.rgb[:, own],
+            occupancy=self.occupancy[own],
+            mask_camera=self.mask_camera[own],
+            visible_fraction=self.visible_fraction[own],
+            visible_height_px=self.visible_height_px[own],
+            occupancy_instance=None if self.occupancy_instance is None else self.occupancy_instance[own],
+            agent_pixels=pixels
+            and AgentPixels(
+                num_px=pixels.num_px[:, own], unoccluded_px=pixels.unoccluded_px[:, own], xyxy_px=pixels.xyxy_px[:, own]
+            ),
+            lidar=lidar
+            and LidarLabels(
+                lidar2ego=lidar.lidar2ego,
+                sweeps=None if lidar.sweeps is None else lidar.sweeps[own],
+                num_points=lidar.num_points[own],
+                mask=lidar.mask[own],
+            ),
+            dense=dense
+            and DenseLabels(
+                depth_mm=dense.depth_mm[:, own],
+                semantic=dense.semantic[:, own],
+                instance=dense.instance[:, own],
+                optical_flow_px=dense.optical_flow_px[:, own],
+            ),
+        )

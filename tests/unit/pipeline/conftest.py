@@ -127,5 +127,6 @@ def use_streets(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr("scenegen.layout.sources.read_layout", make_street)
         monkeypatch.setattr("scenegen.layout.extend.extend_layout", lambda layout, **kwargs: layout)
         monkeypatch.setattr("scenegen.pipeline.open_backbone", lambda config: backbone)
+        monkeypatch.setattr("scenegen.streaming.open_backbone", lambda config: backbone)
 
     return install
