@@ -21,7 +21,7 @@ import torch
 from benchmarks.distillation.clips import LAYOUTS, ClipKey, overlapping_pair, plan_clips
 from benchmarks.distillation.painters import Comparing, Painter, open_painter
 from benchmarks.distillation.picture import draw_side_by_side
-from benchmarks.distillation.report import LEAST_DIVERSITY, compare_all, diversity_of, gate_of, table_of
+from benchmarks.distillation.report import LEAST_DIVERSITY, MARGIN, compare_all, diversity_of, gate_of, table_of
 from scenegen.layout.sources import expand_references
 from scenegen.video.backbones.native import load_native
 from scenegen.video.build import SHIPPED_STUDENT, SHIPPED_WEIGHTS
@@ -66,7 +66,7 @@ def main() -> int:
     num_layouts = len({key.reference for key in keys})
     print(f"{len(keys)} clips of {num_layouts} layouts, seeds {arguments.seeds}\n")
     print(table_of(compared, seconds, teacher.name))
-    print("\nWithin the margin of the teacher:\n")
+    print(f"\nWithin {MARGIN:.0%} of the teacher, or better, or worse, by the whole interval:\n")
     for painter in painters[1:]:
         print(f"- {painter.name}: {gate_of(compared[painter.name])}")
     diverse = {painter.name: diversity_of(comparing, painter, twice) for painter in painters} if twice else {}

@@ -34,11 +34,11 @@ def table_of(compared: dict[str, dict[str, Comparison]], seconds: dict[str, floa
 
 
 def gate_of(figures: dict[str, Comparison]) -> str:
-    """Say of every figure whether it lies within the margin."""
-    by_verdict: dict[str, list[str]] = {"within": [], "open": [], "outside": []}
+    """Say of every figure whether it lies within the margin, beyond it for better or worse, or cannot be told."""
+    by_verdict: dict[str, list[str]] = {"within": [], "better": [], "worse": [], "open": []}
     for name in NAMES:
-        by_verdict[figures[name].verdict(MARGIN)].append(name)
-    return "; ".join(f"{verdict} {MARGIN:.0%}: {', '.join(names) or 'none'}" for verdict, names in by_verdict.items())
+        by_verdict[figures[name].verdict(name, MARGIN)].append(name)
+    return "; ".join(f"{verdict}: {', '.join(names) or 'none'}" for verdict, names in by_verdict.items())
 
 
 def diversity_of(
