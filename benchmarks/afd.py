@@ -44,11 +44,11 @@ from scenegen.types import random_generator, random_key
 from scenegen.video.backbones.native import load_network, save_network
 from scenegen.video.history import HISTORY_KEEP
 
-STEPS = 100
+STEPS = 80
 RATE = 1e-3
 RATES = (0.0, 1e-4, 1e-3, 1e-2)
 """Of the discriminator; the third is the recipe's."""
-STALE_AFTER = 25
+STALE_AFTER = 30
 LOG_KEYS = ("pair_accuracy", "mean_weight", "score_spread", "score_gap")
 
 

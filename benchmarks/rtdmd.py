@@ -3,7 +3,8 @@
 Every model paints the same clips (two views, three steps, half width) at the temperature in use. Scored by the judge of
 `scenegen eval`, which no student was rewarded by: layout agreement, mean intersection over union, found agents; change
 along exact motion and difference between views; sharpness against the truth; and the diversity that the training guard
-measures. Differences are paired clip by clip against the teacher at 50 Euler steps, with 95 % bootstrap intervals.
+measures, relative to the teacher with the most steps. Differences to each of the teacher's own samplers are paired clip
+by clip, with 95 % bootstrap intervals.
 
     python -m benchmarks.rtdmd --data out/held_out --windows out/held_out_windows --student student=FILE --json FILE
 """
@@ -45,11 +46,7 @@ from scenegen.video.build import SHIPPED_WEIGHTS
 from scenegen.video.network import VideoNetwork
 
 CLIP_STEPS = 3
-REFERENCE = "teacher_euler_50"
-TEACHER_SAMPLERS = (
-    *((f"teacher_euler_{steps}", "euler", steps) for steps in (1, 2, 4, 50)),
-    ("teacher_cps_4", "cps", 4),
-)
+TEACHER_STEPS = (1, 2, 4, 50)
 STUDENT_STEPS = (1, 2, 4, 8)
 LEVELS_PER_UNIT = 127.5
 NUM_DRAWS = 1000
@@ -162,7 +159,10 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     with TemporaryDirectory() as folder:
         table = open_agent_table(arguments.data, cache, Path(folder) / "agents.npz")
     judge, (teacher, _) = load_judge(), load_network(arguments.teacher)
-    arms = {name: (teacher, Sampler(name=kind, steps=steps)) for name, kind, steps in TEACHER_SAMPLERS}  # type: ignore[arg-type]
+    own_steps = sorted(arguments.teacher_steps)
+    arms = {f"teacher_euler_{steps}": (teacher, Sampler(name="euler", steps=steps)) for steps in own_steps}
+    references = list(arms)
+    arms["teacher_cps_4"] = (teacher, Sampler(name="cps", steps=4))
     for item in arguments.student:
         name, _, file = item.partition("=")
         network, _ = load_network(Path(file))
@@ -183,9 +183,8 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
             print(name, {k: round(v, 4) for k, v in figures_of(scores[name]).items()}, file=sys.stderr)
     results["arms"] = {
         name: {
-            "figures": figures_of(own) | {"diversity": distance[name] / distance[REFERENCE]},
-            f"minus_{REFERENCE}": paired_interval(own, scores[REFERENCE]),
-            "minus_teacher_euler_4": paired_interval(own, scores["teacher_euler_4"]),
+            "figures": figures_of(own) | {"diversity": distance[name] / distance[references[-1]]},
+            **{f"minus_{other}": paired_interval(own, scores[other]) for other in references},
         }
         for name, own in scores.items()
     }
@@ -197,6 +196,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a scenegen data set of layouts not trained on")
     parser.add_argument("--windows", type=Path, required=True, help="its unpacked windows")
     parser.add_argument("--teacher", type=Path, default=SHIPPED_WEIGHTS)
+    parser.add_argument("--teacher-steps", type=int, nargs="+", default=list(TEACHER_STEPS), help="Euler steps")
     parser.add_argument("--student", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--steps", type=int, nargs="+", default=list(STUDENT_STEPS), help="of the students")
     parser.add_argument("--clips", type=int, default=24)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import glob
 import re
 from collections.abc import Callable, Sequence
@@ -24,7 +25,8 @@ def read_layout(reference: str) -> Layout:
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
-            `opendrive:FILE.xodr`, `openscenario:FILE.xosc`; or only NAME for the library, or only PATH.yaml.
+            `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`; or only NAME for the
+            library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
@@ -159,10 +161,25 @@ def _matches(source: str, pattern: str) -> list[str]:
         if not matches:
             raise LayoutError("library scenes matching the pattern", found="none", where=where, fix=_library_listing())
         return matches
+    if source == "nuscenes":
+        return _nuscenes_matches(pattern, where)
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  Path.glob takes no absolute pattern
     if not matches:
         raise LayoutError("files matching the pattern", found="none", where=where)
     return matches
+
+
+def _nuscenes_matches(pattern: str, where: str) -> list[str]:
+    """Match the names of scenes, which are rows of a table and no files."""
+    from scenegen.layout.importers.nuscenes import scene_names
+
+    folder, _, name = pattern.rpartition("/")
+    if glob.has_magic(folder):
+        raise LayoutError("a pattern in the scene's name only", found=repr(folder), where=where)
+    names = [known for known in scene_names(_existing(folder or ".", "nuscenes")) if fnmatch.fnmatchcase(known, name)]
+    if not names:
+        raise LayoutError("scenes matching the pattern", found="none", where=where)
+    return [f"{folder or '.'}/{known}" for known in sorted(names)]
 
 
 def _library_listing() -> str:
@@ -218,6 +235,13 @@ def _read_scenarionet(location: str) -> Layout:
     return read_scenarionet(_existing(location, "scenarionet"))
 
 
+def _read_nuscenes(location: str) -> Layout:
+    from scenegen.layout.importers.nuscenes import read_nuscenes
+
+    path = Path(location).expanduser()
+    return read_nuscenes(_existing(location, "nuscenes") if path.exists() or not path.parent.is_dir() else path)
+
+
 def _read_opendrive(location: str) -> Layout:
     from scenegen.layout.importers.opendrive import read_opendrive
 
@@ -236,6 +260,7 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "procedural": _read_procedural,
     "av2": _read_av2,
     "scenarionet": _read_scenarionet,
+    "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
     "openscenario": _read_openscenario,
 }

@@ -36,6 +36,9 @@ from scenegen.video.network import VideoNetwork
 WEIGHTS_NAME = "native.safetensors"
 """The weight file in the output folder."""
 AVERAGE_DECAY = 0.99
+LEAST_GRADIENT = 1e-5
+"""Adam's epsilon for the student. Weights of a half leave rounding errors as gradients; by the usual 1e-8 they would be
+full steps."""
 
 
 @dataclass(kw_only=True)
@@ -109,7 +112,11 @@ def start_run(config: TrainConfig) -> AfdRun:
         reference=reference,
         discriminator=discriminator,
         student_optimizer=torch.optim.AdamW(
-            student.parameters(), lr=config.recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4
+            student.parameters(),
+            lr=config.recipe.learning_rate,
+            betas=(0.9, 0.99),
+            eps=LEAST_GRADIENT,
+            weight_decay=1e-4,
         ),
         discriminator_optimizer=torch.optim.Adam(
             discriminator.parameters(), lr=settings.discriminator_learning_rate, betas=(0.5, 0.99)

@@ -7,7 +7,6 @@ every second scene to learn from. Its weights are an artefact of training and ar
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from torch.nn import functional
 from scenegen.checks.classes import AGENT_KINDS, JudgeClass
 from scenegen.diffusion.memory import channels_last
 from scenegen.diffusion.tensor_file import write_tensors
-from scenegen.errors import WeightsError
+from scenegen.diffusion.weight_file import read_weights
 
 CELL_PX = 2
 """Pixels per cell of the maps of agents' centres."""
@@ -71,23 +70,16 @@ def save_reward_network(network: RewardNetwork, path: Path, *, notes: dict[str, 
     write_tensors(path, tensors, metadata={"what": "rewards", **notes})
 
 
-def load_reward_network(path: Path) -> tuple[RewardNetwork, str]:
-    """Read frozen weights; returns the network and the sha256 of the file.
+def load_reward_network(path: Path) -> RewardNetwork:
+    """Read frozen weights.
 
     Raises:
         WeightsError: the file is missing, damaged, or of another network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    make = "make it with `scenegen train recipe=reward` on the same data"
-    if not path.is_file():
-        raise WeightsError("weights of the reward network", found="nothing", where=str(path), fix=make)
+    file = read_weights(
+        path, what="weights of the reward network", fix="make them with `scenegen train recipe=reward` on the same data"
+    )
     network = RewardNetwork()
-    try:
-        network.load_state_dict({name: value.float() for name, value in load_file(str(path)).items()})
-    except (SafetensorError, RuntimeError) as error:
-        found = " ".join(str(error).split())[:160]
-        raise WeightsError("weights of the reward network", found=found, where=str(path), fix=make) from error
+    file.fill(network)
     network.eval().requires_grad_(False)
-    return channels_last(network), hashlib.sha256(path.read_bytes()).hexdigest()
+    return channels_last(network)

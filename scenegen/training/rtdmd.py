@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import logging
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -54,7 +54,7 @@ from scenegen.training.rtdmd_moments import PAST_SHARE, Clips, Moment, paint_mom
 from scenegen.training.window_cache import WindowCache, open_window_cache
 from scenegen.training.windows import check_clips, half_width
 from scenegen.types import random_generator, random_key
-from scenegen.video.backbones.native import load_network, save_network
+from scenegen.video.backbones.native import load_network, sampler_notes, save_network
 from scenegen.video.build import SHIPPED_WEIGHTS
 from scenegen.video.network import VideoNetwork
 
@@ -174,13 +174,13 @@ def start_run(config: TrainConfig) -> RtdmdRun:
         student=student,
         average=deepcopy(start),
         fake=fake,
-        rewards=None if rtdmd.rewards is None else load_reward_network(Path(rtdmd.rewards))[0],
+        rewards=None if rtdmd.rewards is None else load_reward_network(Path(rtdmd.rewards)),
         optimizers=optimizers,
         sampler=sampler,
         notes={
             "seed": str(config.seed),
             "teacher_sha256": sha256,
-            "sampler": json.dumps(asdict(sampler)),
+            **sampler_notes(sampler),
         },
     )
 

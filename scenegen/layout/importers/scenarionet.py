@@ -23,37 +23,18 @@ from jaxtyping import Bool, Float64
 
 from scenegen.errors import LayoutError
 from scenegen.geometry.rigid import planar_poses
+from scenegen.layout.importers.nuscenes_words import CATEGORY_OF_NUSCENES, NUSCENES_LICENCE, category_of_nuscenes
 from scenegen.layout.importers.record import Record
 from scenegen.layout.importers.restricted_pickle import read_restricted_pickle
 from scenegen.layout.importers.scenarionet_map import read_road_map
 from scenegen.layout.importers.source_tracks import hold_last_valid, layout_id_of
 from scenegen.types import AgentCategory, AgentTrack, EgoTrack, Environment, Layout, Timeline
 
-LICENCE_OF_DATASET = {
-    "nuscenes": "CC BY-NC-SA 4.0 and the nuScenes terms of use ((c) Motional AD Inc.): research and testing, "
-    "not commercial, attribution, share alike",
-}
+LICENCE_OF_DATASET = {"nuscenes": NUSCENES_LICENCE}
 NIGHT_MAPS = frozenset({"singapore-hollandvillage"})
 RIDDEN_SPEED_MPS = 1.0
 """A cycle that ever moves faster than this has a rider; nuScenes records do not say."""
 STAMP_TOLERANCE_S = 1e-3
-
-CATEGORY_OF_NUSCENES = {
-    "vehicle.car": AgentCategory.CAR,
-    "vehicle.emergency.police": AgentCategory.CAR,
-    "vehicle.emergency.ambulance": AgentCategory.TRUCK,
-    "vehicle.truck": AgentCategory.TRUCK,
-    "vehicle.bus.bendy": AgentCategory.BUS,
-    "vehicle.bus.rigid": AgentCategory.BUS,
-    "vehicle.trailer": AgentCategory.TRAILER,
-    "vehicle.construction": AgentCategory.CONSTRUCTION_VEHICLE,
-    "vehicle.motorcycle": AgentCategory.MOTORCYCLE,
-    "vehicle.bicycle": AgentCategory.BICYCLE,
-    "movable_object.trafficcone": AgentCategory.TRAFFIC_CONE,
-    "movable_object.barrier": AgentCategory.BARRIER,
-    "animal": AgentCategory.ANIMAL,
-}
-"""nuScenes class to ours; `human.pedestrian.*` is a pedestrian, every other class OTHER."""
 
 CATEGORY_OF_TYPE = {
     "VEHICLE": AgentCategory.CAR,
@@ -179,10 +160,9 @@ def _agent_of(
 
 def _category_of(source_category: str, source_type: str) -> AgentCategory:
     """Map the finer of the two names that is known."""
-    if source_category.startswith("human.pedestrian."):
-        return AgentCategory.PEDESTRIAN
-    by_type = CATEGORY_OF_TYPE if source_category == source_type else {}
-    return CATEGORY_OF_NUSCENES.get(source_category, by_type.get(source_type, AgentCategory.OTHER))
+    if source_category == source_type and source_category not in CATEGORY_OF_NUSCENES:
+        return CATEGORY_OF_TYPE.get(source_type, AgentCategory.OTHER)
+    return category_of_nuscenes(source_category)
 
 
 def _attribute_of(category: AgentCategory, velocity_mps: Float64[np.ndarray, "N 2"]) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.layout.importers.record import Record
-from scenegen.layout.importers.source_tracks import open_ring
+from scenegen.layout.importers.source_tracks import PLAUSIBLE_WIDTH_M, open_ring, width_in_polygon_m
 from scenegen.types import Area, Lane, LaneLine, RoadMap
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ NOT_DRAWN = frozenset({"ROAD_EDGE_BOUNDARY", "ROAD_EDGE_MEDIAN", "ROAD_EDGE_SIDE
 """Features that a layout has no word for; they are left out."""
 NOMINAL_WIDTH_M = 3.5
 """Width of lanes in a record where no lane has a usable polygon."""
-PLAUSIBLE_WIDTH_M = (1.5, 8.0)
 MARGIN_M = 20.0
 SMALLEST_AREA_M2 = 1.0
 KMH_PER_MPS = 3.6
@@ -126,7 +125,7 @@ def _lanes_of(
     center_m = {
         name: _points_of(feature, "polyline", origin_source_m, at_least=2) for name, feature in features.items()
     }
-    measured_m = {name: _width_of(center_m[name], polygon_m) for name, polygon_m in polygons_m.items()}
+    measured_m = {name: width_in_polygon_m(center_m[name], polygon_m) for name, polygon_m in polygons_m.items()}
     least_m, most_m = PLAUSIBLE_WIDTH_M
     width_m = {name: measured for name, measured in measured_m.items() if least_m <= measured <= most_m}
     typical_width_m = float(np.median(list(width_m.values()))) if width_m else NOMINAL_WIDTH_M
@@ -143,16 +142,6 @@ def _lanes_of(
         )
         for name, feature in features.items()
     )
-
-
-def _width_of(center_m: Float64[np.ndarray, "N 2"], polygon_m: Float64[np.ndarray, "M 2"]) -> float:
-    """Measure the middle half of a lane: twice the median distance of its centre line from its polygon's edge."""
-    import shapely
-
-    shares = np.linspace(0.25, 0.75, 11)
-    samples = shapely.line_interpolate_point(shapely.LineString(center_m), shares, normalized=True)
-    distance_m = shapely.distance(samples, shapely.LinearRing(polygon_m))
-    return 2.0 * float(np.median(distance_m))
 
 
 def _drivable_areas(

@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float64
 
 from scenegen.errors import LayoutError
 
+PLAUSIBLE_WIDTH_M = (1.5, 8.0)
+"""Of a lane that is measured in its polygon."""
 LARGEST = 1e7
 """Metres; northings on a transverse Mercator grid stay below."""
 
@@ -56,6 +58,24 @@ def velocity_by_differences(
     return velocity
 
 
+def headings_of_quaternions(quaternion_wxyz: Float64[np.ndarray, "N 4"], *, where: str) -> Float64[np.ndarray, " N"]:
+    """Return the yaw of the x axis that each quaternion turns.
+
+    >>> headings_of_quaternions(np.array([[0.5**0.5, 0.0, 0.0, 0.5**0.5]]), where="a pose").round(6).tolist()
+    [1.570796]
+
+    Raises:
+        LayoutError: a norm other than one (to one per cent).
+    """
+    norm = np.linalg.norm(quaternion_wxyz, axis=1)
+    if (np.abs(norm - 1.0) > 1e-2).any():
+        row = int(np.argmax(np.abs(norm - 1.0)))
+        raise LayoutError("unit quaternions w, x, y, z", found=f"a norm of {norm[row]:.4f} at row {row}", where=where)
+    w, x, y, z = (quaternion_wxyz / norm[:, None]).T
+    heading_rad: Float64[np.ndarray, " N"] = np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+    return heading_rad
+
+
 def open_ring(polygon_m: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "M 2"]:
     """Drop the last corner where it repeats the first.
 
@@ -65,6 +85,16 @@ def open_ring(polygon_m: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "M 2
     if len(polygon_m) > 1 and np.allclose(polygon_m[0], polygon_m[-1], atol=1e-6):
         return polygon_m[:-1]
     return polygon_m
+
+
+def width_in_polygon_m(center_m: Float64[np.ndarray, "N 2"], polygon_m: Float64[np.ndarray, "M 2"]) -> float:
+    """Measure the middle half of a lane: twice the median distance of its centre line from its polygon's edge."""
+    import shapely
+
+    shares = np.linspace(0.25, 0.75, 11)
+    samples = shapely.line_interpolate_point(shapely.LineString(center_m), shares, normalized=True)
+    distance_m = shapely.distance(samples, shapely.LinearRing(polygon_m))
+    return 2.0 * float(np.median(distance_m))
 
 
 def path_length_m(points_m: Float64[np.ndarray, "N D"]) -> float:

@@ -148,6 +148,16 @@ def test_a_teacher_needs_three_answers_only(make_afd: MakeAfd, cache: WindowCach
     assert all(np.isfinite(value) for value in figures.values())
 
 
+def test_a_discriminator_that_says_nothing_moves_nothing(make_afd: MakeAfd, cache: WindowCache, tmp_path: Path) -> None:
+    """Its first scores are all zero; at a rate of zero they stay so, and the first update is rounding errors."""
+    config = make_afd(tmp_path, "recipe.afd.discriminator_learning_rate=0", "recipe.learning_rate=0.001")
+    run = afd.start_run(config)
+    figures = afd.train_step(run, StoredTeacher(cache), step=0, config=config)
+    assert figures["mean_weight"] == 0.5
+    pairs = zip(run.student.parameters(), run.reference.parameters(), strict=True)
+    assert max(float((own.detach() - first).abs().max()) for own, first in pairs) < 0.05 * config.recipe.learning_rate
+
+
 def test_conditions_hold_no_picture(make_afd: MakeAfd, cache: WindowCache, tmp_path: Path) -> None:
     teacher, places, clips = clips_of(cache, make_afd(tmp_path))
     assert not clips.rgb.any() and not clips.carried.any()
