@@ -33,7 +33,8 @@ from scenegen.training.rtdmd_moments import paint_moment, policy_mean, prepare_m
 from scenegen.training.window_cache import WindowCache
 from scenegen.training.windows import read_windows
 from scenegen.types import random_generator
-from scenegen.video.backbones.native import save_network
+from scenegen.video.backbones.native import load_native, save_network
+from scenegen.video.build import SHIPPED_STUDENT, SHIPPED_WEIGHTS
 from scenegen.video.network import SIZES, VideoNetwork
 
 MakeConfig = Callable[..., TrainConfig]
@@ -249,3 +250,13 @@ def test_two_windows_of_one_picture_share_their_overlap(cache: WindowCache) -> N
     assert (cross_view_agreement(unlike, points) < -0.4).all()
     none = SamePoints(here=points.here[:0], there=points.there[:0])
     assert cross_view_agreement(windows.rgb, none).tolist() == [0.0, 0.0]
+
+
+def test_the_shipped_student_has_its_teachers_encoder_and_names_its_sampler() -> None:
+    student, teacher = load_file(SHIPPED_STUDENT), load_file(SHIPPED_WEIGHTS)
+    same = {name.split(".")[0] for name in teacher if torch.equal(student[name], teacher[name])}
+    moved = {name.split(".")[0] for name in teacher if not torch.equal(student[name], teacher[name])}
+    assert set(rtdmd.ENCODER) <= same - moved
+    assert {"head_out", "deep", "noisy_in"} <= moved
+    backbone = load_native(weights=SHIPPED_STUDENT, role="student")
+    assert backbone.sampler == Sampler(name="cps", steps=4, eta=0.9)
