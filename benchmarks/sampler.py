@@ -67,7 +67,7 @@ def run_rounds(keys: list[ClipKey], backbones: dict[int, NativeBackbone], *, num
         if backbone.sampler.steps == FEW:
             paint(backbone, warm, maps=warm.maps.cut_steps(0, 1))
     for index, key in enumerate(keys):
-        clip = build_pair_clip(key, rig)
+        clip = warm if key == warm.key else build_pair_clip(key, rig)
         maps = clip.maps.cut_steps(0, num_steps)
         order = list(backbones.items())[:: 1 if index % 2 == 0 else -1]
         for steps, backbone in order:

@@ -21,7 +21,7 @@ import torch
 from benchmarks.distillation.clips import LAYOUTS, ClipKey, overlapping_pair, plan_clips
 from benchmarks.distillation.painters import Comparing, Painter, open_painter
 from benchmarks.distillation.picture import draw_side_by_side
-from benchmarks.distillation.report import LEAST_DIVERSITY, compare_all, diversity_of, gate_of, table_of
+from benchmarks.distillation.report import LEAST_DIVERSITY, MARGIN, compare_all, diversity_of, gate_of, table_of
 from scenegen.layout.sources import expand_references
 from scenegen.video.backbones.native import load_native
 from scenegen.video.build import SHIPPED_STUDENT, SHIPPED_WEIGHTS
@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--drawn-twice", type=int, default=12, help="clips with a second draw, for diversity")
+    parser.add_argument("--shuffled", type=int, default=40, help="clips of the negative control")
     parser.add_argument("--layouts", nargs="+", default=list(LAYOUTS))
     parser.add_argument("--steps", nargs="+", type=int, default=list(FEW_STEPS), help="of student and undistilled")
     parser.add_argument("--paint-only", action="store_true", help="paint the teacher's missing clips and stop")
@@ -61,11 +62,11 @@ def main() -> int:
     if arguments.picture is not None:
         draw_side_by_side(comparing, painters[:2], keys, arguments.picture)
         return 0
-    compared, seconds = compare_all(comparing, painters, keys)
+    compared, seconds = compare_all(comparing, painters, keys, num_shuffled=arguments.shuffled)
     num_layouts = len({key.reference for key in keys})
     print(f"{len(keys)} clips of {num_layouts} layouts, seeds {arguments.seeds}\n")
     print(table_of(compared, seconds, teacher.name))
-    print("\nWithin the margin of the teacher:\n")
+    print(f"\nWithin {MARGIN:.0%} of the teacher, or better, or worse, by the whole interval:\n")
     for painter in painters[1:]:
         print(f"- {painter.name}: {gate_of(compared[painter.name])}")
     diverse = {painter.name: diversity_of(comparing, painter, twice) for painter in painters} if twice else {}

@@ -17,7 +17,7 @@ ZOOM = 2
 GAIN = 4
 """Differences are shown so many times larger, around grey."""
 TITLE_PX = 22
-QUALITY = 85
+QUALITY = 72
 
 
 def draw_side_by_side(comparing: Comparing, painters: Sequence[Painter], keys: Sequence[ClipKey], path: Path) -> None:

@@ -34,11 +34,11 @@ def table_of(compared: dict[str, dict[str, Comparison]], seconds: dict[str, floa
 
 
 def gate_of(figures: dict[str, Comparison]) -> str:
-    """Say of every figure whether it lies within the margin."""
-    by_verdict: dict[str, list[str]] = {"within": [], "open": [], "outside": []}
+    """Say of every figure whether it lies within the margin, beyond it for better or worse, or cannot be told."""
+    by_verdict: dict[str, list[str]] = {"within": [], "better": [], "worse": [], "open": []}
     for name in NAMES:
-        by_verdict[figures[name].verdict(MARGIN)].append(name)
-    return "; ".join(f"{verdict} {MARGIN:.0%}: {', '.join(names) or 'none'}" for verdict, names in by_verdict.items())
+        by_verdict[figures[name].verdict(name, MARGIN)].append(name)
+    return "; ".join(f"{verdict}: {', '.join(names) or 'none'}" for verdict, names in by_verdict.items())
 
 
 def diversity_of(
@@ -55,9 +55,11 @@ def diversity_of(
 
 
 def compare_all(
-    comparing: Comparing, painters: Sequence[Painter], keys: Sequence[ClipKey]
+    comparing: Comparing, painters: Sequence[Painter], keys: Sequence[ClipKey], *, num_shuffled: int
 ) -> tuple[dict[str, dict[str, Comparison]], dict[str, float]]:
     """Score all painters' clips, clip by clip, and compare them with the first painter's.
+
+    The negative control, the second painter with the conditions of other clips, is made of the first `num_shuffled`.
 
     Returns:
         Comparisons by painter, with the truth and the negative control; processor seconds per frame by painter.
@@ -70,10 +72,13 @@ def compare_all(
         for painter in painters:
             scores[painter.name].append(comparing.score(painter, key))
         truth.append(comparing.score_truth(key))
-        shuffled.append(comparing.score_shuffled(tested, key, keys[(index + 2) % len(keys)]))
+        if index < num_shuffled:
+            shuffled.append(comparing.score_shuffled(tested, key, keys[(index + 2) % len(keys)]))
     teacher = scores[painters[0].name]
     compared = {name: compare(own, teacher, truth) for name, own in scores.items()}
-    compared[f"{tested.name}, {SHUFFLED}"] = compare(shuffled, teacher, truth)
+    if shuffled:
+        few = len(shuffled)
+        compared[f"{tested.name}, {SHUFFLED}"] = compare(shuffled, teacher[:few], truth[:few])
     compared[TRUTH] = compare(truth, teacher, truth)
     num_frames = 2 * NUM_STEPS
     seconds = {

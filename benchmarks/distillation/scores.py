@@ -146,6 +146,8 @@ FIGURES: dict[str, Callable[[Scores], float]] = {
 }
 FRECHET = "Frechet"
 NAMES = (*FIGURES, FRECHET)
+HIGHER_IS_BETTER = ("control mIoU", "vehicles found", "pedestrians found", "sharpness")
+"""Of the others less is better. More sharpness is, as long as there is less than in the truth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,11 +159,13 @@ class Comparison:
     low: float
     high: float
 
-    def verdict(self, margin: float) -> str:
-        """Say whether the difference lies within a margin, outside of it, or whether the clips cannot tell."""
+    def verdict(self, name: str, margin: float) -> str:
+        """Say whether the difference of figure `name` lies within a margin, beyond it, or cannot be told."""
         if max(abs(self.low), abs(self.high)) <= margin:
             return "within"
-        return "outside" if min(abs(self.low), abs(self.high)) > margin and self.low * self.high > 0 else "open"
+        if min(abs(self.low), abs(self.high)) <= margin or self.low * self.high < 0:
+            return "open"
+        return "better" if (self.low > 0) == (name in HIGHER_IS_BETTER) else "worse"
 
 
 def figures_of(scores: Scores, truth: Scores) -> dict[str, float]:

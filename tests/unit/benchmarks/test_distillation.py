@@ -111,10 +111,10 @@ def test_paired_intervals_tell_a_shift_from_layouts_that_differ() -> None:
     worse = [make_score(name, right=int(r * 0.9), change=6.0) for name, r in zip(names, hard, strict=True)]
     of_same, of_worse = compare(same, teacher, teacher), compare(worse, teacher, teacher)
     assert set(of_same) == set(NAMES)
-    assert of_same["control mIoU"].verdict(0.02) == "within"
-    assert of_worse["control mIoU"].verdict(0.02) == "outside" and of_worse["control mIoU"].high < -0.02
+    assert of_same["control mIoU"].verdict("control mIoU", 0.02) == "within"
+    assert of_worse["control mIoU"].verdict("control mIoU", 0.02) == "worse" and of_worse["control mIoU"].high < -0.02
     assert of_worse["warp"].difference == pytest.approx(0.2)
-    assert "outside 2%: control mIoU, warp" in gate_of(of_worse)
+    assert "worse: control mIoU, warp" in gate_of(of_worse)
     table = table_of({"teacher": of_same, "student": of_worse}, {"student": 0.5}, "teacher")
     assert len(table.splitlines()) == 4 and "+20.0 % (+20.0..+20.0)" in table
 

@@ -156,6 +156,11 @@ def test_a_model_is_found_by_the_hash_of_its_weights(tmp_path: Path, monkeypatch
     finder.find(own | {"weights_sha256": hashlib.sha256(SHIPPED_WEIGHTS.read_bytes()).hexdigest()})
     assert [options["weights"] for options in loaded] == [str(weights), str(SHIPPED_WEIGHTS)]
     assert all(options["history"] is False and options["steps"] == 3 for options in loaded)
+    sampling = {"model": "student", "sampler": "cps", "steps": 4, "eta": 0.8}
+    shipped = own | {"weights_sha256": hashlib.sha256(SHIPPED_WEIGHTS.read_bytes()).hexdigest()}
+    finder.find(shipped | {"sampling": sampling})
+    finder.find(shipped | {"sampling": sampling | {"steps": 2}})
+    assert [{key: options[key] for key in sampling} for options in loaded[2:]] == [sampling, sampling | {"steps": 2}]
     with pytest.raises(WeightsError, match="a weight file"):
         ModelFinder(open_storage(tmp_path), weights=tmp_path / "none.safetensors")
 
