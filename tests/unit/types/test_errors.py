@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from scenegen import errors
-from scenegen.errors import LayoutError, QualityError, SceneFailedError, SceneGenError
+from scenegen.errors import LayoutError, QualityError, SceneFailedError, SceneGenError, TrainingError
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SceneGenError)]
 
@@ -33,6 +33,6 @@ def test_errors_survive_pickling(kind: type[SceneGenError]) -> None:
 
 
 def test_exit_codes_are_those_of_the_contract() -> None:
-    after_work = {SceneFailedError, QualityError}
+    after_work = {SceneFailedError, QualityError, TrainingError}
     assert {kind.exit_code for kind in after_work} == {3}
     assert {kind.exit_code for kind in KINDS if kind not in after_work} == {2}
