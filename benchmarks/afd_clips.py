@@ -19,11 +19,10 @@ import numpy as np
 import yaml
 from jaxtyping import UInt8
 
-from scenegen import __version__
 from scenegen.config import RigConfig, parse_config
 from scenegen.rig import build_rig
-from scenegen.training.excerpts import cut_excerpt
-from scenegen.types import CameraRig, Provenance, SceneRecord, random_generator
+from scenegen.training.excerpts import cut_excerpt, record_of
+from scenegen.types import CameraRig, random_generator
 
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT")
 WIDTH_PX, HEIGHT_PX = 128, 72
@@ -85,21 +84,7 @@ def write_clips(reference: str, looks: dict[str, Path], rig: CameraRig) -> None:
     stage = SceneStage(excerpt, rig=rig, seed=seed)
     labels = stage.label_chunk(0, NUM_STEPS, clock=StageClock())
     frames = backbone.open_session(stage.context).paint(labels.conditions, start_step=0)
-    record = SceneRecord(
-        scene_id=excerpt.layout_id,
-        layout=excerpt,
-        rig=rig,
-        seed=seed,
-        split="train",
-        provenance=Provenance(
-            code_version=__version__,
-            config_sha256="afd-clips",
-            model_id=backbone.model_id,
-            weights_sha256=backbone.weights_sha256,
-            model_licence=backbone.licence,
-            source_licence=layout.licence,
-        ),
-    )
+    record = record_of(excerpt, rig=rig, seed=seed, backbone=backbone, made_by="afd-clips")
     for look, folder in missing.items():
         own = record
         if look != "plain":

@@ -24,6 +24,7 @@ from scenegen.config import RigConfig, parse_config
 from scenegen.rig import build_rig
 from scenegen.training.rigs import draw_training_rig
 from scenegen.types import CameraRig, EgoTrack, Layout, Provenance, SceneRecord, Timeline, random_generator
+from scenegen.video.interface import VideoBackbone
 
 STEPS_PER_EXCERPT = 4
 
@@ -76,25 +77,30 @@ def write_excerpts(reference: str, per_layout: int, rig: CameraRig, output: Path
             continue
         stage = SceneStage(excerpt, rig=rig, seed=seed)
         labels = stage.label_chunk(0, STEPS_PER_EXCERPT, clock=StageClock())
-        record = SceneRecord(
-            scene_id=excerpt.layout_id,
-            layout=excerpt,
-            rig=rig,
-            seed=seed,
-            split="train",
-            provenance=Provenance(
-                code_version=__version__,
-                config_sha256="excerpts",
-                model_id=backbone.model_id,
-                weights_sha256=backbone.weights_sha256,
-                model_licence=backbone.licence,
-                source_licence=layout.licence,
-            ),
-        )
+        record = record_of(excerpt, rig=rig, seed=seed, backbone=backbone, made_by="excerpts")
         frames = backbone.open_session(stage.context).paint(labels.conditions, start_step=0)
         with open_scene_writer(output, record, image_codec="png", num_steps_per_shard=STEPS_PER_EXCERPT) as writer:
             writer.append(labels.with_frames(frames))
             writer.commit(scores={}, cost={})
+
+
+def record_of(excerpt: Layout, *, rig: CameraRig, seed: int, backbone: VideoBackbone, made_by: str) -> SceneRecord:
+    """Return the header of an excerpt to train on; `made_by` stands where a job has its configuration's hash."""
+    return SceneRecord(
+        scene_id=excerpt.layout_id,
+        layout=excerpt,
+        rig=rig,
+        seed=seed,
+        split="train",
+        provenance=Provenance(
+            code_version=__version__,
+            config_sha256=made_by,
+            model_id=backbone.model_id,
+            weights_sha256=backbone.weights_sha256,
+            model_licence=backbone.licence,
+            source_licence=excerpt.licence,
+        ),
+    )
 
 
 def main() -> None:

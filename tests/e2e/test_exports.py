@@ -46,7 +46,9 @@ def test_wrong_orders_are_one_line_and_exit_code_2(whole_dataset: Path, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("nuscenes") is None, reason="nuscenes-devkit is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("nuscenes") is None, reason="nuscenes-devkit is not installed: scenegen[nuscenes]"
+)
 def test_exported_boxes_and_points_agree_with_the_rendered_world(whole_dataset: Path, tmp_path: Path) -> None:
     from nuscenes import NuScenes
     from nuscenes.utils.data_classes import LidarPointCloud

@@ -1,6 +1,5 @@
 """Layouts in numbers."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,7 @@ import pytest
 
 from scenegen.layout.sources import read_layout
 from scenegen.layout.summary import summarise_layout
-
-SHARED = Path(os.environ.get("SCENEGEN_SHARED_DATA") or Path(__file__).resolve().parents[3].parent / "shared" / "data")
+from tests.conftest import need_recorded
 
 
 def test_summary_has_the_contract_keys_and_counts_steps() -> None:
@@ -28,9 +26,9 @@ def test_summary_has_the_contract_keys_and_counts_steps() -> None:
     )
 
 
-@pytest.mark.skipif(not (SHARED / "argoverse2").is_dir(), reason=f"real data not at {SHARED} (SCENEGEN_SHARED_DATA)")
-def test_argoverse_log_has_the_speeds_of_its_readme() -> None:
-    summary = summarise_layout(read_layout(f"av2:{SHARED}/argoverse2/adcf7d18-0510-35b0-a2fa-b4cea13a6d76"))
+def test_argoverse_log_has_the_speeds_of_its_readme(shared_data: Path) -> None:
+    log = need_recorded(shared_data / "argoverse2" / "adcf7d18-0510-35b0-a2fa-b4cea13a6d76")
+    summary = summarise_layout(read_layout(f"av2:{log}"))
     assert summary["num_boxes"] == 12_078 and summary["num_agents"] == 146
     assert summary["speed_mps"]["pedestrian"]["mean"] == pytest.approx(0.80, abs=0.006)
     assert summary["speed_mps"]["pedestrian"]["p95"] == pytest.approx(1.70, abs=0.01)

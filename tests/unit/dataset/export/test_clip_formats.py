@@ -18,6 +18,7 @@ from scenegen.dataset.read import Dataset
 from scenegen.geometry.rigid import transform_points
 from scenegen.layout.importers.argoverse2 import CATEGORY_OF_SOURCE, read_argoverse2
 from scenegen.types import AgentCategory, Prop, RoadMap
+from tests.conftest import need_recorded
 
 pa = pytest.importorskip("pyarrow")
 feather = pytest.importorskip("pyarrow.feather")
@@ -89,8 +90,7 @@ def test_argoverse_points_lie_in_the_boxes_that_count_them(argoverse2: Path, dat
 
 def test_argoverse_files_have_the_columns_of_the_real_ones(argoverse2: Path, shared_data: Path) -> None:
     real = shared_data / "argoverse2" / "7fab2350-7eaf-3b7e-a39d-6937a4c1bede"
-    if not real.exists():
-        pytest.skip("no real Argoverse 2 log; set SCENEGEN_SHARED_DATA")
+    need_recorded(real)
     log = next(iter(_logs(argoverse2).values()))
     names = (
         "annotations.feather",

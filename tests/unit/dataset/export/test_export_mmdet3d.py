@@ -14,6 +14,7 @@ import pytest
 from scenegen.dataset.export.camera_boxes import turn_around_y
 from scenegen.dataset.stored_scene import Scene
 from scenegen.geometry.rigid import invert_rigid, transform_points
+from tests.conftest import need_recorded
 from tests.unit.dataset.export.info_files import (
     KEY_STEPS,
     SIGNS,
@@ -87,8 +88,7 @@ def test_mmdet3d_camera_instances_turn_around_the_axis_that_points_down(v2: dict
 
 def test_mmdet3d_files_have_the_keys_of_the_real_ones(v2: dict[str, Any], shared_data: Path) -> None:
     file = shared_data / "nuscenes_mini" / "keyframe_scene-0061_info.pkl"
-    if not file.is_file():
-        pytest.skip(f"no real info file at {file}")
+    need_recorded(file)
     real = RealUnpickler(io.BytesIO(file.read_bytes())).load()
     ours, theirs = v2["data_list"][1], real["data_list"][0]
     assert set(real["metainfo"]) <= set(v2["metainfo"])
@@ -105,8 +105,7 @@ def test_mmdet3d_files_have_the_keys_of_the_real_ones(v2: dict[str, Any], shared
 def test_turns_in_camera_frames_are_those_of_a_real_file(shared_data: Path) -> None:
     """Boxes of the LiDAR frame, taken to the camera by our formula, must be those that mmdet3d's converter wrote."""
     file = shared_data / "nuscenes_mini" / "keyframe_scene-0061_info.pkl"
-    if not file.is_file():
-        pytest.skip(f"no real info file at {file}")
+    need_recorded(file)
     info = RealUnpickler(io.BytesIO(file.read_bytes())).load()["data_list"][0]
     lidar2cam = np.array(info["images"]["CAM_FRONT"]["lidar2cam"])
     rows = np.array([instance["bbox_3d"] for instance in info["instances"]])

@@ -55,7 +55,8 @@ needs_devkit = pytest.mark.skipif(
     importlib.util.find_spec("nuscenes") is None, reason="nuscenes-devkit is not installed: scenegen[nuscenes]"
 )
 needs_motmetrics = pytest.mark.skipif(
-    importlib.util.find_spec("motmetrics") is None, reason="motmetrics, which TrackingEval imports, is not installed"
+    importlib.util.find_spec("motmetrics") is None,
+    reason="motmetrics, which TrackingEval imports, is not installed: scenegen[dev]",
 )
 
 

@@ -16,6 +16,7 @@ from scenegen.dataset.export import export_dataset
 from scenegen.dataset.export.keys import sample_token
 from scenegen.dataset.read import Dataset
 from scenegen.geometry.rigid import invert_rigid, transform_points
+from tests.conftest import need_recorded
 
 KEY_STEPS = [0, 6, 12, 18]
 
@@ -78,9 +79,7 @@ def test_occ3d_annotations_link_to_the_nuscenes_export(occ3d: Path, labelled_dat
 
 
 def test_occ3d_has_the_layout_of_the_real_thing(occ3d: Path, shared_data: Path) -> None:
-    real = next((shared_data / "occ3d_nuscenes").rglob("labels.npz"), None)
-    if real is None:
-        pytest.skip("no real Occ3D label; set SCENEGEN_SHARED_DATA")
+    real = next(need_recorded(shared_data / "occ3d_nuscenes").rglob("labels.npz"))
     ours = next(occ3d.glob("gts/*/*/labels.npz"))
     theirs, mine = np.load(real), np.load(ours)
     assert {name: (theirs[name].shape, theirs[name].dtype) for name in theirs} == {
@@ -90,7 +89,10 @@ def test_occ3d_has_the_layout_of_the_real_thing(occ3d: Path, shared_data: Path) 
     assert len(real.relative_to(real_root).parts) == len(ours.relative_to(occ3d).parts)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pycocotools") is None, reason="pycocotools is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("pycocotools") is None,
+    reason="pycocotools, which comes with nuscenes-devkit, is not installed: scenegen[nuscenes]",
+)
 def test_pycocotools_opens_the_boxes_and_scores_them_one(coco: Path, dataset: Dataset) -> None:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -167,7 +169,9 @@ def test_kitti_lidar_lands_in_the_picture_where_the_agents_are(kitti: Path, data
         assert ((uv >= corners[:2] - 1.0) & (uv <= corners[2:] + 1.0)).all()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("nuscenes") is None, reason="nuscenes-devkit is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("nuscenes") is None, reason="nuscenes-devkit is not installed: scenegen[nuscenes]"
+)
 def test_the_devkits_kitti_reader_gives_our_boxes_back(kitti: Path, dataset: Dataset) -> None:
     from nuscenes.utils.kitti import KittiDB
 
@@ -191,8 +195,7 @@ def test_the_devkits_kitti_reader_gives_our_boxes_back(kitti: Path, dataset: Dat
 
 def test_kitti_files_have_the_form_of_the_real_thing(kitti: Path, shared_data: Path) -> None:
     real = shared_data / "kitti_object" / "training"
-    if not real.exists():
-        pytest.skip("no real KITTI frames; set SCENEGEN_SHARED_DATA")
+    need_recorded(real)
     ours = kitti / "train"
     for folder in ("calib", "label_2", "image_2", "velodyne"):
         theirs = sorted((real / folder).iterdir())[0]

@@ -13,6 +13,7 @@ import pytest
 from scenegen.errors import LayoutError
 from scenegen.layout.importers import read_argoverse2
 from scenegen.types import AgentCategory, AgentTrack, Layout
+from tests.conftest import need_recorded
 
 WriteLog = Callable[..., Path]
 
@@ -219,8 +220,7 @@ REAL_LOGS = {
 @pytest.fixture(scope="module", params=sorted(REAL_LOGS))
 def real_log(request: pytest.FixtureRequest, shared_data: Path) -> tuple[Layout, dict[str, Any]]:
     folder = shared_data / "argoverse2" / request.param
-    if not folder.is_dir():
-        pytest.skip(f"no real log at {folder}")
+    need_recorded(folder)
     return read_argoverse2(folder), REAL_LOGS[request.param]
 
 

@@ -17,6 +17,7 @@ from scenegen.layout.importers import read_nuscenes, read_scenarionet
 from scenegen.layout.sources import expand_references, read_layout
 from scenegen.layout.summary import speeds_of
 from scenegen.types import VEHICLE_CATEGORIES, AgentCategory, AgentTrack, Layout
+from tests.conftest import need_recorded
 from tests.unit.layout.importers.nuscenes_tables import (
     LOCATION,
     Tables,
@@ -259,8 +260,7 @@ def test_a_bad_expansion_is_named_with_file_and_record(
 @pytest.fixture(scope="module")
 def real(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Layout, Tables, dict[str, np.ndarray]]:
     """Scene 0916: published rows of tables and its 41 key frames, put together again as tables."""
-    if not (shared_data / "nuscenes_mini" / "keyframes_scene-0916.json").is_file():
-        pytest.skip(f"no key frames of scene-0916 in {shared_data / 'nuscenes_mini'}")
+    need_recorded(shared_data / "nuscenes_mini" / "keyframes_scene-0916.json")
     tables, stated = real_tables(shared_data)
     root = tmp_path_factory.mktemp("scene-0916")
     write_tables(root, tables)
@@ -357,7 +357,6 @@ def test_real_ego_is_where_the_can_bus_says_at_every_step(
 @pytest.mark.parametrize("folder", ["v1.0-onesample", "v1.0-mini_partial"])
 def test_real_tables_without_their_annotations_are_refused_by_name(folder: str, shared_data: Path) -> None:
     path = shared_data / "nuscenes_mini" / folder
-    if not path.is_dir():
-        pytest.skip(f"no real tables at {path}")
+    need_recorded(path)
     with pytest.raises(LayoutError, match=r"\.json: expected a nuScenes table, found no such file"):
         read_nuscenes(path / "scene-0061")

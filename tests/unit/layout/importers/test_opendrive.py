@@ -19,6 +19,7 @@ from scenegen.layout.summary import summarise_layout
 from scenegen.layout.write_yaml import write_yaml_layout
 from scenegen.types import AgentCategory
 from scenegen.types.layout_json import layout_sha256
+from tests.conftest import need_recorded
 from tests.unit.layout.importers.xodr_text import LINE, lane, network, road, section
 
 COUNTS = {
@@ -37,8 +38,7 @@ COUNTS = {
 @pytest.fixture
 def maps(shared_data: Path) -> Path:
     folder = shared_data / "opendrive_esmini" / "xodr"
-    if not folder.is_dir():
-        pytest.skip(f"no OpenDRIVE files at {folder}; set SCENEGEN_SHARED_DATA")
+    need_recorded(folder)
     return folder
 
 

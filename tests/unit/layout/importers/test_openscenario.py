@@ -11,6 +11,7 @@ from scenegen.errors import LayoutError
 from scenegen.layout.importers import read_openscenario
 from scenegen.layout.sources import read_layout
 from scenegen.types import AgentCategory, AgentTrack, Layout
+from tests.conftest import need_recorded
 from tests.unit.layout.importers.xosc_text import (
     CAR,
     EGO_START,
@@ -36,8 +37,7 @@ NAMES = ("acc-test", "alks_r157_cut_in_quick_brake", "cut-in", "cut-in_simple", 
 @pytest.fixture
 def scenarios(shared_data: Path) -> Path:
     folder = shared_data / "opendrive_esmini" / "xosc"
-    if not folder.is_dir():
-        pytest.skip(f"no OpenSCENARIO files at {folder}; set SCENEGEN_SHARED_DATA")
+    need_recorded(folder)
     return folder
 
 

@@ -16,6 +16,7 @@ import pytest
 from scenegen.errors import LayoutError
 from scenegen.layout.importers import read_scenarionet
 from scenegen.types import VEHICLE_CATEGORIES, AgentCategory, Layout
+from tests.conftest import need_recorded
 
 WriteRecord = Callable[..., Path]
 
@@ -253,8 +254,7 @@ ego, cyclists, (cones, barriers), lane polygons, line features, pedestrian speed
 def real_scene(request: pytest.FixtureRequest, shared_data: Path) -> tuple[Layout, tuple[Any, ...], list[Any]]:
     folder = shared_data / "nuscenes_mini"
     path = folder / "scenes" / f"sd_nuscenes_v1.0-mini_scene-{request.param}.pkl"
-    if not path.is_file():
-        pytest.skip(f"no real record at {path}")
+    need_recorded(path)
     can_bus = json.loads((folder / "can_bus" / f"scene-{request.param}_pose.json").read_text())
     return read_scenarionet(path), REAL_SCENES[request.param], can_bus
 
