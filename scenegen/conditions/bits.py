@@ -1,0 +1,31 @@
+"""Bit scans of 64-bit words as single machine instructions, for compiled code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def lowest_set(typing_context: Any, word: Any) -> Any:
+    """Return the index of the lowest set bit of a non-zero uint64, as int64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (value,) = arguments
+        return builder.cttz(value, context.get_constant(types.boolean, False))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def highest_set(typing_context: Any, word: Any) -> Any:
+    """Return the index of the highest set bit of a non-zero uint64, as int64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (value,) = arguments
+        leading = builder.ctlz(value, context.get_constant(types.boolean, False))
+        return builder.sub(context.get_constant(types.int64, 63), leading)
+
+    return types.int64(types.uint64), generate

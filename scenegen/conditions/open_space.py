@@ -1,0 +1,102 @@
+"""How far the rays of a camera run free of voxels, found once for many rays. Compiled with numba.
+
+All rays of a camera start at one point. In voxel units from there, a ray that runs mostly along +x is y = m x, z = s x:
+a point (m, s) of a cube's side. `OpenSpace.rows` divides the four upright sides of that cube into wedges of m, each a
+sector of an upright plane thinner than a pixel, and wedges into bins of s. One walk over the slabs x = n .. n + 1 of a
+wedge, nearest first, looks at the columns of voxels that the sector touches; every run of occupied levels in them blocks an
+interval of s. A bin holds the first slab in which a ray of its wedge may meet a voxel: before that, none does.
+
+The bounds are conservative, so that a caster that starts at that slab sees what one that starts at the camera sees.
+Ground ends a wedge too: what lies under z = 0 behind the point where a ray falls through it is never asked for.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from scenegen.conditions.bits import lowest_set
+
+ALL_THE_WAY = 65535
+"""In a bin: no voxel before the ground or the end of the grid."""
+FROM_START = 0
+"""In a bin: something may stand in the slab of the camera itself."""
+NEAR_SLAB = 1e-3
+"""In voxels: a slab that begins closer than this counts as the camera's own."""
+TOUCH = 1e-6
+"""In voxels, bins or units of m: a miss by less counts as a hit."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_low, bins_per_s, row):  # type: ignore[no-untyped-def]
+    """Fill one row of the table: the first slab per bin of s that rays with m_low <= m <= m_high may be stopped in.
+
+    Args:
+        masks: occupied levels of each column, bit by bit.
+        num_levels: levels in use.
+        start: camera in voxel units from the grid's origin, inside the grid.
+        ground_depth: how far below the camera rays end, in voxels; infinite where there is no ground.
+        side: 0 to 3 for rays mostly along +x, -x, +y, -y.
+        row: one number of slabs per bin, filled.
+    """
+    major, minor = side >> 1, 1 - (side >> 1)
+    step = 1 - 2 * (side & 1)
+    num_slabs, num_across = masks.shape[major], masks.shape[minor]
+    own = int(math.floor(start[major]))
+    inside = start[major] - own if step > 0 else own + 1 - start[major]
+    across, up = start[minor], start[2]
+    depth = min(ground_depth, up)
+    headroom = num_levels - up
+    m_low -= TOUCH
+    m_high += TOUCH
+    low, high = 0, len(row) - 1
+    row[:] = ALL_THE_WAY
+    n = 0
+    slab = own
+    while 0 <= slab < num_slabs:
+        near, far = n - inside, n + 1 - inside
+        is_own = near < NEAR_SLAB
+        if is_own:
+            near = 0.0
+        first = int(math.floor(across + m_low * (far if m_low < 0.0 else near) - TOUCH))
+        last = int(math.floor(across + m_high * (near if m_high < 0.0 else far) + TOUCH))
+        if last < 0 or first >= num_across:
+            if not is_own:
+                return
+        if not is_own:
+            per_near = 1.0 / near
+            per_far = 1.0 / far
+            low = max(low, int(math.floor((-depth * per_near - s_low) * bins_per_s - TOUCH)))
+            high = min(high, int(math.floor((headroom * per_near - s_low) * bins_per_s + TOUCH)))
+            if low > high:
+                return
+        for j in range(max(first, 0), min(last, num_across - 1) + 1):
+            word = masks[slab, j] if major == 0 else masks[j, slab]
+            if word == 0:
+                continue
+            if is_own:
+                row[:] = FROM_START
+                return
+            while word != 0:
+                k = lowest_set(word)
+                rest = ~(word >> np.uint64(k))
+                past = 64 if rest == 0 else k + lowest_set(rest)
+                bottom, top = k - up, past - up
+                s_bottom = bottom * (per_far if bottom > 0.0 else per_near)
+                s_top = top * (per_near if top > 0.0 else per_far)
+                b0 = max(low, int(math.floor((s_bottom - s_low) * bins_per_s - TOUCH)))
+                b1 = min(high, int(math.floor((s_top - s_low) * bins_per_s + TOUCH)))
+                for b in range(b0, b1 + 1):
+                    if row[b] == ALL_THE_WAY:
+                        row[b] = n
+                if past >= 64:
+                    break
+                word = (word >> np.uint64(past)) << np.uint64(past)
+        while low <= high and row[low] != ALL_THE_WAY:
+            low += 1
+        while low <= high and row[high] != ALL_THE_WAY:
+            high -= 1
+        n += 1
+        slab += step
