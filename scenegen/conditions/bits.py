@@ -29,3 +29,17 @@ def highest_set(typing_context: Any, word: Any) -> Any:
         return builder.sub(context.get_constant(types.int64, 63), leading)
 
     return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def next_power_of_two(typing_context: Any, number: Any) -> Any:
+    """Return the smallest power of two above a positive float64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        int64, double = context.get_value_type(types.int64), context.get_value_type(types.float64)
+        fraction_bits = context.get_constant(types.int64, 52)
+        exponent = builder.lshr(builder.bitcast(arguments[0], int64), fraction_bits)
+        above = builder.add(exponent, context.get_constant(types.int64, 1))
+        return builder.bitcast(builder.shl(above, fraction_bits), double)
+
+    return types.float64(types.float64), generate

@@ -12,17 +12,26 @@ import numpy as np
 from numba import njit
 
 from scenegen.conditions.bits import highest_set, lowest_set
+from scenegen.conditions.open_space import ALL_THE_WAY, FROM_START
 
 TIE = 1e-7
 """In voxels. Errors of this walk and of `cast_voxels` stay below 1e-9 in grids of up to 10,000 voxels."""
-MISS, HIT, UNSURE = 0, 1, 2
+MISS, UNSURE = 3, 4
+"""States of a ray beside 0, 1, 2, the axis of the face where it enters a voxel."""
+
+
+@njit(cache=True, nogil=True, inline="always")
+def is_near_integer(number):  # type: ignore[no-untyped-def]
+    """Return whether a number is within TIE of a whole one."""
+    part = number - math.floor(number)
+    return part < TIE or part > 1.0 - TIE
 
 
 @njit(cache=True, nogil=True, inline="always")
 def first_level(word, z_in, z_out, num_levels):  # type: ignore[no-untyped-def]
     """Return the first occupied level of a column between two heights in voxels: -1 for none, -2 for too close to call."""
     low, high = math.floor(z_in), math.floor(z_out)
-    if z_in - low < TIE or z_in - low > 1.0 - TIE or z_out - high < TIE or z_out - high > 1.0 - TIE:
+    if is_near_integer(z_in) or is_near_integer(z_out):
         return -2
     k_in = int(low)
     k_out = min(max(int(high), 0), num_levels - 1)
@@ -44,74 +53,91 @@ def first_level(word, z_in, z_out, num_levels):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def walk_columns(masks, num_levels, start_along, start_across, start_up, side, m, s, n, x_most):  # type: ignore[no-untyped-def]
-    """Find the first occupied voxel of a ray from slab `n` of its side on, not farther along than `x_most` voxels.
+def walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t_most, first, state, voxel):  # type: ignore[no-untyped-def]
+    """Find the first occupied voxel on each ray of a row, nearer than `t_most`, from its slab `first` on.
 
-    Returns:
-        (state, slab, column across, level, axis, x): axis 0 for a face across the side's direction, 1 for one along it,
-        2 for a top or bottom; x is how far along, in voxels, good to about 1e-9.
+    Fills `state`, and where it is a face's axis (0, 1, 2) the voxel entered through that face.
+
+    Args:
+        columns: masks of occupied levels, as one row; `shape` says how many along x and y.
+        start: camera in voxels from the grid's origin, inside the grid.
+        aim, side: from `open_space.choose_sides`.
+        first: from `open_space.first_slabs`.
+        voxel: (3, W).
     """
-    major, minor = side >> 1, 1 - (side >> 1)
-    step = 1 - 2 * (side & 1)
-    num_slabs, num_across = masks.shape[major], masks.shape[minor]
-    own = int(math.floor(start_along))
-    inside = start_along - own if step > 0 else own + 1 - start_along
-    x = n - inside
-    y = start_across + m * x
-    z = start_up + s * x
-    slab = own + step * n
-    while 0 <= slab < num_slabs:
-        if x > x_most + TIE or z < -TIE or z > num_levels + TIE:
-            return MISS, 0, 0, 0, 0, 0.0
-        floor_y = math.floor(y)
-        if y - floor_y < TIE or y - floor_y > 1.0 - TIE or z < TIE or z > num_levels - TIE:
-            return UNSURE, 0, 0, 0, 0, 0.0
-        j = int(floor_y)
-        if j < 0 or j >= num_across:
-            return MISS, 0, 0, 0, 0, 0.0
-        y_next = y + m
-        z_next = z + s
-        j_next = int(math.floor(y_next))
-        word = masks[slab, j] if major == 0 else masks[j, slab]
-        if j_next == j:
-            if word != 0:
-                k = first_level(word, z, z_next, num_levels)
-                if k == -2:
-                    return UNSURE, 0, 0, 0, 0, 0.0
-                if k >= 0:
-                    if k == int(math.floor(z)):
-                        return HIT, slab, j, k, 0, x
-                    return HIT, slab, j, k, 2, x + ((k if s > 0.0 else k + 1) - z) / s
+    start_z = start[2]
+    per_voxel = 1.0 / voxel_m
+    for u in range(len(first)):
+        n = first[u]
+        if n == ALL_THE_WAY:
+            state[u] = MISS
+            continue
+        state[u] = UNSURE
+        if n == FROM_START:
+            continue
+        major = 0 if side[u] < 2 else 1
+        if major == 0:
+            start_along, start_across = start[0], start[1]
+            num_slabs, num_across, slab_stride, stride = shape[0], shape[1], shape[1], 1
         else:
-            if y_next - math.floor(y_next) < TIE or y_next - math.floor(y_next) > 1.0 - TIE:
-                return UNSURE, 0, 0, 0, 0, 0.0
-            part = (max(j, j_next) - y) / m
-            z_turn = z + s * part
+            start_along, start_across = start[1], start[0]
+            num_slabs, num_across, slab_stride, stride = shape[1], shape[0], 1, shape[1]
+        m, s = aim[0, u], aim[1, u]
+        x_most = t_most[u] * aim[2, u] * per_voxel
+        own = int(math.floor(start_along))
+        if side[u] & 1 == 0:
+            step, slab, x = 1, own + n, n - (start_along - own)
+        else:
+            step, slab, x = -1, own - n, n - (own + 1 - start_along)
+        y = start_across + m * x
+        z = start_z + s * x
+        while True:
+            if slab < 0 or slab >= num_slabs or x > x_most + TIE or z < -TIE or z > num_levels + TIE:
+                state[u] = MISS
+                break
+            j = int(math.floor(y))
+            if j < 0 or j >= num_across:
+                state[u] = MISS
+                break
+            if is_near_integer(y) or z < TIE or z > num_levels - TIE:
+                break
+            y_next, z_next = y + m, z + s
+            j_next = int(math.floor(y_next))
+            part, z_turn = 1.0, z_next
+            if j_next != j:
+                if is_near_integer(y_next):
+                    break
+                part = (max(j, j_next) - y) / m
+                z_turn = z + s * part
+            word = columns[slab * slab_stride + j * stride]
+            axis, reached = major, x
+            k = -1
             if word != 0:
                 k = first_level(word, z, z_turn, num_levels)
-                if k == -2:
-                    return UNSURE, 0, 0, 0, 0, 0.0
-                if k >= 0:
-                    if k == int(math.floor(z)):
-                        return HIT, slab, j, k, 0, x
-                    return HIT, slab, j, k, 2, x + ((k if s > 0.0 else k + 1) - z) / s
-            if j_next < 0 or j_next >= num_across:
-                return MISS, 0, 0, 0, 0, 0.0
-            word = masks[slab, j_next] if major == 0 else masks[j_next, slab]
-            if word != 0:
-                if z_turn < TIE or z_turn > num_levels - TIE:
-                    if z_turn < -TIE or z_turn > num_levels + TIE:
-                        return MISS, 0, 0, 0, 0, 0.0
-                    return UNSURE, 0, 0, 0, 0, 0.0
-                k = first_level(word, z_turn, z_next, num_levels)
-                if k == -2:
-                    return UNSURE, 0, 0, 0, 0, 0.0
-                if k >= 0:
-                    if k == int(math.floor(z_turn)):
-                        return HIT, slab, j_next, k, 1, x + part
-                    return HIT, slab, j_next, k, 2, x + part + ((k if s > 0.0 else k + 1) - z_turn) / s
-        x += 1.0
-        y = y_next
-        z = z_next
-        slab += step
-    return MISS, 0, 0, 0, 0, 0.0
+                if k >= 0 and k != int(math.floor(z)):
+                    axis, reached = 2, x + ((k if s > 0.0 else k + 1) - z) / s
+            if k == -1 and j_next != j:
+                j = j_next
+                if j < 0 or j >= num_across:
+                    state[u] = MISS
+                    break
+                word = columns[slab * slab_stride + j * stride]
+                if word != 0:
+                    if z_turn < TIE or z_turn > num_levels - TIE:
+                        break
+                    axis, reached = 1 - major, x + part
+                    k = first_level(word, z_turn, z_next, num_levels)
+                    if k >= 0 and k != int(math.floor(z_turn)):
+                        axis, reached = 2, reached + ((k if s > 0.0 else k + 1) - z_turn) / s
+            if k == -2:
+                break
+            if k >= 0:
+                if reached > x_most + TIE:
+                    state[u] = MISS
+                elif reached < x_most - TIE:
+                    state[u] = axis
+                    voxel[major, u], voxel[1 - major, u], voxel[2, u] = slab, j, k
+                break
+            x += 1.0
+            y, z = y_next, z_next
+            slab += step

@@ -14,7 +14,7 @@ from numba import njit
 from scenegen.conditions.raycast import NO_HIT
 
 MOST_CELLS = 255
-UNSURE = -1
+UNSURE = 255
 
 
 @njit(cache=True, nogil=True)
@@ -39,34 +39,47 @@ def cells_to_raised(ground, raised):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def look_at_ground(ground, cells, corner_x, corner_y, per_cell, kerb_m, ox, oy, oz, dx, dy, dz, outside):  # type: ignore[no-untyped-def]
-    """Return (t, material) where a ray from above the kerbs meets the ground's top, as `raycast.cast_ground` to the bit.
+def look_at_ground(ground, cells, corner_m, per_cell, kerb_m, o, directions, outside, t_ground, material):  # type: ignore[no-untyped-def]
+    """Fill t and material where rays from above the kerbs meet the ground's top, as `raycast.cast_ground` to the bit.
 
-    `cells` are `cells_to_raised` of the ground; `outside`, what lies around it, is raised. The material is UNSURE, and
-    only that ray has to be walked, where a kerb's face may be in the way.
+    The material is UNSURE where a kerb's face may be in the way: only those rays have to be walked. t is NO_HIT for rays
+    that do not fall and for those of NaN.
+
+    Args:
+        cells: `cells_to_raised` of the ground; `outside`, what lies around it, is raised.
+        directions: (3, W), in the world.
     """
-    if dz >= 0.0:
-        return NO_HIT, 0
     num_x, num_y = ground.shape
-    t = (kerb_m - oz) / dz
-    i = int(math.floor((ox + t * dx - corner_x) * per_cell))
-    j = int(math.floor((oy + t * dy - corner_y) * per_cell))
-    if i < 0 or j < 0 or i >= num_x or j >= num_y:
-        return t, outside
-    gap = cells[i, j]
-    if gap == 0:
-        return t, np.int64(ground[i, j])
-    t_low = -oz / dz
-    cells_per_t = max(abs(dx), abs(dy)) * per_cell
-    while (t_low - t) * cells_per_t + 1.01 > gap:
-        if gap <= 1:
-            return t, UNSURE
-        t += (gap - 1.01) / cells_per_t
+    corner_x, corner_y = corner_m[0], corner_m[1]
+    ox, oy, oz = o[0], o[1], o[2]
+    for u in range(directions.shape[1]):
+        dx, dy, dz = directions[0, u], directions[1, u], directions[2, u]
+        t_ground[u] = NO_HIT
+        material[u] = outside
+        if not dz < 0.0:
+            continue
+        t = (kerb_m - oz) / dz
+        t_ground[u] = t
         i = int(math.floor((ox + t * dx - corner_x) * per_cell))
         j = int(math.floor((oy + t * dy - corner_y) * per_cell))
-        gap = np.int64(cells[i, j]) if 0 <= i < num_x and 0 <= j < num_y else 0
-    i = int(math.floor((ox + t_low * dx - corner_x) * per_cell))
-    j = int(math.floor((oy + t_low * dy - corner_y) * per_cell))
-    if i < 0 or j < 0 or i >= num_x or j >= num_y:
-        return t_low, outside
-    return t_low, np.int64(ground[i, j])
+        if i < 0 or j < 0 or i >= num_x or j >= num_y:
+            continue
+        gap = np.int64(cells[i, j])
+        if gap == 0:
+            material[u] = ground[i, j]
+            continue
+        t_low = -oz / dz
+        cells_per_t = max(abs(dx), abs(dy)) * per_cell
+        while gap > 1 and (t_low - t) * cells_per_t + 1.01 > gap:
+            t += (gap - 1.01) / cells_per_t
+            i = int(math.floor((ox + t * dx - corner_x) * per_cell))
+            j = int(math.floor((oy + t * dy - corner_y) * per_cell))
+            gap = np.int64(cells[i, j]) if 0 <= i < num_x and 0 <= j < num_y else 0
+        if (t_low - t) * cells_per_t + 1.01 > gap:
+            material[u] = UNSURE
+            continue
+        t_ground[u] = t_low
+        i = int(math.floor((ox + t_low * dx - corner_x) * per_cell))
+        j = int(math.floor((oy + t_low * dy - corner_y) * per_cell))
+        if 0 <= i < num_x and 0 <= j < num_y:
+            material[u] = ground[i, j]

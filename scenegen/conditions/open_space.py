@@ -30,7 +30,7 @@ TOUCH = 1e-6
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_low, bins_per_s, row):  # type: ignore[no-untyped-def]
+def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_low, bins_per_s, rows, w):  # type: ignore[no-untyped-def]
     """Fill one row of the table: the first slab per bin of s that rays with m_low <= m <= m_high may be stopped in.
 
     Args:
@@ -39,7 +39,7 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
         start: camera in voxel units from the grid's origin, inside the grid.
         ground_depth: how far below the camera rays end, in voxels; infinite where there is no ground.
         side: 0 to 3 for rays mostly along +x, -x, +y, -y.
-        row: one number of slabs per bin, filled.
+        rows: (sides, wedges, bins); the bins of wedge `w` are filled.
     """
     major, minor = side >> 1, 1 - (side >> 1)
     step = 1 - 2 * (side & 1)
@@ -51,6 +51,7 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
     headroom = num_levels - up
     m_low -= TOUCH
     m_high += TOUCH
+    row = rows[side, w]
     low, high = 0, len(row) - 1
     row[:] = ALL_THE_WAY
     n = 0
@@ -100,3 +101,44 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
             high -= 1
         n += 1
         slab += step
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def choose_sides(directions, aim, side):  # type: ignore[no-untyped-def]
+    """Fill m, s and the length along its side's axis of each ray of a row, (3, W), and its side. NaN stays NaN."""
+    for u in range(len(side)):
+        dx, dy = directions[0, u], directions[1, u]
+        is_x = abs(dx) >= abs(dy)
+        along, across = (dx, dy) if is_x else (dy, dx)
+        length = abs(along)
+        aim[0, u] = across / length
+        aim[1, u] = directions[2, u] / length
+        aim[2, u] = length
+        side[u] = (0 if is_x else 2) + (1 if along < 0.0 else 0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def first_slabs(masks, num_levels, start, ground_depth, table, aim, side, first):  # type: ignore[no-untyped-def]
+    """Look up the first slab in which each ray of a row may meet a voxel, opening wedges as they are asked for.
+
+    Args:
+        table: (rows, is_open, s_low, bins_per_s); rays outside its range of s start at the camera.
+        aim, side: from `choose_sides`; pixels that see nothing get ALL_THE_WAY.
+    """
+    rows, is_open, s_low, bins_per_s = table
+    num_wedges, num_bins = is_open.shape[1], rows.shape[2]
+    per_m = 0.5 * num_wedges
+    for u in range(len(side)):
+        b = (aim[1, u] - s_low) * bins_per_s
+        if 0.0 <= b < num_bins:
+            w = min(int((aim[0, u] + 1.0) * per_m), num_wedges - 1)
+            q = side[u]
+            if not is_open[q, w]:
+                is_open[q, w] = True
+                m_low = w / per_m - 1.0
+                open_wedge(
+                    masks, num_levels, start, ground_depth, q, m_low, m_low + 1.0 / per_m, s_low, bins_per_s, rows, w
+                )  # fmt: skip
+            first[u] = rows[q, w, int(b)]
+        else:
+            first[u] = ALL_THE_WAY if math.isnan(b) else FROM_START
