@@ -8,8 +8,8 @@ from numba import types
 from numba.extending import intrinsic
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def lowest_set(typing_context: Any, word: Any) -> Any:
+@intrinsic
+def _lowest_set(typing_context: Any, word: Any) -> Any:
     """Return the index of the lowest set bit of a non-zero uint64, as int64."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -19,8 +19,8 @@ def lowest_set(typing_context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def highest_set(typing_context: Any, word: Any) -> Any:
+@intrinsic
+def _highest_set(typing_context: Any, word: Any) -> Any:
     """Return the index of the highest set bit of a non-zero uint64, as int64."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -31,8 +31,8 @@ def highest_set(typing_context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def next_power_of_two(typing_context: Any, number: Any) -> Any:
+@intrinsic
+def _next_power_of_two(typing_context: Any, number: Any) -> Any:
     """Return the smallest power of two above a positive float64."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -43,3 +43,8 @@ def next_power_of_two(typing_context: Any, number: Any) -> Any:
         return builder.bitcast(builder.shl(above, fraction_bits), double)
 
     return types.float64(types.float64), generate
+
+
+lowest_set: Any = _lowest_set
+highest_set: Any = _highest_set
+next_power_of_two: Any = _next_power_of_two

@@ -1,7 +1,7 @@
 """The first voxel on a ray, from the slab on that `open_space` found free before it. Compiled with numba.
 
-It answers as `raycast.cast_voxels` does, or says that it cannot: where a decision is closer than `TIE` to the other one,
-floating-point error could tip it, and the caller casts that ray from the camera. So both agree on every ray, to the bit.
+It answers as `raycast.cast_voxels` does, or says that it cannot: where a decision is closer than `TIE` to the other
+one, floating-point error could tip it, and the caller casts that ray from the camera. So both agree on every ray.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def is_near_integer(number):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, inline="always")
 def first_level(word, z_in, z_out, num_levels):  # type: ignore[no-untyped-def]
-    """Return the first occupied level of a column between two heights in voxels: -1 for none, -2 for too close to call."""
+    """Return the first occupied level of a column between two heights in voxels: -1 for none, -2 for unsure."""
     low, high = math.floor(z_in), math.floor(z_out)
     if is_near_integer(z_in) or is_near_integer(z_out):
         return -2
@@ -56,14 +56,9 @@ def first_level(word, z_in, z_out, num_levels):  # type: ignore[no-untyped-def]
 def walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t_most, first, state, voxel):  # type: ignore[no-untyped-def]
     """Find the first occupied voxel on each ray of a row, nearer than `t_most`, from its slab `first` on.
 
-    Fills `state`, and where it is a face's axis (0, 1, 2) the voxel entered through that face.
-
-    Args:
-        columns: masks of occupied levels, as one row; `shape` says how many along x and y.
-        start: camera in voxels from the grid's origin, inside the grid.
-        aim, side: from `open_space.choose_sides`.
-        first: from `open_space.first_slabs`.
-        voxel: (3, W).
+    Fills `state`, and where it is a face's axis (0, 1, 2) the `voxel` (3, W) entered through that face. `columns` are
+    masks of occupied levels in one row, `shape` how many there are along x and y; `start` is the camera in voxels from
+    the grid's origin, inside the grid. `aim` and `side` are from `open_space.choose_sides`, `first` from `first_slabs`.
     """
     start_z = start[2]
     per_voxel = 1.0 / voxel_m

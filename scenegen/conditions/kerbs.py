@@ -1,7 +1,7 @@
 """Ground without the walk over its cells, wherever no kerb is near. Compiled with numba.
 
-`raycast.cast_ground` walks from where a ray reaches kerb height to where it reaches z = 0, cell by cell. How far each cell
-is from the nearest raised one tells in one look that there is no kerb in between, or how far the walk may jump.
+`raycast.cast_ground` walks from where a ray reaches kerb height to where it reaches z = 0, cell by cell. How far each
+cell is from the nearest raised one tells in one look that there is no kerb in between, or how far the walk may jump.
 """
 
 from __future__ import annotations
@@ -42,12 +42,9 @@ def cells_to_raised(ground, raised):  # type: ignore[no-untyped-def]
 def look_at_ground(ground, cells, corner_m, per_cell, kerb_m, o, directions, outside, t_ground, material):  # type: ignore[no-untyped-def]
     """Fill t and material where rays from above the kerbs meet the ground's top, as `raycast.cast_ground` to the bit.
 
-    The material is UNSURE where a kerb's face may be in the way: only those rays have to be walked. t is NO_HIT for rays
-    that do not fall and for those of NaN.
-
-    Args:
-        cells: `cells_to_raised` of the ground; `outside`, what lies around it, is raised.
-        directions: (3, W), in the world.
+    The material is UNSURE where a kerb's face may be in the way: only those rays have to be walked. t is NO_HIT for
+    rays that do not fall and for those of NaN. `directions` (3, W) are in the world, `cells` are `cells_to_raised` of
+    the ground; `outside`, what lies around it, is raised.
     """
     num_x, num_y = ground.shape
     corner_x, corner_y = corner_m[0], corner_m[1]
@@ -74,7 +71,7 @@ def look_at_ground(ground, cells, corner_m, per_cell, kerb_m, o, directions, out
             t += (gap - 1.01) / cells_per_t
             i = int(math.floor((ox + t * dx - corner_x) * per_cell))
             j = int(math.floor((oy + t * dy - corner_y) * per_cell))
-            gap = np.int64(cells[i, j]) if 0 <= i < num_x and 0 <= j < num_y else 0
+            gap = np.int64(cells[i, j] if 0 <= i < num_x and 0 <= j < num_y else 0)
         if (t_low - t) * cells_per_t + 1.01 > gap:
             material[u] = UNSURE
             continue

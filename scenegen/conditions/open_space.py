@@ -1,10 +1,10 @@
 """How far the rays of a camera run free of voxels, found once for many rays. Compiled with numba.
 
 All rays of a camera start at one point. In voxel units from there, a ray that runs mostly along +x is y = m x, z = s x:
-a point (m, s) of a cube's side. `OpenSpace.rows` divides the four upright sides of that cube into wedges of m, each a
-sector of an upright plane thinner than a pixel, and wedges into bins of s. One walk over the slabs x = n .. n + 1 of a
-wedge, nearest first, looks at the columns of voxels that the sector touches; every run of occupied levels in them blocks an
-interval of s. A bin holds the first slab in which a ray of its wedge may meet a voxel: before that, none does.
+a point (m, s) of a cube's side. A table divides the four upright sides of that cube into wedges of m, sectors about a
+pixel or two wide, and wedges into bins of s. One walk over the slabs x = n .. n + 1 of a wedge, nearest first, looks at
+the columns of voxels that the sector touches; every run of occupied levels in them blocks an interval of s. A bin holds
+the first slab in which a ray of its wedge may meet a voxel: before that, none does.
 
 The bounds are conservative, so that a caster that starts at that slab sees what one that starts at the camera sees.
 Ground ends a wedge too: what lies under z = 0 behind the point where a ray falls through it is never asked for.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float64
 from numba import njit
 
 from scenegen.conditions.bits import lowest_set
@@ -25,21 +26,35 @@ FROM_START = 0
 """In a bin: something may stand in the slab of the camera itself."""
 NEAR_SLAB = 1e-3
 """In voxels: a slab that begins closer than this counts as the camera's own."""
+STEEPEST = 2.0
+RAY_STRIDE = 8
+MOST_BINS = 640
+FEWEST_WEDGES, MOST_WEDGES = 32, 2000
 TOUCH = 1e-6
 """In voxels, bins or units of m: a miss by less counts as a hit."""
 
 
+def make_table(rays: Float64[np.ndarray, "H W 2"]) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return room for the table of one camera, about as fine as its pixels are in the middle of the image.
+
+    Returns:
+        (rows (4, W, B), is_open (4, W), bins per unit of s).
+    """
+    height, width, _ = rays.shape
+    middle = rays[height // 2, max(width // 2 - 1, 0) : width // 2 + 1, 0]
+    spacing = float(np.ptp(middle)) if len(middle) > 1 and np.isfinite(middle).all() else 0.0
+    per_unit = min(max(1.0 / spacing, FEWEST_WEDGES), MOST_WEDGES) if spacing > 0.0 else FEWEST_WEDGES
+    num_wedges = round(per_unit)
+    rows = np.empty((4, num_wedges, MOST_BINS), np.uint16)
+    return rows, np.zeros((4, num_wedges), np.bool_), float(per_unit)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_low, bins_per_s, rows, w):  # type: ignore[no-untyped-def]
-    """Fill one row of the table: the first slab per bin of s that rays with m_low <= m <= m_high may be stopped in.
+    """Fill the bins of wedge `w`: the first slab that rays with m_low <= m <= m_high may be stopped in.
 
-    Args:
-        masks: occupied levels of each column, bit by bit.
-        num_levels: levels in use.
-        start: camera in voxel units from the grid's origin, inside the grid.
-        ground_depth: how far below the camera rays end, in voxels; infinite where there is no ground.
-        side: 0 to 3 for rays mostly along +x, -x, +y, -y.
-        rows: (sides, wedges, bins); the bins of wedge `w` are filled.
+    `start` is the camera in voxels from the grid's origin, inside the grid; `ground_depth` how many voxels below it
+    rays end, infinite where there is no ground; `side` is 0 to 3 for rays mostly along +x, -x, +y, -y.
     """
     major, minor = side >> 1, 1 - (side >> 1)
     step = 1 - 2 * (side & 1)
@@ -63,10 +78,9 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
             near = 0.0
         first = int(math.floor(across + m_low * (far if m_low < 0.0 else near) - TOUCH))
         last = int(math.floor(across + m_high * (near if m_high < 0.0 else far) + TOUCH))
-        if last < 0 or first >= num_across:
-            if not is_own:
-                return
         if not is_own:
+            if last < 0 or first >= num_across:
+                return
             per_near = 1.0 / near
             per_far = 1.0 / far
             low = max(low, int(math.floor((-depth * per_near - s_low) * bins_per_s - TOUCH)))
@@ -104,6 +118,27 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def slope_range(world_from_cam, rays):  # type: ignore[no-untyped-def]
+    """Return the smallest and largest s that a table should hold for a camera: those of every RAY_STRIDE-th ray.
+
+    Rays beyond STEEPEST run through few columns and need no table. Nor do the few that the stride missed.
+    """
+    m = world_from_cam
+    height, width = rays.shape[0], rays.shape[1]
+    low, high = STEEPEST, -STEEPEST
+    for row in range(0, height + RAY_STRIDE, RAY_STRIDE):
+        for column in range(0, width + RAY_STRIDE, RAY_STRIDE):
+            v, u = min(row, height - 1), min(column, width - 1)
+            x, y = rays[v, u, 0], rays[v, u, 1]
+            dx = m[0, 0] * x + m[0, 1] * y + m[0, 2]
+            dy = m[1, 0] * x + m[1, 1] * y + m[1, 2]
+            s = (m[2, 0] * x + m[2, 1] * y + m[2, 2]) / max(abs(dx), abs(dy))
+            if not math.isnan(s):
+                low, high = min(low, s), max(high, s)
+    return max(low, -STEEPEST), min(high, STEEPEST)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def choose_sides(directions, aim, side):  # type: ignore[no-untyped-def]
     """Fill m, s and the length along its side's axis of each ray of a row, (3, W), and its side. NaN stays NaN."""
     for u in range(len(side)):
@@ -121,9 +156,8 @@ def choose_sides(directions, aim, side):  # type: ignore[no-untyped-def]
 def first_slabs(masks, num_levels, start, ground_depth, table, aim, side, first):  # type: ignore[no-untyped-def]
     """Look up the first slab in which each ray of a row may meet a voxel, opening wedges as they are asked for.
 
-    Args:
-        table: (rows, is_open, s_low, bins_per_s); rays outside its range of s start at the camera.
-        aim, side: from `choose_sides`; pixels that see nothing get ALL_THE_WAY.
+    `table` is (rows, is_open, s_low, bins_per_s); rays outside its range of s start at the camera. `aim` and `side` are
+    from `choose_sides`; pixels that see nothing get ALL_THE_WAY.
     """
     rows, is_open, s_low, bins_per_s = table
     num_wedges, num_bins = is_open.shape[1], rows.shape[2]

@@ -1,7 +1,7 @@
 """What each pixel sees of ground and voxels, row by row. Compiled with numba.
 
-Every pixel gets what `raycast.cast_ground` and `raycast.cast_voxels` would give it, to the bit; they are called only for
-the few pixels that `kerbs.look_at_ground` and `column_walk.walk_columns` leave open.
+Every pixel gets what `raycast.cast_ground` and `raycast.cast_voxels` would give it, to the bit; they are called only
+for the few pixels that `kerbs.look_at_ground` and `column_walk.walk_columns` leave open.
 
 Short loops over rows of plain arrays, not one loop over pixels: where arrays are passed on per pixel, numba counts
 references per pixel, which costs more than the rays.
@@ -18,7 +18,7 @@ from scenegen.conditions.bits import next_power_of_two
 from scenegen.conditions.column_walk import MISS, TIE, UNSURE, walk_columns
 from scenegen.conditions.kerbs import UNSURE as UNSURE_GROUND
 from scenegen.conditions.kerbs import look_at_ground
-from scenegen.conditions.open_space import choose_sides, first_slabs
+from scenegen.conditions.open_space import choose_sides, first_slabs, slope_range
 from scenegen.conditions.raycast import FAR_M, NO_HIT, cast_ground, cast_voxels
 from scenegen.types.taxonomy import Material
 
@@ -34,13 +34,10 @@ FACE_UP, FACE_DOWN = 4, 5
 def find_static(world, cells, table, camera, depth, surface, face, detail):  # type: ignore[no-untyped-def]
     """Fill `depth`, `surface`, `face` and `detail` of every pixel with the nearest of ground and voxels.
 
-    Args:
-        world: `build.pack_world`.
-        cells: `kerbs.cells_to_raised` of its ground.
-        table: (rows, is_open, s_low, bins_per_s) of `open_space`; filled here as it is asked for.
-        camera: (world_from_cam, rays).
-        face: side of the ground or voxel that is seen.
-        detail: (ix, iy, iz) for a voxel, (material, ...) for ground; else not touched.
+    `world` is from `build.pack_world`, `cells` are `kerbs.cells_to_raised` of its ground, `camera` is
+    (world_from_cam, rays), `table` is room for the table of `open_space` with the bins per unit of s that it
+    should have. `face` is the side of the ground or voxel that is seen; `detail` (ix, iy, iz) for a voxel,
+    (material, ...) for ground, else not touched.
     """
     masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
     world_from_cam, rays = camera
@@ -53,7 +50,10 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
     is_inside = 0.0 <= start[0] < shape[0] and 0.0 <= start[1] < shape[1] and TIE < start[2] < num_levels - TIE
     is_above = o[2] > kerb_m and raised[GRASS]
     ground_depth = o[2] * inv + TIE if o[2] >= 0.0 else NO_HIT
-    table[1][:] = False
+    rows, is_open, bins_per_s = table
+    is_open[:] = False
+    s_low, s_high = slope_range(world_from_cam, rays)
+    bins = (rows, is_open, s_low, min(bins_per_s, rows.shape[2] / (s_high - s_low + TIE)))
     directions = np.empty((3, width))
     t = np.empty(width)
     sums = (np.empty(width), np.empty(width), np.empty(width), np.empty(width, np.int64))
@@ -72,7 +72,7 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
         place_ground(world, o, directions, material, v, t, surface, face, detail)
         if is_inside:
             choose_sides(directions, aim, side)
-            first_slabs(masks, num_levels, start, ground_depth, table, aim, side, first)
+            first_slabs(masks, num_levels, start, ground_depth, bins, aim, side, first)
             walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t, first, state, voxel)
         place_voxels(world, start, o, directions, state, voxel, v, t, sums, surface, face, detail)
         for u in range(width):
@@ -105,7 +105,7 @@ def place_ground(world, o, directions, material, v, t, surface, face, detail):  
             t[u], walked, axis = cast_ground(ground, raised, corner_m, cell_m, kerb_m, o, d, GRASS)
             found = np.int64(walked)
             if axis != 2:
-                found = KERB
+                found = np.int64(KERB)
                 face[v, u] = 2 * axis + (1 if d[axis] > 0.0 else 0)
         if t[u] < FAR_M:
             surface[v, u] = SURFACE_GROUND
