@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from scenegen.errors import LayoutError
 from scenegen.layout.continuation import path_ahead
 from scenegen.layout.edits.lanes import lane_heading
-from scenegen.layout.edits.subject import find_category, keep_to_road, new_id, put_agent, step_at
+from scenegen.layout.edits.subject import find_category, keep_to_road, new_id, put_agent, require_finite, step_at
 from scenegen.layout.motion import DEFAULT_SIZE_LWH_M, Travel, drive, track_along
 from scenegen.layout.paths import Path
 from scenegen.types.layout import AgentTrack, Layout
@@ -51,6 +51,7 @@ def insert_agent(
     Raises:
         LayoutError: unknown category, id taken, times outside the scene, or no room there.
     """
+    require_finite(x_m=x_m, y_m=y_m, heading_deg=heading_deg)
     kind = find_category(category)
     agent_id = new_id(layout, agent, stem=kind.label)
     if not 0.0 <= speed_mps <= FASTEST_MPS:
@@ -60,8 +61,6 @@ def insert_agent(
     if last < first:
         raise LayoutError("to_s after from_s", found=f"{to_s:g} after {from_s:g}", where=agent_id)
     place_m = np.array([x_m, y_m], np.float64)
-    if not np.isfinite(place_m).all():
-        raise LayoutError("a finite place", found=f"{place_m.tolist()}", where=agent_id)
     heading_rad = _heading(layout, kind, place_m) if heading_deg is None else float(np.deg2rad(heading_deg))
     track = _set_out(layout, kind, agent_id, place_m, heading_rad, speed_mps, first)
     steps = np.arange(layout.timeline.num_steps)

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 
 from scenegen.errors import LayoutError
 from scenegen.layout.edits.longer import way_of
-from scenegen.layout.edits.subject import find_agent, is_rolling, keep_to_road, put_agent, step_at
+from scenegen.layout.edits.subject import find_agent, is_rolling, keep_to_road, put_agent, require_finite, step_at
 from scenegen.layout.importers.source_tracks import velocity_by_differences
 from scenegen.types.layout import AgentTrack, Layout
 
@@ -35,6 +35,7 @@ def move_agent(
         LayoutError: no such agent, nothing to move or both ways at once, or no room there.
     """
     track = find_agent(layout, agent)
+    require_finite(x_m=x_m, y_m=y_m, heading_deg=heading_deg, forward_m=forward_m, left_m=left_m)
     is_to_place = not (x_m is None and y_m is None and heading_deg is None)
     if is_to_place == bool(forward_m or left_m):
         raise LayoutError(

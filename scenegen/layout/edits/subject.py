@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -79,6 +80,13 @@ def step_at(layout: Layout, at_s: float, *, key: str = "at_s") -> int:
             fix="the scene ends there; `generate` goes on from there by itself",
         )  # fmt: skip
     return round(at_s * timeline.rate_hz)
+
+
+def require_finite(**numbers: float | None) -> None:
+    """Raise LayoutError for a number that is none; edits by text have looked at theirs already."""
+    for name, number in numbers.items():
+        if number is not None and not math.isfinite(number):
+            raise LayoutError(f"a finite {name}", found=f"{number}", where="edit")
 
 
 def is_rolling(track: AgentTrack) -> bool:
