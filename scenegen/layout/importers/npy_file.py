@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -17,7 +18,7 @@ from scenegen.errors import LayoutError
 from scenegen.layout.importers.source_tracks import require_plausible
 
 MOST_ROWS = 2_000_000
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+HEADERS: dict[tuple[int, int], Any] = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read_table(path: Path, num_columns: int, *, num_rows: int | None = None) -> Float64[np.ndarray, "N C"]:
