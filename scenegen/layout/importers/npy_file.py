@@ -18,7 +18,10 @@ from scenegen.errors import LayoutError
 from scenegen.layout.importers.source_tracks import require_plausible
 
 MOST_ROWS = 2_000_000
-HEADERS: dict[tuple[int, int], Any] = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+HEADERS: dict[tuple[int, int], Any] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def read_table(path: Path, num_columns: int, *, num_rows: int | None = None) -> Float64[np.ndarray, "N C"]:
