@@ -25,6 +25,7 @@ def read_layout(reference: str) -> Layout:
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
+            `av2_motion:DIR`,
             `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`; or only NAME for the
             library, or only PATH.yaml.
 
@@ -226,7 +227,14 @@ def _read_procedural(location: str) -> Layout:
 def _read_av2(location: str) -> Layout:
     from scenegen.layout.importers.argoverse2 import read_argoverse2
 
-    return read_argoverse2(_existing(location, "av2"))
+    path = _existing(location, "av2")
+    return _read_av2_motion(location) if any(path.glob("scenario_*.parquet")) else read_argoverse2(path)
+
+
+def _read_av2_motion(location: str) -> Layout:
+    from scenegen.layout.importers.argoverse2_motion import read_argoverse2_motion
+
+    return read_argoverse2_motion(_existing(location, "av2_motion"))
 
 
 def _read_scenarionet(location: str) -> Layout:
@@ -259,6 +267,7 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "file": _read_file,
     "procedural": _read_procedural,
     "av2": _read_av2,
+    "av2_motion": _read_av2_motion,
     "scenarionet": _read_scenarionet,
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
