@@ -25,9 +25,9 @@ def read_layout(reference: str) -> Layout:
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
-            `av2_motion:DIR`,
-            `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`; or only NAME for the
-            library, or only PATH.yaml.
+            `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
+            `comma2k19:SEGMENT`,
+            `av2_motion:DIR`; or only NAME for the library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
@@ -256,6 +256,12 @@ def _read_opendrive(location: str) -> Layout:
     return read_opendrive(_existing(location, "opendrive"))
 
 
+def _read_comma2k19(location: str) -> Layout:
+    from scenegen.layout.importers.comma2k19 import read_comma2k19
+
+    return read_comma2k19(_existing(location, "comma2k19"))
+
+
 def _read_openscenario(location: str) -> Layout:
     from scenegen.layout.importers.openscenario import read_openscenario
 
@@ -272,4 +278,5 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
     "openscenario": _read_openscenario,
+    "comma2k19": _read_comma2k19,
 }
