@@ -22,14 +22,16 @@ MOST_IN_RANGE = 1_000_000
 
 
 def read_layout(reference: str) -> Layout:
-    """Read and validate the layout that a single reference names.
+    """Read and validate the layout that a single reference names, and apply the edits behind it.
+
+    Edits follow a bar: `cut_in | remove(ahead) | mirror` (`layout.edits`).
 
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
             `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
-            `comma2k19:SEGMENT`; or only NAME for the library, or only PATH.yaml. Edits may follow:
-            `cut_in | remove(ahead) | mirror` (`layout.edits`).
+            `comma2k19:SEGMENT`,
+            `av2_motion:DIR`; or only NAME for the library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, a layout or edit that does not make sense.
@@ -236,7 +238,14 @@ def _read_procedural(location: str) -> Layout:
 def _read_av2(location: str) -> Layout:
     from scenegen.layout.importers.argoverse2 import read_argoverse2
 
-    return read_argoverse2(_existing(location, "av2"))
+    path = _existing(location, "av2")
+    return _read_av2_motion(location) if any(path.glob("scenario_*.parquet")) else read_argoverse2(path)
+
+
+def _read_av2_motion(location: str) -> Layout:
+    from scenegen.layout.importers.argoverse2_motion import read_argoverse2_motion
+
+    return read_argoverse2_motion(_existing(location, "av2_motion"))
 
 
 def _read_scenarionet(location: str) -> Layout:
@@ -275,6 +284,7 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "file": _read_file,
     "procedural": _read_procedural,
     "av2": _read_av2,
+    "av2_motion": _read_av2_motion,
     "scenarionet": _read_scenarionet,
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
