@@ -13,14 +13,14 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
 
 from scenegen.dataset.columns import Column
-from scenegen.dataset.jpeg_codec import ImageCodec, JpegCodec, PngCodec
+from scenegen.dataset.jpeg_codec import ImageCodec, JpegCodec, JxlCodec, PngCodec
 from scenegen.dataset.schema import CHUNK_SEPARATOR, SPEC_OF_PATH, ArraySpec
 from scenegen.dataset.shard_bytes import picture_encoder, shard_bytes, zstd_encoder
 from scenegen.dataset.step_buffer import StepArrays
 from scenegen.errors import ConfigError
 from scenegen.types import OCC3D_GRID, SceneRecord
 
-IMAGE_CODECS = ("jpeg", "png", "zstd")
+IMAGE_CODECS = ("jpeg", "png", "jxl", "zstd")
 ZSTD_LEVEL = 3
 ROWS_PER_CHUNK, ROWS_PER_SHARD = 2**14, 2**18
 """Of arrays that grow by rows: a sweep is two or three chunks, nine sweeps are a shard."""
@@ -164,12 +164,15 @@ def check_codec_options(*, image_codec: str, jpeg_quality: int, num_steps_per_sh
 
     Raises:
         ConfigError: unknown codec, quality outside 1..100, shards of less than one step.
+        DependencyError: `jxl`, and its package is not installed.
     """
     if image_codec not in IMAGE_CODECS:
         raise ConfigError(f"image_codec in {IMAGE_CODECS}", found=repr(image_codec), where="dataset.image_codec")
     if num_steps_per_shard < 1:
         raise ConfigError("at least one step", found=f"{num_steps_per_shard}", where="dataset.num_steps_per_shard")
     JpegCodec(quality=jpeg_quality)
+    if image_codec == "jxl":
+        JxlCodec().prepare()
 
 
 def _is_picture(path: str) -> bool:
@@ -179,7 +182,8 @@ def _is_picture(path: str) -> bool:
 def _picture_codec(image_codec: str, *, jpeg_quality: int) -> ImageCodec | None:
     if image_codec == "jpeg":
         return JpegCodec(quality=jpeg_quality)
-    return PngCodec() if image_codec == "png" else None
+    lossless: dict[str, ImageCodec] = {"png": PngCodec(), "jxl": JxlCodec()}
+    return lossless.get(image_codec)
 
 
 def _picture_codecs(codec: ImageCodec | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from scenegen.dataset import JpegCodec, PngCodec
+from scenegen.dataset.jpeg_codec import ImageCodec, JpegCodec, JxlCodec, PngCodec
 from scenegen.dataset.shard_bytes import picture_encoder, shard_bytes, zstd_encoder
 
 STEPS_PER_SHARD = 4
@@ -42,8 +42,8 @@ def written_in_one_pass(values: np.ndarray, encode: Any) -> list[bytes]:
 
 
 @pytest.mark.parametrize("num_steps", [4, 6, 1], ids=["whole", "short at the end", "less than one"])
-@pytest.mark.parametrize("codec", [JpegCodec(quality=90), PngCodec()], ids=["jpeg", "png"])
-def test_pictures(tmp_path: Path, codec: JpegCodec | PngCodec, num_steps: int) -> None:
+@pytest.mark.parametrize("codec", [JpegCodec(quality=90), PngCodec(), JxlCodec()], ids=["jpeg", "png", "jxl"])
+def test_pictures(tmp_path: Path, codec: ImageCodec, num_steps: int) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (num_steps, 16, 24, 3), np.uint8)
     frames[0] = 0  # a picture of nothing but fill values is stored all the same
     by_zarr = written_by_zarr(tmp_path, frames, {"serializer": codec, "compressors": [Crc32cCodec()]})
