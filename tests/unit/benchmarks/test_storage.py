@@ -1,4 +1,4 @@
-"""The storage benchmark at a size that says nothing about speed: every way gives the same pictures, every figure is there."""
+"""The storage benchmark at a size that says nothing about speed: all ways give the same pictures, all figures are there."""
 
 from __future__ import annotations
 
