@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from scenegen.errors import LayoutError
+from scenegen.layout.edits import apply_edits
+from scenegen.layout.edits.grammar import join_edits, split_edits
 from scenegen.types.layout import STYLES, Layout
 
 LAYOUT_SUFFIXES = (".yaml", ".yml")
@@ -20,46 +22,56 @@ MOST_IN_RANGE = 1_000_000
 
 
 def read_layout(reference: str) -> Layout:
-    """Read and validate the layout that a single reference names.
+    """Read and validate the layout that a single reference names, and apply the edits behind it.
+
+    Edits follow a bar: `cut_in | remove(ahead) | mirror` (`layout.edits`).
 
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
             `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
-            `comma2k19:SEGMENT`; or only NAME for the library, or only PATH.yaml.
+            `comma2k19:SEGMENT`,
+            `av2_motion:DIR`; or only NAME for the library, or only PATH.yaml.
 
     Raises:
-        LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
+        LayoutError: unknown source, nothing at that location, a layout or edit that does not make sense.
     """
     from scenegen.layout.validate import validate_layout
 
-    source, location = split_reference(reference)
+    plain, edits = split_edits(reference)
+    source, location = split_reference(plain)
     layout = SOURCES[source](location)
     validate_layout(layout)
-    return layout
+    return apply_edits(layout, edits)
 
 
 def expand_references(references: Sequence[str]) -> list[str]:
-    """Expand globs and ranges, in order, each result being `source:location`.
+    """Expand globs and ranges, in order, each result being `source:location` with the edits of its reference.
 
     >>> expand_references(["procedural:3-5", "procedural:9"])
     ['procedural:3', 'procedural:4', 'procedural:5', 'procedural:9']
+    >>> expand_references(["procedural:3-4 | mirror"])
+    ['procedural:3 | mirror', 'procedural:4 | mirror']
 
     Raises:
         LayoutError: unknown source, empty range, or a glob that matches nothing.
     """
     expanded: list[str] = []
     for reference in references:
-        source, location = split_reference(reference)
-        if source == "procedural":
-            _, _, seeds = _procedural_parts(location)
-            head = location[: location.rfind("/") + 1]
-            expanded += [f"procedural:{head}{seed}" for seed in seeds]
-        elif glob.has_magic(location):
-            expanded += [f"{source}:{match}" for match in _matches(source, location)]
-        else:
-            expanded.append(f"{source}:{location}")
+        plain, edits = split_edits(reference)
+        expanded += [join_edits(each, edits) for each in _expand(plain)]
     return expanded
+
+
+def _expand(reference: str) -> list[str]:
+    source, location = split_reference(reference)
+    if source == "procedural":
+        _, _, seeds = _procedural_parts(location)
+        head = location[: location.rfind("/") + 1]
+        return [f"procedural:{head}{seed}" for seed in seeds]
+    if glob.has_magic(location):
+        return [f"{source}:{match}" for match in _matches(source, location)]
+    return [f"{source}:{location}"]
 
 
 def is_in_code(reference: str) -> bool:
@@ -68,7 +80,7 @@ def is_in_code(reference: str) -> bool:
     >>> is_in_code("procedural:7"), is_in_code("crossing_pedestrian"), is_in_code("mine.yaml")
     (True, True, False)
     """
-    return split_reference(reference)[0] in ("library", "procedural")
+    return split_reference(split_edits(reference)[0])[0] in ("library", "procedural")
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -226,7 +238,14 @@ def _read_procedural(location: str) -> Layout:
 def _read_av2(location: str) -> Layout:
     from scenegen.layout.importers.argoverse2 import read_argoverse2
 
-    return read_argoverse2(_existing(location, "av2"))
+    path = _existing(location, "av2")
+    return _read_av2_motion(location) if any(path.glob("scenario_*.parquet")) else read_argoverse2(path)
+
+
+def _read_av2_motion(location: str) -> Layout:
+    from scenegen.layout.importers.argoverse2_motion import read_argoverse2_motion
+
+    return read_argoverse2_motion(_existing(location, "av2_motion"))
 
 
 def _read_scenarionet(location: str) -> Layout:
@@ -265,6 +284,7 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "file": _read_file,
     "procedural": _read_procedural,
     "av2": _read_av2,
+    "av2_motion": _read_av2_motion,
     "scenarionet": _read_scenarionet,
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
