@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from scenegen.errors import LayoutError
+from scenegen.layout.edits import apply_edits
+from scenegen.layout.edits.grammar import join_edits, split_edits
 from scenegen.types.layout import STYLES, Layout
 
 LAYOUT_SUFFIXES = (".yaml", ".yml")
@@ -20,7 +22,9 @@ MOST_IN_RANGE = 1_000_000
 
 
 def read_layout(reference: str) -> Layout:
-    """Read and validate the layout that a single reference names.
+    """Read and validate the layout that a single reference names, and apply the edits behind it.
+
+    Edits follow a bar: `cut_in | remove(ahead) | mirror` (`layout.edits`).
 
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
@@ -30,37 +34,44 @@ def read_layout(reference: str) -> Layout:
             `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`; or only NAME for the library, or only PATH.yaml.
 
     Raises:
-        LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
+        LayoutError: unknown source, nothing at that location, a layout or edit that does not make sense.
     """
     from scenegen.layout.validate import validate_layout
 
-    source, location = split_reference(reference)
+    plain, edits = split_edits(reference)
+    source, location = split_reference(plain)
     layout = SOURCES[source](location)
     validate_layout(layout)
-    return layout
+    return apply_edits(layout, edits)
 
 
 def expand_references(references: Sequence[str]) -> list[str]:
-    """Expand globs and ranges, in order, each result being `source:location`.
+    """Expand globs and ranges, in order, each result being `source:location` with the edits of its reference.
 
     >>> expand_references(["procedural:3-5", "procedural:9"])
     ['procedural:3', 'procedural:4', 'procedural:5', 'procedural:9']
+    >>> expand_references(["procedural:3-4 | mirror"])
+    ['procedural:3 | mirror', 'procedural:4 | mirror']
 
     Raises:
         LayoutError: unknown source, empty range, or a glob that matches nothing.
     """
     expanded: list[str] = []
     for reference in references:
-        source, location = split_reference(reference)
-        if source == "procedural":
-            _, _, seeds = _procedural_parts(location)
-            head = location[: location.rfind("/") + 1]
-            expanded += [f"procedural:{head}{seed}" for seed in seeds]
-        elif glob.has_magic(location):
-            expanded += [f"{source}:{match}" for match in _matches(source, location)]
-        else:
-            expanded.append(f"{source}:{location}")
+        plain, edits = split_edits(reference)
+        expanded += [join_edits(each, edits) for each in _expand(plain)]
     return expanded
+
+
+def _expand(reference: str) -> list[str]:
+    source, location = split_reference(reference)
+    if source == "procedural":
+        _, _, seeds = _procedural_parts(location)
+        head = location[: location.rfind("/") + 1]
+        return [f"procedural:{head}{seed}" for seed in seeds]
+    if glob.has_magic(location):
+        return [f"{source}:{match}" for match in _matches(source, location)]
+    return [f"{source}:{location}"]
 
 
 def is_in_code(reference: str) -> bool:
@@ -69,7 +80,7 @@ def is_in_code(reference: str) -> bool:
     >>> is_in_code("procedural:7"), is_in_code("crossing_pedestrian"), is_in_code("mine.yaml")
     (True, True, False)
     """
-    return split_reference(reference)[0] in ("library", "procedural")
+    return split_reference(split_edits(reference)[0])[0] in ("library", "procedural")
 
 
 def split_reference(reference: str) -> tuple[str, str]:
