@@ -35,7 +35,7 @@ class PictureFile:
 class PictureFiles:
     """The pictures of one camera, by step.
 
-    Pictures stored as JPEG or PNG come out as stored; JPEG XL and raw pixels (codec `zstd`) as PNG, which loses nothing.
+    Pictures stored as JPEG or PNG come out as stored; JPEG XL and raw pixels (codec `zstd`) as PNG, without loss.
 
     No file is kept open, so that the pictures of a local data set may cross a fork. From object stores, pictures that
     are read in order come several at once.

@@ -1,4 +1,4 @@
-"""The storage benchmark at a size that says nothing about speed: all ways give the same pictures, all figures are there."""
+"""The storage benchmark at a size that says nothing about speed: all ways give the same pictures."""
 
 from __future__ import annotations
 
