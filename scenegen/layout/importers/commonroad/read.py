@@ -174,9 +174,7 @@ def _agents(
             element, states[element.word("id")], timeline, first_step=first_step, stands=role == "static"
         )
         if apart_mps > DISAGREES_MPS:
-            lost[
-                f"obstacles whose stated speeds differ from those of their positions by over {DISAGREES_MPS:g} m/s"
-            ] += 1
+            lost[f"obstacles with stated speeds over {DISAGREES_MPS:g} m/s beside those of their positions"] += 1
         if track is None:
             lost["obstacles that are gone before the ego starts"] += 1
         else:
