@@ -12,6 +12,7 @@ from scenegen.layout.importers.nuscenes import read_nuscenes
 from scenegen.layout.importers.opendrive import read_opendrive
 from scenegen.layout.importers.openscenario import read_openscenario
 from scenegen.layout.importers.scenarionet import read_scenarionet
+from scenegen.layout.importers.waymo import read_waymo
 
 __all__ = [
     "read_argoverse2",
@@ -22,4 +23,5 @@ __all__ = [
     "read_opendrive",
     "read_openscenario",
     "read_scenarionet",
+    "read_waymo",
 ]
