@@ -30,8 +30,8 @@ def read_layout(reference: str) -> Layout:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
             `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
-            `comma2k19:SEGMENT`,
-            `av2_motion:DIR`; or only NAME for the library, or only PATH.yaml.
+            `comma2k19:SEGMENT`, `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`, `waymo:FILE[/NUMBER]`;
+            or only NAME for the library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, a layout or edit that does not make sense.
@@ -173,22 +173,24 @@ def _matches(source: str, pattern: str) -> list[str]:
         if not matches:
             raise LayoutError("library scenes matching the pattern", found="none", where=where, fix=_library_listing())
         return matches
-    if source == "nuscenes":
-        return _nuscenes_matches(pattern, where)
+    if source in ("nuscenes", "kitti_tracking"):
+        return _matches_of_names(source, pattern, where)
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  Path.glob takes no absolute pattern
     if not matches:
         raise LayoutError("files matching the pattern", found="none", where=where)
     return matches
 
 
-def _nuscenes_matches(pattern: str, where: str) -> list[str]:
-    """Match the names of scenes, which are rows of a table and no files."""
+def _matches_of_names(source: str, pattern: str, where: str) -> list[str]:
+    """Match the names of scenes, which are rows of a table, or of sequences, each several files."""
+    from scenegen.layout.importers.kitti_text import sequence_names
     from scenegen.layout.importers.nuscenes import scene_names
 
     folder, _, name = pattern.rpartition("/")
     if glob.has_magic(folder):
         raise LayoutError("a pattern in the scene's name only", found=repr(folder), where=where)
-    names = [known for known in scene_names(_existing(folder or ".", "nuscenes")) if fnmatch.fnmatchcase(known, name)]
+    known_names = {"nuscenes": scene_names, "kitti_tracking": sequence_names}[source](_existing(folder or ".", source))
+    names = [known for known in known_names if fnmatch.fnmatchcase(known, name)]
     if not names:
         raise LayoutError("scenes matching the pattern", found="none", where=where)
     return [f"{folder or '.'}/{known}" for known in sorted(names)]
@@ -261,6 +263,26 @@ def _read_nuscenes(location: str) -> Layout:
     return read_nuscenes(_existing(location, "nuscenes") if path.exists() or not path.parent.is_dir() else path)
 
 
+def _read_kitti_tracking(location: str) -> Layout:
+    from scenegen.layout.importers.kitti_tracking import read_kitti_tracking
+
+    return read_kitti_tracking(Path(location).expanduser())
+
+
+def _read_waymo(location: str) -> Layout:
+    from scenegen.layout.importers.waymo import read_waymo
+
+    return read_waymo(*_numbered(location, "waymo"))
+
+
+def _numbered(location: str, source: str) -> tuple[Path, int | None]:
+    """Split `PATH` or `PATH/NUMBER`, where the path exists."""
+    path = Path(location).expanduser()
+    if path.exists() or not path.name.isdecimal() or not path.parent.exists():
+        return _existing(location, source), None
+    return path.parent, int(path.name)
+
+
 def _read_opendrive(location: str) -> Layout:
     from scenegen.layout.importers.opendrive import read_opendrive
 
@@ -291,6 +313,8 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "procedural": _read_procedural,
     "av2": _read_av2,
     "av2_motion": _read_av2_motion,
+    "kitti_tracking": _read_kitti_tracking,
+    "waymo": _read_waymo,
     "scenarionet": _read_scenarionet,
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,

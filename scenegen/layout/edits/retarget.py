@@ -43,7 +43,7 @@ def view_from(layout: Layout, agent: str) -> Layout:
             f"an agent that is there for {SHORTEST_S:g} s", found=f"{(stop - first) / rate_hz:.2f} s", where=where
         )
     former = replace(ego_as_agent(layout.ego), agent_id=new_id(layout, None, stem="former_ego"), source_category="ego")
-    others = [other for other in (*layout.agents, former) if other.agent_id != agent]
+    others = [other for other in (*layout.agents, former) if other.agent_id != track.agent_id]
     shown = tuple(cut for other in others if (cut := _cut(other, first, stop)).valid.any())
     seen = _cut(track, first, stop)
     ahead = np.stack([np.cos(seen.heading_rad), np.sin(seen.heading_rad)], axis=1)

@@ -83,7 +83,8 @@ def read_argoverse2_motion(path: Path) -> Layout:
     rows_of_track = _rows_of_tracks(track_id, timestep)
     states = table.numbers(STATE_COLUMNS)
     ego_rows = rows_of_track.pop(EGO_TRACK)
-    own = ego_of_box(states[ego_rows, :2], states[ego_rows, 2], rate_hz=RATE_HZ)
+    where = f"{table.where}: track {EGO_TRACK!r}"
+    own = ego_of_box(states[ego_rows, :2], states[ego_rows, 2], rate_hz=RATE_HZ, where=where)
     states[:, :2] -= own.origin_source_m
     source_type = table.text("object_type")
     agents = tuple(

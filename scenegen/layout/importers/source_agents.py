@@ -13,6 +13,7 @@ from scenegen.errors import LayoutError
 from scenegen.geometry.rigid import planar_poses
 from scenegen.layout.importers.source_tracks import hold_last_valid, velocity_by_differences
 from scenegen.layout.motion import EGO_CENTER_FROM_AXLE_M
+from scenegen.layout.validate import FASTEST_EGO_MPS
 from scenegen.types import AgentCategory, AgentTrack, EgoTrack
 
 DISAGREEMENT_MPS = 1.0
@@ -82,18 +83,34 @@ class OwnCar(NamedTuple):
 
 
 def ego_of_box(
-    center_source_m: Float64[np.ndarray, "T 2"], heading_rad: Float64[np.ndarray, " T"], *, rate_hz: float
+    center_source_m: Float64[np.ndarray, "T 2"], heading_rad: Float64[np.ndarray, " T"], *, rate_hz: float, where: str
 ) -> OwnCar:
-    """Put our recording car where the box of theirs stood: the rear axle lies behind the middle of the box."""
+    """Put our recording car where the box of theirs stood: the rear axle lies behind the middle of the box.
+
+    Raises:
+        LayoutError: it leaps.
+    """
     ahead = np.stack([np.cos(heading_rad), np.sin(heading_rad)], axis=1)
     axle_source_m = center_source_m - EGO_CENTER_FROM_AXLE_M * ahead
-    return ego_of_positions(axle_source_m, heading_rad, rate_hz=rate_hz)
+    return ego_of_positions(axle_source_m, heading_rad, rate_hz=rate_hz, where=where)
 
 
 def ego_of_positions(
-    axle_source_m: Float64[np.ndarray, "T 2"], heading_rad: Float64[np.ndarray, " T"], *, rate_hz: float
+    axle_source_m: Float64[np.ndarray, "T 2"], heading_rad: Float64[np.ndarray, " T"], *, rate_hz: float, where: str
 ) -> OwnCar:
-    """Put the rear axle on the ground, upright; velocities are differences of its positions."""
+    """Put the rear axle on the ground, upright; velocities are differences of its positions.
+
+    Raises:
+        LayoutError: it leaps: no road is drawn along such a way.
+    """
+    moved_mps = np.linalg.norm(np.diff(axle_source_m, axis=0), axis=1) * rate_hz
+    if len(moved_mps) and moved_mps.max() > FASTEST_EGO_MPS:
+        step = int(np.argmax(moved_mps))
+        raise LayoutError(
+            f"an ego speed of at most {FASTEST_EGO_MPS:g} m/s",
+            found=f"{moved_mps[step]:.1f} m/s between steps {step} and {step + 1}",
+            where=where,
+        )
     position_m = np.zeros((len(axle_source_m), 3))
     position_m[:, :2] = axle_source_m - axle_source_m[0]
     t_s = np.arange(len(position_m)) / rate_hz

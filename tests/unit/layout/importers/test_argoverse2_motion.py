@@ -168,6 +168,7 @@ CASES: dict[str, tuple[Callable[[Columns], Any], str]] = {
     "position is text": (all_of("position_x", "here"), "numbers in column position_x"),
     "no ego": (without("track_id", "AV"), "a track 'AV'"),
     "ego with a gap": (ego_gap, "8 as its step 7"),
+    "ego leaps": (changed("position_x", 9e6, -1), "track 'AV'"),
     "step before the first": (changed("timestep", -1), "track 'car'"),
     "step beyond the last": (changed("timestep", 4000), "track 'car'"),
     "step twice": (changed("timestep", 1), "another at step 1"),
