@@ -30,8 +30,8 @@ def read_layout(reference: str) -> Layout:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
             `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
-            `comma2k19:SEGMENT`,
-            `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`; or only NAME for the library, or only PATH.yaml.
+            `comma2k19:SEGMENT`, `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`, `waymo:FILE[/NUMBER]`;
+            or only NAME for the library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, a layout or edit that does not make sense.
@@ -269,6 +269,20 @@ def _read_kitti_tracking(location: str) -> Layout:
     return read_kitti_tracking(Path(location).expanduser())
 
 
+def _read_waymo(location: str) -> Layout:
+    from scenegen.layout.importers.waymo import read_waymo
+
+    return read_waymo(*_numbered(location, "waymo"))
+
+
+def _numbered(location: str, source: str) -> tuple[Path, int | None]:
+    """Split `PATH` or `PATH/NUMBER`, where the path exists."""
+    path = Path(location).expanduser()
+    if path.exists() or not path.name.isdecimal() or not path.parent.exists():
+        return _existing(location, source), None
+    return path.parent, int(path.name)
+
+
 def _read_opendrive(location: str) -> Layout:
     from scenegen.layout.importers.opendrive import read_opendrive
 
@@ -279,6 +293,12 @@ def _read_comma2k19(location: str) -> Layout:
     from scenegen.layout.importers.comma2k19 import read_comma2k19
 
     return read_comma2k19(_existing(location, "comma2k19"))
+
+
+def _read_commonroad(location: str) -> Layout:
+    from scenegen.layout.importers.commonroad import read_commonroad
+
+    return read_commonroad(_existing(location, "commonroad"))
 
 
 def _read_openscenario(location: str) -> Layout:
@@ -294,9 +314,11 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "av2": _read_av2,
     "av2_motion": _read_av2_motion,
     "kitti_tracking": _read_kitti_tracking,
+    "waymo": _read_waymo,
     "scenarionet": _read_scenarionet,
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
     "openscenario": _read_openscenario,
+    "commonroad": _read_commonroad,
     "comma2k19": _read_comma2k19,
 }
