@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt64
+from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt64
 
 from scenegen.geometry.lens import local_focal_px, pixel_rays
 from scenegen.geometry.rigid import invert_rigid
@@ -36,6 +36,22 @@ class _PreparedShapes:
     box_from_world: dict[int, Float64[np.ndarray, "4 4"]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Scratch:
+    """Room for the hits of one view and for the tables of free space of each, for one caller at a time."""
+
+    hits: tuple[Any, ...]
+    tables: list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemanticDepth:
+    """Class and z-depth of every pixel, as in `ConditionMaps`."""
+
+    semantic: UInt8[np.ndarray, "V T H W"]
+    depth_m: Float32[np.ndarray, "V T H W"]
+
+
 class ConditionRenderer:
     """Casts the rays of a rig into one world, step after step.
 
@@ -49,9 +65,7 @@ class ConditionRenderer:
     """
 
     def __init__(self, world: World, *, rig: CameraRig, lighting: Lighting, num_agents: int) -> None:
-        from scenegen.conditions.kerbs import cells_to_raised
         from scenegen.conditions.lens_kernel import pack_lens, ray_spans
-        from scenegen.conditions.open_space import make_table
 
         self._num_agents = num_agents
         self._rig = rig
@@ -59,21 +73,18 @@ class ConditionRenderer:
         self._rays = np.stack([pixel_rays(camera, canvas_px=canvas_px) for camera in rig.cameras])
         self._focal_px = np.stack([local_focal_px(c, rays) for c, rays in zip(rig.cameras, self._rays, strict=True)])
         self._lenses = [(pack_lens(c), rays, ray_spans(rays)) for c, rays in zip(rig.cameras, self._rays, strict=True)]
-        self._static_shapes = world.shapes
         self._use_sun = lighting.sun > 0.02 and lighting.sun_direction_world[2] > MIN_SUN_HEIGHT
         self._sun = np.ascontiguousarray(lighting.sun_direction_world, np.float64)
+        self.look_into(world)
+
+    def look_into(self, world: World) -> None:
+        """Exchange the world: what a change of the static world costs beside its rays."""
+        from scenegen.conditions.kerbs import cells_to_raised
+
+        self._static_shapes = world.shapes
         self._world = pack_world(world)
         self._cells = cells_to_raised(self._world[4], self._world[5])
         self._voxel_tables = pack_tables(world)
-        self._tables = [make_table(rays) for rays in self._rays]
-        width, height = canvas_px
-        self._hits = (
-            np.empty((height, width)),
-            np.empty((height, width), np.uint8),
-            np.empty((height, width), np.uint8),
-            np.empty((height, width, 3), np.int32),
-            np.empty((height, width, 3)),
-        )
 
     def render(
         self,
@@ -95,13 +106,14 @@ class ConditionRenderer:
         width, height = self._rig.size_px
         maps = empty_maps(num_views, num_steps, height=height, width=width)
         maps["unoccluded_px"] = np.zeros((num_views, num_steps, self._num_agents), np.int32)
+        scratch = self._make_scratch()
         poses = np.stack([world_from_ego @ camera.ego_from_cam for camera in self._rig.cameras])
         before = self._prepare(previous_shapes) if previous_shapes is not None else None
         before_ego = previous_world_from_ego
         for step in range(num_steps):
             now = self._prepare(shapes[step])
             for view in range(num_views):
-                self._render_view(view, step, now, before, world_from_ego[step], before_ego, maps)
+                self._render_view(view, step, now, before, world_from_ego[step], before_ego, scratch, maps)
             before, before_ego = now, world_from_ego[step]
         return ConditionMaps(
             **maps,
@@ -110,6 +122,70 @@ class ConditionRenderer:
             ray_cam=self._rays,
             focal_px=self._focal_px,
         )
+
+    def render_semantic_depth(
+        self, shapes: Sequence[ShapeSet], *, world_from_ego: Float64[np.ndarray, "T 4 4"]
+    ) -> SemanticDepth:
+        """Render only class and depth of all views of T steps: the same numbers as `render`, for less."""
+        from scenegen.conditions.view_kernel import name_surfaces
+
+        width, height = self._rig.size_px
+        shape = (len(self._rig.cameras), len(shapes), height, width)
+        semantic, depth_m = np.empty(shape, np.uint8), np.empty(shape, np.float32)
+        unoccluded_px = np.zeros(self._num_agents, np.int32)
+        scratch = self._make_scratch()
+        for step, agents in enumerate(shapes):
+            now = self._prepare(agents)
+            for view, camera in enumerate(self._rig.cameras):
+                self._find(view, now, world_from_ego[step] @ camera.ego_from_cam, scratch, unoccluded_px)
+                name_surfaces(
+                    self._voxel_tables[0],
+                    now.tables[1],
+                    scratch.hits[:4],
+                    semantic[view, step],
+                    depth_m[view, step],
+                )
+        return SemanticDepth(semantic=semantic, depth_m=depth_m)
+
+    def _make_scratch(self) -> _Scratch:
+        from scenegen.conditions.open_space import make_table
+
+        width, height = self._rig.size_px
+        return _Scratch(
+            hits=(
+                np.empty((height, width)),
+                np.empty((height, width), np.uint8),
+                np.empty((height, width), np.uint8),
+                np.empty((height, width, 3), np.int32),
+                np.empty((height, width, 3)),
+            ),
+            tables=[make_table(rays) for rays in self._rays],
+        )
+
+    def _find(
+        self,
+        view: int,
+        now: _PreparedShapes,
+        world_from_cam: Float64[np.ndarray, "4 4"],
+        scratch: _Scratch,
+        unoccluded_px: Int32[np.ndarray, " A"],
+    ) -> tuple[Any, ...]:
+        """Fill the hits of a view; return the camera as the kernels want it."""
+        from scenegen.conditions.view_kernel import find_surfaces
+
+        world_from_cam = np.ascontiguousarray(world_from_cam)
+        camera = (world_from_cam, invert_rigid(world_from_cam), *self._lenses[view])
+        find_surfaces(
+            self._world,
+            self._cells,
+            scratch.tables[view],
+            now.solids,
+            now.tables[0],
+            camera,
+            scratch.hits,
+            unoccluded_px,
+        )
+        return camera
 
     def _prepare(self, agent_shapes: ShapeSet) -> _PreparedShapes:
         joined = ShapeSet.concatenate([self._static_shapes, agent_shapes])
@@ -128,25 +204,15 @@ class ConditionRenderer:
         before: _PreparedShapes | None,
         world_from_ego: Float64[np.ndarray, "4 4"],
         before_ego: Float64[np.ndarray, "4 4"] | None,
+        scratch: _Scratch,
         maps: dict[str, np.ndarray],
     ) -> None:
         from scenegen.conditions.shadows import index_shadows
-        from scenegen.conditions.view_kernel import describe_surfaces, find_surfaces
+        from scenegen.conditions.view_kernel import describe_surfaces
 
         camera = self._rig.cameras[view]
-        world_from_cam = np.ascontiguousarray(world_from_ego @ camera.ego_from_cam)
-        packed_camera = (world_from_cam, invert_rigid(world_from_cam), *self._lenses[view])
         unoccluded_px = maps["unoccluded_px"][view, step]
-        find_surfaces(
-            self._world,
-            self._cells,
-            self._tables[view],
-            now.solids,
-            now.tables[0],
-            packed_camera,
-            self._hits,
-            unoccluded_px,
-        )
+        packed_camera = self._find(view, now, world_from_ego @ camera.ego_from_cam, scratch, unoccluded_px)
         is_first = before is None or before_ego is None
         earlier = world_from_ego if before_ego is None else before_ego
         center_xy = np.ascontiguousarray(world_from_ego[:2, 3])
@@ -162,7 +228,7 @@ class ConditionRenderer:
             (np.ascontiguousarray(invert_rigid(earlier @ camera.ego_from_cam)), is_first),
             (sun, self._use_sun, center_xy),
             index,
-            self._hits,
+            scratch.hits,
             tuple(maps[name][view, step] for name in MAP_ORDER),
         )
 

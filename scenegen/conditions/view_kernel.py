@@ -72,6 +72,36 @@ def find_surfaces(world, cells, table, shapes, instance, camera, hits, unocclude
 
 
 @njit(cache=True, nogil=True)
+def semantic_of_ground():  # type: ignore[no-untyped-def]
+    """Return the class of each ground material."""
+    classes = np.full(32, 14, np.uint8)
+    classes[1:5] = 11
+    classes[5] = 12
+    classes[6:8] = 13
+    return classes
+
+
+@njit(cache=True, nogil=True)
+def name_surfaces(semantics, shape_semantic, hits, semantic, depth_out):  # type: ignore[no-untyped-def]
+    """Turn hits into class and depth alone."""
+    depth, surface, _, detail = hits
+    ground_semantic = semantic_of_ground()
+    height, width = depth.shape
+    for v in range(height):
+        for u in range(width):
+            where = surface[v, u]
+            if where == SURFACE_GROUND:
+                semantic[v, u] = ground_semantic[detail[v, u, 0]]
+            elif where == SURFACE_VOXEL:
+                semantic[v, u] = semantics[detail[v, u, 0], detail[v, u, 1], detail[v, u, 2]]
+            elif where == SURFACE_SHAPE:
+                semantic[v, u] = shape_semantic[detail[v, u, 0]]
+            else:
+                semantic[v, u] = FREE
+            depth_out[v, u] = depth[v, u] if where != SURFACE_NONE else np.inf
+
+
+@njit(cache=True, nogil=True)
 def place_on_thing(thing_from_world, size, material, p, n, canonical):  # type: ignore[no-untyped-def]
     """Set the canonical coordinate, and for walls the normal, of point `p` on a voxel thing.
 
@@ -126,10 +156,7 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
     sun_direction, use_sun, center_xy = sun
     depth, surface, face, detail, normal = hits
     semantic, material_map, instance_map, depth_out, normal_out, canonical_out, point_out, motion, sun_out = out
-    ground_semantic = np.full(32, 14, np.uint8)
-    ground_semantic[1:5] = 11
-    ground_semantic[5] = 12
-    ground_semantic[6:8] = 13
+    ground_semantic = semantic_of_ground()
     height, width = depth.shape
     m = world_from_cam
     c = previous_cam_from_world
