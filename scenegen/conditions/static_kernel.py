@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from scenegen.conditions.bits import next_power_of_two
-from scenegen.conditions.column_walk import MISS, TIE, UNSURE, walk_columns
+from scenegen.conditions.column_walk import MISS, TIE, UNSURE, cross_slabs, make_room, walk_columns
 from scenegen.conditions.kerbs import UNSURE as UNSURE_GROUND
 from scenegen.conditions.kerbs import look_at_ground
 from scenegen.conditions.open_space import choose_sides, first_slabs, slope_range
@@ -63,6 +63,7 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
     first = np.empty(width, np.uint16)
     state = np.full(width, UNSURE, np.uint8)
     voxel = np.empty((3, width), np.int64)
+    room = make_room(width)
     for v in range(height):
         aim_row(world_from_cam, rays, v, directions)
         if is_above:
@@ -73,6 +74,7 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
         if is_inside:
             choose_sides(directions, aim, side)
             first_slabs(masks, num_levels, start, ground_depth, bins, aim, side, first)
+            cross_slabs(columns, shape, num_levels, start, voxel_m, aim, side, t, first, state, voxel, room)
             walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t, first, state, voxel)
         place_voxels(world, start, o, directions, state, voxel, v, t, sums, surface, face, detail)
         for u in range(width):
