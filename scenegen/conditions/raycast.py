@@ -242,7 +242,12 @@ def enter_solid(kind, half, taper, ox, oy, oz, dx, dy, dz):  # type: ignore[no-u
 
     t is NO_HIT for a miss or where the origin is inside: solids are seen from outside only.
     """
-    hx, hy, hz = half[0], half[1], half[2]
+    return enter_kind(kind, half[0], half[1], half[2], taper[0], taper[1], ox, oy, oz, dx, dy, dz)
+
+
+@njit(cache=True, nogil=True)
+def enter_kind(kind, hx, hy, hz, front, back, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """As `enter_solid`, of numbers."""
     if kind == KIND_ELLIPSOID:
         ax, ay, az = ox / hx, oy / hy, oz / hz
         bx, by, bz = dx / hx, dy / hy, dz / hz
@@ -312,7 +317,7 @@ def enter_solid(kind, half, taper, ox, oy, oz, dx, dy, dz):  # type: ignore[no-u
             sx = 1.0 if side == 0 else -1.0
             lean = 0.0
             if kind == KIND_WEDGE:
-                lean = hx * taper[side] / (2.0 * hz)
+                lean = hx * (front if side == 0 else back) / (2.0 * hz)
             rate = sx * dx + lean * dz
             gap = hx - sx * ox - lean * (oz + hz)
             if abs(rate) < 1e-15:
@@ -362,6 +367,22 @@ def enter_shape(kind, half, taper, world_from_shape, o, d):  # type: ignore[no-u
     t, nx, ny, nz = enter_solid(kind, half, taper, ox, oy, oz, dx, dy, dz)
     nx, ny, nz = out_of_solid(m, nx, ny, nz)
     return t, nx, ny, nz
+
+
+@njit(cache=True, nogil=True)
+def is_in_the_way(kind, half, taper, world_from_shape, s, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """Return whether a world ray enters solid `s` of a list."""
+    m = world_from_shape
+    m00, m01, m02 = m[s, 0, 0], m[s, 0, 1], m[s, 0, 2]
+    m10, m11, m12 = m[s, 1, 0], m[s, 1, 1], m[s, 1, 2]
+    m20, m21, m22 = m[s, 2, 0], m[s, 2, 1], m[s, 2, 2]
+    x, y, z = ox - m[s, 0, 3], oy - m[s, 1, 3], oz - m[s, 2, 3]
+    t, _, _, _ = enter_kind(
+        kind[s], half[s, 0], half[s, 1], half[s, 2], taper[s, 0], taper[s, 1],
+        m00 * x + m10 * y + m20 * z, m01 * x + m11 * y + m21 * z, m02 * x + m12 * y + m22 * z,
+        m00 * dx + m10 * dy + m20 * dz, m01 * dx + m11 * dy + m21 * dz, m02 * dx + m12 * dy + m22 * dz,
+    )  # fmt: skip
+    return t < NO_HIT
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import njit
 
-from scenegen.conditions.raycast import NO_HIT, cast_voxels, enter_shape
+from scenegen.conditions.raycast import NO_HIT, cast_ray, is_in_the_way
 
 SHADOW_CELL_M = 2.0
 SHADOW_CELLS = 128
@@ -65,30 +65,30 @@ def index_shadows(half, world_from_shape, sun, center_xy):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)
-def sees_sun(point, normal, sun, masks, origin_m, voxel_m, num_levels, shapes, index, center_xy):  # type: ignore[no-untyped-def]
-    """Return whether a surface point sees the sun."""
-    if normal[0] * sun[0] + normal[1] * sun[1] + normal[2] * sun[2] <= 0.0:
+def sees_sun(x, y, z, nx, ny, nz, sun, masks, origin_m, voxel_m, num_levels, shapes, index, center_xy):  # type: ignore[no-untyped-def]
+    """Return whether the surface point (x, y, z) with normal (nx, ny, nz) sees the sun."""
+    sun_x, sun_y, sun_z = sun[0], sun[1], sun[2]
+    if nx * sun_x + ny * sun_y + nz * sun_z <= 0.0:
         return False
     kind, half, taper, world_from_shape = shapes
     start, members = index
-    o = np.empty(3)
-    o[0] = point[0] + OFFSET_M * normal[0]
-    o[1] = point[1] + OFFSET_M * normal[1]
-    o[2] = point[2] + OFFSET_M * normal[2]
-    x = o[0] - o[2] * sun[0] / sun[2]
-    y = o[1] - o[2] * sun[1] / sun[2]
-    i = int(math.floor((x - center_xy[0]) / SHADOW_CELL_M)) + SHADOW_CELLS // 2
-    j = int(math.floor((y - center_xy[1]) / SHADOW_CELL_M)) + SHADOW_CELLS // 2
+    ox = x + OFFSET_M * nx
+    oy = y + OFFSET_M * ny
+    oz = z + OFFSET_M * nz
+    shadow_x = ox - oz * sun_x / sun_z
+    shadow_y = oy - oz * sun_y / sun_z
+    i = int(math.floor((shadow_x - center_xy[0]) / SHADOW_CELL_M)) + SHADOW_CELLS // 2
+    j = int(math.floor((shadow_y - center_xy[1]) / SHADOW_CELL_M)) + SHADOW_CELLS // 2
     if 0 <= i < SHADOW_CELLS and 0 <= j < SHADOW_CELLS:
         cell = i * SHADOW_CELLS + j
         for m in range(start[cell], start[cell + 1]):
-            s = members[m]
-            t, _, _, _ = enter_shape(kind[s], half[s], taper[s], world_from_shape[s], o, sun)
-            if t < NO_HIT:
+            if is_in_the_way(kind, half, taper, world_from_shape, members[m], ox, oy, oz, sun_x, sun_y, sun_z):
                 return False
     # A wall's plane may lie up to a voxel inside the voxels that stand for it: start outside them.
-    o[0] += voxel_m * normal[0]
-    o[1] += voxel_m * normal[1]
-    o[2] += 0.1 * voxel_m * normal[2]
-    t, _, _, _, _ = cast_voxels(masks, origin_m, voxel_m, num_levels, o, sun, NO_HIT)
+    ox += voxel_m * nx
+    oy += voxel_m * ny
+    oz += 0.1 * voxel_m * nz
+    t, _, _, _, _ = cast_ray(
+        masks, origin_m[0], origin_m[1], origin_m[2], voxel_m, num_levels, ox, oy, oz, sun_x, sun_y, sun_z, NO_HIT
+    )
     return t >= NO_HIT

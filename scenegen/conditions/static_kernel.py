@@ -19,7 +19,7 @@ from scenegen.conditions.column_walk import MISS, TIE, UNSURE, cross_slabs, make
 from scenegen.conditions.kerbs import UNSURE as UNSURE_GROUND
 from scenegen.conditions.kerbs import look_at_ground
 from scenegen.conditions.open_space import choose_sides, first_slabs, slope_range
-from scenegen.conditions.raycast import FAR_M, NO_HIT, cast_ground, cast_voxels
+from scenegen.conditions.raycast import FAR_M, NO_HIT, cast_ground, cast_ray
 from scenegen.types.taxonomy import Material
 
 KERB = int(Material.KERB)
@@ -123,21 +123,22 @@ def place_voxels(world, start, o, directions, state, voxel, v, t, sums, surface,
     masks, origin_m, voxel_m, num_levels, _, _, _, _, _ = world
     total, delta, adds, place = sums
     count = 0
-    d = np.empty(3)
     for u in range(directions.shape[1]):
         axis = np.int64(state[u])
         if axis == MISS:
             continue
         if axis == UNSURE:
-            d[0], d[1], d[2] = directions[0, u], directions[1, u], directions[2, u]
-            if math.isnan(d[2]):
+            dx, dy, dz = directions[0, u], directions[1, u], directions[2, u]
+            if math.isnan(dz):
                 continue
-            found, ix, iy, iz, axis = cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, t[u])
+            found, ix, iy, iz, axis = cast_ray(
+                masks, origin_m[0], origin_m[1], origin_m[2], voxel_m, num_levels, o[0], o[1], o[2], dx, dy, dz, t[u]
+            )
             if found < t[u]:
                 t[u] = found
                 surface[v, u] = SURFACE_VOXEL
                 detail[v, u, 0], detail[v, u, 1], detail[v, u, 2] = ix, iy, iz
-                face[v, u] = FACE_UP if axis == 3 else 2 * axis + (1 if d[axis] > 0.0 else 0)
+                face[v, u] = FACE_UP if axis == 3 else 2 * axis + (1 if directions[axis, u] > 0.0 else 0)
             continue
         is_ahead = directions[axis, u] > 0.0
         k = voxel[axis, u]
