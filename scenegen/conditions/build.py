@@ -85,6 +85,7 @@ class ConditionRenderer:
         self._world = pack_world(world)
         self._cells = cells_to_raised(self._world[4], self._world[5])
         self._voxel_tables = pack_tables(world)
+        self._lit: tuple[Any, ...] | None = None
 
     def render(
         self,
@@ -112,8 +113,12 @@ class ConditionRenderer:
         before_ego = previous_world_from_ego
         for step in range(num_steps):
             now = self._prepare(shapes[step])
+            motion = agent_motion(now.box_from_world, before.box_from_world if before is not None else {})
+            light = self._light(now, world_from_ego[step])
+            is_first = before is None or before_ego is None
+            ego = (world_from_ego[step], world_from_ego[step] if before_ego is None else before_ego)
             for view in range(num_views):
-                self._render_view(view, step, now, before, world_from_ego[step], before_ego, scratch, maps)
+                self._render_view(view, step, now, motion, light, ego, is_first, scratch, maps)
             before, before_ego = now, world_from_ego[step]
         return ConditionMaps(
             **maps,
@@ -187,6 +192,16 @@ class ConditionRenderer:
         )
         return camera
 
+    def _light(self, now: _PreparedShapes, world_from_ego: Float64[np.ndarray, "4 4"]) -> tuple[Any, ...]:
+        """Return the sun as the kernels want it, and which solids may hide it where."""
+        from scenegen.conditions.shadows import index_shadows, lit_levels
+
+        center_xy = np.ascontiguousarray(world_from_ego[:2, 3])
+        sun = self._sun if self._use_sun else np.array([0.0, 0.0, 1.0])
+        if self._lit is None:
+            self._lit = lit_levels(self._world[0], sun)
+        return (sun, self._use_sun, center_xy, self._lit), index_shadows(now.solids[1], now.solids[3], sun, center_xy)
+
     def _prepare(self, agent_shapes: ShapeSet) -> _PreparedShapes:
         joined = ShapeSet.concatenate([self._static_shapes, agent_shapes])
         first = {int(instance): i for i, instance in reversed(list(enumerate(agent_shapes.instance)))}
@@ -201,32 +216,29 @@ class ConditionRenderer:
         view: int,
         step: int,
         now: _PreparedShapes,
-        before: _PreparedShapes | None,
-        world_from_ego: Float64[np.ndarray, "4 4"],
-        before_ego: Float64[np.ndarray, "4 4"] | None,
+        motion: tuple[Any, ...],
+        light: tuple[Any, ...],
+        ego: tuple[Float64[np.ndarray, "4 4"], Float64[np.ndarray, "4 4"]],
+        is_first: bool,
         scratch: _Scratch,
         maps: dict[str, np.ndarray],
     ) -> None:
-        from scenegen.conditions.shadows import index_shadows
         from scenegen.conditions.view_kernel import describe_surfaces
 
+        world_from_ego, earlier = ego
         camera = self._rig.cameras[view]
         unoccluded_px = maps["unoccluded_px"][view, step]
         packed_camera = self._find(view, now, world_from_ego @ camera.ego_from_cam, scratch, unoccluded_px)
-        is_first = before is None or before_ego is None
-        earlier = world_from_ego if before_ego is None else before_ego
-        center_xy = np.ascontiguousarray(world_from_ego[:2, 3])
-        sun = self._sun if self._use_sun else np.array([0.0, 0.0, 1.0])
-        index = index_shadows(now.solids[1], now.solids[3], sun, center_xy)
+        sun, index = light
         describe_surfaces(
             self._world,
             self._voxel_tables,
             now.solids,
             now.tables,
-            agent_motion(now.box_from_world, before.box_from_world if before is not None else {}),
+            motion,
             packed_camera,
             (np.ascontiguousarray(invert_rigid(earlier @ camera.ego_from_cam)), is_first),
-            (sun, self._use_sun, center_xy),
+            sun,
             index,
             scratch.hits,
             tuple(maps[name][view, step] for name in MAP_ORDER),

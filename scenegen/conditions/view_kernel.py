@@ -174,7 +174,7 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
     world_from_cam, cam_from_world, lens, rays, spans = camera
     kind, fx, fy, cx, cy, numbers, max_angle_rad, near_m = lens
     previous_cam_from_world, is_first = previous
-    sun_direction, use_sun, center_xy = sun
+    sun_direction, use_sun, center_xy, lit = sun
     depth, surface, face, detail, normal = hits
     semantic, material_map, instance_map, depth_out, normal_out, canonical_out, point_out, motion, sun_out = out
     ground_semantic = semantic_of_ground()
@@ -260,4 +260,5 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
                     shapes,
                     index,
                     center_xy,
+                    lit,
                 )
