@@ -66,6 +66,7 @@ class ConditionRenderer:
 
     def __init__(self, world: World, *, rig: CameraRig, lighting: Lighting, num_agents: int) -> None:
         from scenegen.conditions.lens_kernel import pack_lens, ray_spans
+        from scenegen.conditions.upright_kernel import have_columns
 
         self._num_agents = num_agents
         self._rig = rig
@@ -73,6 +74,7 @@ class ConditionRenderer:
         self._rays = np.stack([pixel_rays(camera, canvas_px=canvas_px) for camera in rig.cameras])
         self._focal_px = np.stack([local_focal_px(c, rays) for c, rays in zip(rig.cameras, self._rays, strict=True)])
         self._lenses = [(pack_lens(c), rays, ray_spans(rays)) for c, rays in zip(rig.cameras, self._rays, strict=True)]
+        self._are_columns = [bool(have_columns(rays)) for rays in self._rays]
         self._use_sun = lighting.sun > 0.02 and lighting.sun_direction_world[2] > MIN_SUN_HEIGHT
         self._sun = np.ascontiguousarray(lighting.sun_direction_world, np.float64)
         self.look_into(world)
@@ -164,7 +166,7 @@ class ConditionRenderer:
                 np.empty((height, width, 3), np.int32),
                 np.empty((height, width, 3)),
             ),
-            tables=[make_table(rays) for rays in self._rays],
+            tables=[make_table(rays, are_columns=are) for rays, are in zip(self._rays, self._are_columns, strict=True)],
         )
 
     def _find(

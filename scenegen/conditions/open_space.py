@@ -36,11 +36,11 @@ TOUCH = 1e-6
 """In voxels, bins or units of m: a miss by less counts as a hit."""
 
 
-def make_table(rays: Float64[np.ndarray, "H W 2"]) -> tuple[np.ndarray, np.ndarray, float]:
+def make_table(rays: Float64[np.ndarray, "H W 2"], *, are_columns: bool) -> tuple[np.ndarray, np.ndarray, float, bool]:
     """Return room for the table of one camera, about as fine as its pixels are in the middle of the image.
 
     Returns:
-        (rows (4, W, B), is_open (4, W), bins per unit of s).
+        (rows (4, W, B), is_open (4, W), bins per unit of s, `upright_kernel.have_columns`).
     """
     height, width, _ = rays.shape
     middle = rays[height // 2, max(width // 2 - 1, 0) : width // 2 + 1, 0]
@@ -48,7 +48,7 @@ def make_table(rays: Float64[np.ndarray, "H W 2"]) -> tuple[np.ndarray, np.ndarr
     per_unit = min(max(1.0 / spacing, FEWEST_WEDGES), MOST_WEDGES) if spacing > 0.0 else FEWEST_WEDGES
     num_wedges = round(per_unit)
     rows = np.empty((4, num_wedges, MOST_BINS), np.uint16)
-    return rows, np.zeros((4, num_wedges), np.bool_), float(per_unit)
+    return rows, np.zeros((4, num_wedges), np.bool_), float(per_unit), are_columns
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

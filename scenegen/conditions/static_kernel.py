@@ -20,14 +20,12 @@ from scenegen.conditions.kerbs import UNSURE as UNSURE_GROUND
 from scenegen.conditions.kerbs import look_at_ground
 from scenegen.conditions.open_space import choose_sides, first_slabs, slope_range
 from scenegen.conditions.raycast import FAR_M, NO_HIT, cast_ground, cast_ray
+from scenegen.conditions.surfaces import FACE_UP, SURFACE_GROUND, SURFACE_NONE, SURFACE_VOXEL
+from scenegen.conditions.upright_kernel import is_upright, scan_upright
 from scenegen.types.taxonomy import Material
 
 KERB = int(Material.KERB)
 GRASS = int(Material.GRASS)
-
-SURFACE_GROUND, SURFACE_VOXEL, SURFACE_SHAPE, SURFACE_NONE = 0, 1, 2, 3
-FACE_UP, FACE_DOWN = 4, 5
-"""Sides seen are 0 to 5 for +x, -x, +y, -y, +z, -z."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -50,7 +48,7 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
     is_inside = 0.0 <= start[0] < shape[0] and 0.0 <= start[1] < shape[1] and TIE < start[2] < num_levels - TIE
     is_above = o[2] > kerb_m and raised[GRASS]
     ground_depth = o[2] * inv + TIE if o[2] >= 0.0 else NO_HIT
-    rows, is_open, bins_per_s = table
+    rows, is_open, bins_per_s, are_columns = table
     is_open[:] = False
     s_low, s_high = slope_range(world_from_cam, rays)
     bins = (rows, is_open, s_low, min(bins_per_s, rows.shape[2] / (s_high - s_low + TIE)))
@@ -64,6 +62,7 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
     state = np.full(width, UNSURE, np.uint8)
     voxel = np.empty((3, width), np.int64)
     room = make_room(width)
+    scans = is_inside and are_columns and is_upright(world_from_cam)
     for v in range(height):
         aim_row(world_from_cam, rays, v, directions)
         if is_above:
@@ -71,14 +70,20 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
         else:
             material[:] = UNSURE_GROUND
         place_ground(world, o, directions, material, v, t, surface, face, detail)
-        if is_inside:
+        if scans:
+            state[:] = MISS
+        elif is_inside:
             choose_sides(directions, aim, side)
             first_slabs(masks, num_levels, start, ground_depth, bins, aim, side, first)
             cross_slabs(columns, shape, num_levels, start, voxel_m, aim, side, t, first, state, voxel, room)
             walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t, first, state, voxel)
         place_voxels(world, start, o, directions, state, voxel, v, t, sums, surface, face, detail)
+        depth[v] = t
+    if scans:
+        scan_upright(world, world_from_cam, rays, depth, surface, face, detail)
+    for v in range(height):
         for u in range(width):
-            depth[v, u] = t[u] if surface[v, u] != SURFACE_NONE else NO_HIT
+            depth[v, u] = depth[v, u] if surface[v, u] != SURFACE_NONE else NO_HIT
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -10,13 +10,8 @@ from numba import njit
 from scenegen.conditions.lens_kernel import LENS_PINHOLE, lens_pixel_bounds, project_bent
 from scenegen.conditions.raycast import FAR_M, enter_kind, into_solid, out_of_solid
 from scenegen.conditions.shadows import sees_sun
-from scenegen.conditions.static_kernel import (
-    SURFACE_GROUND,
-    SURFACE_NONE,
-    SURFACE_SHAPE,
-    SURFACE_VOXEL,
-    find_static,
-)
+from scenegen.conditions.static_kernel import find_static
+from scenegen.conditions.surfaces import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
 from scenegen.types.taxonomy import STATIC_INSTANCE_OFFSET, Material, Semantic
 
 STATIC = int(STATIC_INSTANCE_OFFSET)
