@@ -134,11 +134,13 @@ def sees_sun(x, y, z, nx, ny, nz, sun, masks, origin_m, voxel_m, num_levels, sha
     oy += voxel_m * ny
     oz += 0.1 * voxel_m * nz
     levels, along_y, m, first_cell = lit
-    at_x, at_y = (ox - origin_m[0]) / voxel_m, (oy - origin_m[1]) / voxel_m
+    # As `cast_ray` finds its first column, to the bit: points often lie on the planes between two.
+    inv = 1.0 / voxel_m
+    at_x, at_y = (ox - origin_m[0]) * inv, (oy - origin_m[1]) * inv
     along, across = (at_y, at_x) if along_y else (at_x, at_y)
     slab, q = int(math.floor(along)), int(math.floor(across - m * along)) - first_cell
     if 0 <= slab < levels.shape[0] and 0 <= q < levels.shape[1]:
-        if (oz - origin_m[2]) / voxel_m > levels[slab, q] + LEVEL_MARGIN:
+        if (oz - origin_m[2]) * inv > levels[slab, q] + LEVEL_MARGIN:
             return True
     t, _, _, _, _ = cast_ray(
         masks, origin_m[0], origin_m[1], origin_m[2], voxel_m, num_levels, ox, oy, oz, sun_x, sun_y, sun_z, NO_HIT
