@@ -58,13 +58,15 @@ class Engines:
         self._ours = {name: view.open_renderer() for name, view in self._views.items()}
         self._rays = {name: view.packed_rays() for name, view in self._views.items()}
         self._lines = upright.rays()
+        self._maps: SemanticDepth | None = None
         self._mesh = MeshScene(self.world)
         self._mesh.cast(self._rays["upright"])
 
     def render(self, attitude: str) -> SemanticDepth:
         """Render with ours."""
         pose = self._views[attitude].world_from_ego[None]
-        return self._ours[attitude].render_semantic_depth([ShapeSet.empty()], world_from_ego=pose)
+        self._maps = self._ours[attitude].render_semantic_depth([ShapeSet.empty()], world_from_ego=pose, out=self._maps)
+        return self._maps
 
     def works(self) -> dict[str, Callable[[], object]]:
         """Return what takes turns."""

@@ -74,6 +74,7 @@ class ConditionRenderer:
         self._rays = np.stack([pixel_rays(camera, canvas_px=canvas_px) for camera in rig.cameras])
         self._focal_px = np.stack([local_focal_px(c, rays) for c, rays in zip(rig.cameras, self._rays, strict=True)])
         self._lenses = [(pack_lens(c), rays, ray_spans(rays)) for c, rays in zip(rig.cameras, self._rays, strict=True)]
+        self._idle: list[_Scratch] = []
         self._are_columns = [bool(have_columns(rays)) for rays in self._rays]
         self._use_sun = lighting.sun > 0.02 and lighting.sun_direction_world[2] > MIN_SUN_HEIGHT
         self._sun = np.ascontiguousarray(lighting.sun_direction_world, np.float64)
@@ -109,7 +110,7 @@ class ConditionRenderer:
         width, height = self._rig.size_px
         maps = empty_maps(num_views, num_steps, height=height, width=width)
         maps["unoccluded_px"] = np.zeros((num_views, num_steps, self._num_agents), np.int32)
-        scratch = self._make_scratch()
+        scratch = self._take_scratch()
         poses = np.stack([world_from_ego @ camera.ego_from_cam for camera in self._rig.cameras])
         before = self._prepare(previous_shapes) if previous_shapes is not None else None
         before_ego = previous_world_from_ego
@@ -122,6 +123,7 @@ class ConditionRenderer:
             for view in range(num_views):
                 self._render_view(view, step, now, motion, light, ego, is_first, scratch, maps)
             before, before_ego = now, world_from_ego[step]
+        self._idle.append(scratch)
         return ConditionMaps(
             **maps,
             world_from_cam=poses,
@@ -131,16 +133,27 @@ class ConditionRenderer:
         )
 
     def render_semantic_depth(
-        self, shapes: Sequence[ShapeSet], *, world_from_ego: Float64[np.ndarray, "T 4 4"]
+        self,
+        shapes: Sequence[ShapeSet],
+        *,
+        world_from_ego: Float64[np.ndarray, "T 4 4"],
+        out: SemanticDepth | None = None,
     ) -> SemanticDepth:
-        """Render only class and depth of all views of T steps: the same numbers as `render`, for less."""
+        """Render only class and depth of all views of T steps: the same numbers as `render`, for less.
+
+        Args:
+            shapes: agents' solids at each step.
+            world_from_ego: ego pose at each step.
+            out: maps of the same shape, written over and returned: new memory costs as much as some of the rays.
+        """
         from scenegen.conditions.view_kernel import name_surfaces
 
         width, height = self._rig.size_px
         shape = (len(self._rig.cameras), len(shapes), height, width)
-        semantic, depth_m = np.empty(shape, np.uint8), np.empty(shape, np.float32)
+        if out is None:
+            out = SemanticDepth(semantic=np.empty(shape, np.uint8), depth_m=np.empty(shape, np.float32))
         unoccluded_px = np.zeros(self._num_agents, np.int32)
-        scratch = self._make_scratch()
+        scratch = self._take_scratch()
         for step, agents in enumerate(shapes):
             now = self._prepare(agents)
             for view, camera in enumerate(self._rig.cameras):
@@ -149,10 +162,18 @@ class ConditionRenderer:
                     self._voxel_tables[0],
                     now.tables[1],
                     scratch.hits[:4],
-                    semantic[view, step],
-                    depth_m[view, step],
+                    out.semantic[view, step],
+                    out.depth_m[view, step],
                 )
-        return SemanticDepth(semantic=semantic, depth_m=depth_m)
+        self._idle.append(scratch)
+        return out
+
+    def _take_scratch(self) -> _Scratch:
+        """Return room that no other thread uses; whoever is done puts it back, since new pages cost time."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._make_scratch()
 
     def _make_scratch(self) -> _Scratch:
         from scenegen.conditions.open_space import make_table

@@ -34,8 +34,8 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
 
     `world` is from `build.pack_world`, `cells` are `kerbs.cells_to_raised` of its ground, `camera` is
     (world_from_cam, rays), `table` is room for the table of `open_space` with the bins per unit of s that it
-    should have. `face` is the side of the ground or voxel that is seen; `detail` (ix, iy, iz) for a voxel,
-    (material, ...) for ground, else not touched.
+    should have. `depth` is FAR_M where nothing is hit. `face` is the side of the ground or voxel that is seen;
+    `detail` (ix, iy, iz) for a voxel, (material, ...) for ground, else not touched.
     """
     masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
     world_from_cam, rays = camera
@@ -64,15 +64,19 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
     room = make_room(width)
     scans = is_inside and are_columns and is_upright(world_from_cam)
     for v in range(height):
-        aim_row(world_from_cam, rays, v, directions)
+        if not scans or v == 0:
+            aim_row(world_from_cam, rays, v, directions)
+        else:
+            raise_row(world_from_cam, rays, v, directions)
         if is_above:
             look_at_ground(ground, cells, corner_m, 1.0 / cell_m, kerb_m, o, directions, GRASS, t, material)
         else:
             material[:] = UNSURE_GROUND
         place_ground(world, o, directions, material, v, t, surface, face, detail)
         if scans:
-            state[:] = MISS
-        elif is_inside:
+            depth[v] = t
+            continue
+        if is_inside:
             choose_sides(directions, aim, side)
             first_slabs(masks, num_levels, start, ground_depth, bins, aim, side, first)
             cross_slabs(columns, shape, num_levels, start, voxel_m, aim, side, t, first, state, voxel, room)
@@ -81,9 +85,6 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
         depth[v] = t
     if scans:
         scan_upright(world, world_from_cam, rays, depth, surface, face, detail)
-    for v in range(height):
-        for u in range(width):
-            depth[v, u] = depth[v, u] if surface[v, u] != SURFACE_NONE else NO_HIT
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -95,6 +96,15 @@ def aim_row(world_from_cam, rays, v, directions):  # type: ignore[no-untyped-def
         directions[0, u] = m[0, 0] * x + m[0, 1] * y + m[0, 2]
         directions[1, u] = m[1, 0] * x + m[1, 1] * y + m[1, 2]
         directions[2, u] = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def raise_row(world_from_cam, rays, v, directions):  # type: ignore[no-untyped-def]
+    """As `aim_row` for upright cameras, whose rows differ in one direction only."""
+    m = world_from_cam
+    dz = m[2, 0] * rays[v, 0, 0] + m[2, 1] * rays[v, 0, 1] + m[2, 2]
+    for u in range(rays.shape[1]):
+        directions[2, u] = dz if rays[v, u, 1] == rays[v, 0, 1] else math.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -91,9 +91,11 @@ def scan_column(masks, column, rise, leaves, row_per_rise, open_rows, depth, sur
     start_z = (oz - low_z) * inv
     first, last = 0, len(rise) - 1
     top = num_levels - 1
-    t, axis = 0.0, 3
+    t, face_entered = 0.0, FACE_UP
+    per_near = voxel_m / AT_CAMERA
     while t < end:
         t_next = min(next_x, next_y)
+        per_far = voxel_m / max(t_next, AT_CAMERA)
         word = masks[ix, iy]
         if word != 0:
             while first <= last and (not open_rows[first] or leaves[first] <= t or depth[first, u] <= t):
@@ -102,7 +104,6 @@ def scan_column(masks, column, rise, leaves, row_per_rise, open_rows, depth, sur
                 last -= 1
             if first > last:
                 return
-            per_near, per_far = voxel_m / max(t, AT_CAMERA), voxel_m / max(t_next, AT_CAMERA)
             left = word
             while left != 0:
                 bottom = lowest_set(left)
@@ -115,43 +116,44 @@ def scan_column(masks, column, rise, leaves, row_per_rise, open_rows, depth, sur
                 v0 = max(min(v_low, v_high) - SLACK_PX, float(first))
                 v1 = min(max(v_low, v_high) + SLACK_PX, float(last))
                 for v in range(int(math.ceil(v0)), int(math.floor(v1)) + 1):
-                    t_end = min(min(depth[v, u], leaves[v]), end)
-                    if not open_rows[v] or t >= t_end:
+                    if not open_rows[v]:
+                        continue
+                    reach = depth[v, u]
+                    t_end = min(min(reach, leaves[v]), end)
+                    if t >= t_end:
                         continue
                     dz = rise[v]
                     k_in = min(max(int(math.floor((oz + t * dz - low_z) * inv)), 0), top)
-                    k_out = min(max(int(math.floor((oz + min(t_next, t_end) * dz - low_z) * inv)), 0), top)
-                    if k_in <= k_out:
-                        span = word >> np.uint64(k_in)
-                        k = k_in + lowest_set(span) if span != 0 else 64
-                        if k > k_out:
-                            continue
-                    else:
-                        span = word & (~np.uint64(0) >> np.uint64(63 - k_in))
-                        k = highest_set(span) if span != 0 else -1
-                        if k < k_out:
-                            continue
-                    open_rows[v] = False
-                    found, side = t, FACE_UP
-                    if k != k_in:
+                    found, side, k = t, face_entered, k_in
+                    if (word >> np.uint64(k_in)) & np.uint64(1) == 0:
+                        k_out = min(max(int(math.floor((oz + min(t_next, t_end) * dz - low_z) * inv)), 0), top)
+                        if k_in <= k_out:
+                            span = word >> np.uint64(k_in)
+                            k = k_in + lowest_set(span) if span != 0 else 64
+                            if k > k_out:
+                                continue
+                        else:
+                            span = word & (~np.uint64(0) >> np.uint64(63 - k_in))
+                            k = highest_set(span) if span != 0 else -1
+                            if k < k_out:
+                                continue
                         found = (low_z + voxel_m * (k if k_in <= k_out else k + 1) - oz) / dz
                         side = 5 if dz > 0.0 else 4
-                    elif axis < 2:
-                        side = 2 * axis + (1 if (dx if axis == 0 else dy) > 0.0 else 0)
-                    if found < depth[v, u]:
+                    open_rows[v] = False
+                    if found < reach:
                         depth[v, u] = found
                         surface[v, u], face[v, u] = SURFACE_VOXEL, side
                         detail[v, u, 0], detail[v, u, 1], detail[v, u, 2] = ix, iy, k
-        t = t_next
+        t, per_near = t_next, per_far
         if next_x < next_y:
             ix += step_x
             next_x += delta_x
-            axis = 0
+            face_entered = 1 if dx > 0.0 else 0
             if ix < 0 or ix >= nx:
                 return
         else:
             iy += step_y
             next_y += delta_y
-            axis = 1
+            face_entered = 3 if dy > 0.0 else 2
             if iy < 0 or iy >= ny:
                 return
