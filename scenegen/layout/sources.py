@@ -25,7 +25,8 @@ def read_layout(reference: str) -> Layout:
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
-            `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`; or only NAME for the
+            `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
+            `dgp:SCENE_DIR`; or only NAME for the
             library, or only PATH.yaml.
 
     Raises:
@@ -254,6 +255,12 @@ def _read_openscenario(location: str) -> Layout:
     return read_openscenario(_existing(location, "openscenario"))
 
 
+def _read_dgp(location: str) -> Layout:
+    from scenegen.layout.importers.dgp import read_dgp
+
+    return read_dgp(_existing(location, "dgp"))
+
+
 SOURCES: dict[str, Callable[[str], Layout]] = {
     "library": _read_library,
     "file": _read_file,
@@ -263,4 +270,5 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
     "openscenario": _read_openscenario,
+    "dgp": _read_dgp,
 }
