@@ -208,6 +208,8 @@ class Layout:
         licence: licence of the source data; part of every data set made from it.
         timeline: the source's own rate and length until `extend_layout` resamples it.
         report: what the importer counted and what was lost; None for sources of our own.
+        edits: what was changed since, in order, each as text that does it again (`layout.edits`). The id stays: it keys
+            the world, with the seed, so an edited scene stands in the same place.
     """
 
     layout_id: str
@@ -219,6 +221,7 @@ class Layout:
     ego: EgoTrack
     environment: Environment = field(default_factory=Environment)
     report: SourceReport | None = None
+    edits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         steps = self.timeline.num_steps

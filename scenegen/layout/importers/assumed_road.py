@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float64
 
 from scenegen.layout.paths import make_path, smooth_curve
 from scenegen.layout.roads import CrossSection, Ring, RoadPiece, assemble_road_map, flat
-from scenegen.types import AgentTrack, EgoTrack, Lane, LaneLine, RoadMap
+from scenegen.types import AgentCategory, AgentTrack, EgoTrack, Lane, LaneLine, RoadMap
 from scenegen.types.layout import MOVING_MPS
 from scenegen.types.taxonomy import VEHICLE_CATEGORIES
 
@@ -40,6 +40,8 @@ PIECE_POINTS = 30
 """Of the way, a metre apart; pieces of the surface overlap by one."""
 OFF_ROAD_SHARE = 0.05
 """Of the steps at which a vehicle drives; one that is off the road for more counts as beside it."""
+WIDENING = VEHICLE_CATEGORIES - {AgentCategory.BICYCLE}
+"""Cyclists ride in a lane or beside the road."""
 CITY_STREET = CrossSection(centre_marking="dashed", edge_marking=False)
 """One lane each way with sidewalks."""
 MOTORWAY = CrossSection(lanes_forward=3, lanes_backward=0, sidewalk_m=0.0, lane_width_m=3.7)
@@ -159,7 +161,7 @@ def _lanes_driven(
 
 
 def _drives(agent: AgentTrack) -> Bool[np.ndarray, " T"]:
-    if agent.category not in VEHICLE_CATEGORIES:
+    if agent.category not in WIDENING:
         return np.zeros(len(agent.valid), bool)
     return np.asarray(agent.valid & (np.linalg.norm(agent.velocity_world_mps, axis=1) > DRIVING_MPS))
 
@@ -248,7 +250,7 @@ def _said_of(agents: Sequence[AgentTrack], road_map: RoadMap) -> tuple[str, ...]
             on_road = covers(road, points(agent.center_world_m[driven, :2]))
             beside += bool((~on_road).mean() > OFF_ROAD_SHARE)
     standing = sum(
-        agent.category in VEHICLE_CATEGORIES
+        agent.category in WIDENING
         and bool((np.linalg.norm(agent.velocity_world_mps[agent.valid], axis=1) < MOVING_MPS).all())
         for agent in agents
     )
