@@ -47,11 +47,13 @@ def run_import_log(options: argparse.Namespace) -> None:
         print_config("import_log", ImportLogConfig, options)
         return
     config = compose_config(ImportLogConfig, "import_log", options.overrides, search=options.config_dir)
-    report = import_logs(
-        config, on_scene=lambda scene_id, number, total: sys.stderr.write(f"{number} of {total}: {scene_id}\n")
-    )
+    report = import_logs(config, on_scene=_say)
     for scene_id in report.committed:
         sys.stdout.write(f"{scene_id}\n")
     sys.stdout.write(
         f"{config.output}: {len(report.committed)} scenes written, {len(report.skipped)} were there already\n"
     )
+
+
+def _say(scene_id: str, number: int, total: int) -> None:
+    sys.stderr.write(f"{number} of {total}: {scene_id}\n")

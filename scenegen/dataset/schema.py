@@ -224,7 +224,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "uint8",
         "1",
         "world",
-        "the sampled static world, or that of a real log: 0 free, 1 manmade, 2 vegetation; voxel (i, j, k) starts at attribute "
+        "the sampled static world, or a real log's: 0 free, 1 manmade, 2 vegetation; voxel (i, j, k) starts at attribute "
         "origin_m + voxel_m * (i, j, k); worlds made by rules follow from the layout and are not stored",
     ),
     ArraySpec(

@@ -1,6 +1,6 @@
 """The job: read every log, check it whole, write it as a scene, step by step, and commit.
 
-    files -> recorded log -> layout, rig, world -> for every step: pictures, sweep, labels -> disk -> commit
+files -> recorded log -> layout, rig, world -> for every step: pictures, sweep, labels -> disk -> commit
 """
 
 from __future__ import annotations

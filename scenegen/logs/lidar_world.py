@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
 from scipy import ndimage
 
-from scenegen.geometry.rigid import invert_rigid, transform_points
+from scenegen.geometry.rigid import transform_points
 from scenegen.logs.moments import StepPoints
 from scenegen.types import OCC3D_GRID, GridSpec, Layout, OpenGround, SolidClass, WorldVoxels
 
@@ -74,8 +74,8 @@ def build_lidar_world(steps: Sequence[StepPoints], layout: Layout, *, grid: Grid
     from scenegen.occupancy.traverse import mark_returns
 
     is_seen = np.zeros(grid.shape, np.bool_)
-    for index, step in enumerate(steps):
-        sensor_m = transform_points(layout.ego.world_from_ego[index], step.sensor_ego_m)
+    for step_idx, step in enumerate(steps):
+        sensor_m = transform_points(layout.ego.world_from_ego[step_idx], step.sensor_ego_m)
         mark_returns(is_seen, np.array(grid.origin_m), grid.voxel_m, sensor_m, step.points_world_m)
     points_m = np.concatenate([step.points_world_m[step.is_static] for step in steps])
     points_m = points_m[index_of(points_m * [1.0, 1.0, 0.0], grid)[1]]
@@ -142,9 +142,7 @@ def _is_leafy(
     return np.asarray(ndimage.uniform_filter(votes, 3, mode="constant") > 1e-3)
 
 
-def _filled_down(
-    manmade: Bool[np.ndarray, "X Y Z"], is_passed: Bool[np.ndarray, "X Y Z"]
-) -> Bool[np.ndarray, "X Y Z"]:
+def _filled_down(manmade: Bool[np.ndarray, "X Y Z"], is_passed: Bool[np.ndarray, "X Y Z"]) -> Bool[np.ndarray, "X Y Z"]:
     """Fill columns below their highest voxel, except where a beam passed without a return."""
     below = np.logical_or.accumulate(manmade[..., ::-1], axis=2)[..., ::-1]
     return np.asarray(manmade | (below & ~is_passed))

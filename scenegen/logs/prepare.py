@@ -21,8 +21,8 @@ from scenegen.logs.moments import StepPoints, place_points, points_ego_m
 from scenegen.logs.pictures import Resize, read_picture
 from scenegen.logs.sweeps import read_points
 from scenegen.types import Camera, CameraRig, Layout, Provenance, Recording, SceneRecord
-from scenegen.types.record import RECORDED_MODEL_ID
 from scenegen.types.layout_json import layout_sha256
+from scenegen.types.record import RECORDED_MODEL_ID
 from scenegen.types.recorded_log import RecordedCamera, RecordedLog
 
 DERIVED = (

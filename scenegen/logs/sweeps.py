@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,8 +103,16 @@ def _content(path: Path, *, most_bytes: int) -> bytes:
         raise RecordingError("a readable file", found=error.strerror or str(error), where=str(path)) from error
 
 
-_READERS = {
+def _read_nuscenes(path: Path) -> Float32[np.ndarray, "P 5"]:
+    return _read_floats(path, 5)
+
+
+def _read_kitti(path: Path) -> Float32[np.ndarray, "P 4"]:
+    return _read_floats(path, 4)
+
+
+_READERS: dict[str, Callable[[Path], Float32[np.ndarray, "P C"]]] = {
     "dgp_npz": _read_npz,
-    "nuscenes_bin": lambda path: _read_floats(path, 5),
-    "kitti_bin": lambda path: _read_floats(path, 4),
+    "nuscenes_bin": _read_nuscenes,
+    "kitti_bin": _read_kitti,
 }

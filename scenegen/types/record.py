@@ -10,7 +10,6 @@ from jaxtyping import Float16, Float32, Float64, Int32, UInt8, UInt16
 from scenegen.types.camera import CameraRig
 from scenegen.types.layout import Layout
 
-
 RECORDED_MODEL_ID = "recorded"
 """What stands in scenes of real logs where others name the model that painted them."""
 

@@ -3,8 +3,8 @@
 Read by hand: the `dgp` package wants torch, protobuf and twenty pinned others for what is six kinds of JSON file.
 
 Exact: poses, calibration, boxes, point counts, 2-D boxes, pictures and clouds, each at its own stamp. The step's
-moment is its cloud's. The frame of the cloud is taken as the vehicle's (`extrinsics` say so: identity, its origin on the
-ground). Tracks are those of `instance_id`. There is no map: a road is assumed along the ego's way.
+moment is its cloud's. The frame of the cloud is taken as the vehicle's, with its origin on the ground: its `extrinsics`
+are the identity. Tracks are those of `instance_id`. There is no map: a road is assumed along the ego's way.
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ def _words_of(document: Node, folder: Path) -> dict[str, dict[int, str]]:
         name = f"ontology/{ontologies.get(kind).text()}.json"
         file = Node(name, ontologies.where).file(folder)
         words[kind] = {
-            item.get("id").whole(most=1_000_000): item.get("name").text() for item in read_json(file).get("items").items()
+            item.get("id").whole(most=1_000_000): item.get("name").text()
+            for item in read_json(file).get("items").items()
         }
     return words
 
@@ -265,9 +266,7 @@ def _box2d_of(row: Node, words: dict[int, str]) -> RecordedBox2d:
     )
 
 
-def _boxes_of(
-    file: Path, words: dict[int, str], ego_from_lidar: Float64[np.ndarray, "4 4"]
-) -> tuple[RecordedBox, ...]:
+def _boxes_of(file: Path, words: dict[int, str], ego_from_lidar: Float64[np.ndarray, "4 4"]) -> tuple[RecordedBox, ...]:
     boxes: dict[str, RecordedBox] = {}
     for row in read_json(file).get("annotations").items():
         box, word = row.get("box"), _word(row, words)
@@ -296,9 +295,7 @@ def _word(row: Node, words: dict[int, str]) -> str:
 def _pose_of(pose: Node) -> Float64[np.ndarray, "4 4"]:
     rotation, translation = pose.get("rotation"), pose.get("translation")
     wxyz = np.array([rotation.get(f"q{axis}").number() for axis in "wxyz"])
-    return rigid(
-        rotation_of(wxyz, where=rotation.where), np.array([translation.get(axis).number() for axis in "xyz"])
-    )
+    return rigid(rotation_of(wxyz, where=rotation.where), np.array([translation.get(axis).number() for axis in "xyz"]))
 
 
 def _stamp_us(item: Node) -> int:

@@ -14,6 +14,7 @@ import shapely
 from jaxtyping import Bool, Float64, Int64, UInt8
 from scipy import ndimage
 
+from scenegen.errors import WorldError
 from scenegen.geometry.rigid import planar_pose
 from scenegen.occupancy.appearance import WALL_SRGB, draw_color, draw_detail
 from scenegen.occupancy.build import Beginning, begin_world
@@ -44,7 +45,8 @@ LOWEST_TREE_M = 3.2
 def read_world(layout: Layout, *, seed: int, voxels: WorldVoxels) -> World:
     """Return the world of sampled voxels, with everything that the layout fixes set to its value.
 
-    Recorded voxels stand as they are: nothing is cleared, smoothed or added. The same layout, seed and voxels give the same bytes.
+    Recorded voxels stand as they are: nothing is cleared, smoothed or added. The same layout, seed and voxels give the
+    same bytes.
 
     Raises:
         WorldError: the voxels are of another grid, or the layout has no road near the ego.

@@ -25,8 +25,8 @@ from scenegen.dataset.export.html.page import LabelCounts, fill, json_for_script
 from scenegen.dataset.export.html.viewer_data import moment_data, picture_urls, static_data
 from scenegen.dataset.preview import Mosaic
 from scenegen.dataset.stored_scene import Scene
-from scenegen.types.record import RECORDED_MODEL_ID
 from scenegen.dataset.video_file import VideoFile
+from scenegen.types.record import RECORDED_MODEL_ID
 
 JPEG_QUALITY = 92
 
