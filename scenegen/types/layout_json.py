@@ -76,6 +76,7 @@ def layout_sha256(layout: Layout) -> str:
 
 
 def _encode_layout(layout: Layout, pack: PackArray) -> dict[str, Any]:
+    added = {} if layout.recorded_until_step is None else {"recorded_until_step": int(layout.recorded_until_step)}
     return {
         "format_version": FORMAT_VERSION,
         "layout_id": layout.layout_id,
@@ -92,6 +93,7 @@ def _encode_layout(layout: Layout, pack: PackArray) -> dict[str, Any]:
         },
         "agents": [{**_encode(agent, pack), "category": agent.category.label} for agent in layout.agents],
         "ego": _encode(layout.ego, pack),
+        **added,
     }
 
 
@@ -158,6 +160,7 @@ def _decode_layout(data: Mapping[str, Any]) -> Layout:
         ),
         agents=tuple(AgentTrack(**_decode(agent)) for agent in data["agents"]),
         ego=EgoTrack(**_decode(data["ego"])),
+        recorded_until_step=data.get("recorded_until_step"),
     )
 
 
