@@ -89,6 +89,13 @@ class Scene:
         return self.array("time/is_key_frame")[:]
 
     @cached_property
+    def is_recorded(self) -> Bool[np.ndarray, " T"]:
+        """Steps that the source of the layout gave; the others were added to make it longer."""
+        if not self.has_array("time/is_recorded"):
+            return np.ones(self.num_steps, bool)
+        return self.array("time/is_recorded")[:]
+
+    @cached_property
     def ego2global(self) -> Float64[np.ndarray, "T 4 4"]:
         """Pose of the ego vehicle in the world frame."""
         return self.array("ego/ego2global")[:]

@@ -13,6 +13,8 @@ CLEARANCE_M = 0.2
 """On either side of a vehicle's own width."""
 MOST_SWEEP_M = 0.8
 """In bends a rigid box needs more than its width; not more than this is asked for."""
+MOST_HALF_M = 4.0
+"""No strip is wider than this on either side of its middle, samples' distance included."""
 OUTLINE_SPACING_M = 0.8
 
 
@@ -34,13 +36,19 @@ class Corridor:
         sweep_m = np.minimum(length_m**2 / 8.0 * curvature, MOST_SWEEP_M)
         self.half_m: Float64[np.ndarray, " N"] = 0.5 * width_m + CLEARANCE_M + sweep_m
 
-    def places(
-        self, points_m: Float64[np.ndarray, "P 2"], *, from_m: float, to_m: float
-    ) -> tuple[Float64[np.ndarray, " P"], Bool[np.ndarray, " P"], Int64[np.ndarray, " P"]]:
-        """Return for every point where along the path it lies, whether in the strip, and the nearest sample's index."""
+    def _window(self, from_m: float, to_m: float) -> tuple[Float64[np.ndarray, "W 2"], int]:
         first = max(0, min(int(from_m), len(self.points_m) - 2))
         last = max(first + 2, min(int(np.ceil(to_m)) + 1, len(self.points_m)))
-        window_m = self.points_m[first:last]
+        return self.points_m[first:last], first
+
+    def places(
+        self, points_m: Float64[np.ndarray, "P 2"], *, from_m: float, to_m: float, slack_m: float = 0.0
+    ) -> tuple[Float64[np.ndarray, " P"], Bool[np.ndarray, " P"], Int64[np.ndarray, " P"]]:
+        """Return for every point where along the path it lies, whether in the strip, and the nearest sample's index.
+
+        The strip is narrower by `slack_m` on either side.
+        """
+        window_m, first = self._window(from_m, to_m)
         apart_m = points_m[:, None, :] - window_m[None, :, :]
         nearest = np.argmin(np.einsum("pnc,pnc->pn", apart_m, apart_m), axis=1)
         rest_m = apart_m[np.arange(len(points_m)), nearest]
@@ -48,29 +56,32 @@ class Corridor:
         along = self.along[idx]
         ahead_m = np.einsum("pc,pc->p", rest_m, along)
         aside_m = rest_m[:, 1] * along[:, 0] - rest_m[:, 0] * along[:, 1]
-        inside = (np.abs(aside_m) < self.half_m[idx]) & (np.abs(ahead_m) < 1.5)
+        inside = (np.abs(aside_m) < self.half_m[idx] - slack_m) & (np.abs(ahead_m) < 1.5)
         return idx + ahead_m, inside, idx
+
+    def near(
+        self, centers_m: Float64[np.ndarray, "A 2"], within_m: Float64[np.ndarray, " A"], *, from_m: float, to_m: float
+    ) -> Int64[np.ndarray, " C"]:
+        """Return which of several places are no further from the middle of the strip than each may be."""
+        window_m = self._window(from_m, to_m)[0]
+        square = ((centers_m[:, None, :] - window_m[None, ::2, :]) ** 2).sum(axis=2).min(axis=1)
+        return np.flatnonzero(square < (within_m + MOST_HALF_M) ** 2)
 
     def first_of(
         self,
-        outlines_m: Float64[np.ndarray, "A K 2"],
-        velocities_mps: Float64[np.ndarray, "A 2"],
+        outline_m: Float64[np.ndarray, "K 2"],
+        velocity_mps: Float64[np.ndarray, "2"],
         *,
         front_m: float,
-        reach_m: float,
+        to_m: float,
     ) -> Found | None:
-        """Return the first of several boxes that has a part in the strip, ahead of the own front."""
-        if not len(outlines_m):
-            return None
-        count, corners = outlines_m.shape[:2]
-        at_m, inside, idx = self.places(outlines_m.reshape(-1, 2), from_m=front_m - 1.0, to_m=front_m + reach_m)
+        """Return where a box begins in the strip ahead of the own front; None if it is not in it."""
+        at_m, inside, idx = self.places(outline_m, from_m=front_m - 1.0, to_m=to_m)
         inside &= at_m > front_m - 0.3
         if not inside.any():
             return None
-        at_m = np.where(inside, at_m, np.inf)
-        best = int(np.argmin(at_m))
-        speed_mps = float(velocities_mps[best // corners] @ self.along[idx[best]])
-        return Found(float(at_m[best]), speed_mps)
+        best = int(np.argmin(np.where(inside, at_m, np.inf)))
+        return Found(float(at_m[best]), float(velocity_mps @ self.along[idx[best]]))
 
 
 def outline_points(size_lwh_m: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "K 2"]:

@@ -19,6 +19,7 @@ class Driver:
         headway_s: T, behind a leader. The paper's 1.6 s is for motorways; recorded city traffic keeps less.
         standstill_gap_m: s0, bumper to bumper.
         exponent: delta, how late a driver stops accelerating.
+        easing_mps2: hardest braking for a bend or a lower wish.
         firm_braking_mps2: harder is only braked where the gap does not allow less.
         hardest_braking_mps2: what tyres can do on a dry road.
     """
@@ -28,6 +29,7 @@ class Driver:
     headway_s: float = 1.2
     standstill_gap_m: float = 2.0
     exponent: float = 4.0
+    easing_mps2: float = 3.0
     firm_braking_mps2: float = 4.0
     hardest_braking_mps2: float = 8.0
 
@@ -36,15 +38,15 @@ DRIVER = Driver()
 
 
 def free_acceleration(speed_mps: float, desired_mps: float, driver: Driver = DRIVER) -> float:
-    """Return the acceleration in m/s2 on an empty road; faster than desired is never braked more than comfortably.
+    """Return the acceleration in m/s2 on an empty road; who is faster than desired brakes by `easing_mps2` at most.
 
     >>> free_acceleration(0.0, 10.0), free_acceleration(10.0, 10.0), free_acceleration(20.0, 10.0)
-    (1.4, 0.0, -2.0)
+    (1.4, 0.0, -3.0)
     """
     if desired_mps <= 0.0:
         return -driver.braking_mps2 if speed_mps > 0.0 else 0.0
     change = driver.acceleration_mps2 * (1.0 - (speed_mps / desired_mps) ** driver.exponent)
-    return max(change, -driver.braking_mps2)
+    return max(change, -driver.easing_mps2)
 
 
 def following_acceleration(

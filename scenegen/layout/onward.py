@@ -18,6 +18,8 @@ EGO = -1
 STANDING_MPS = 0.35
 DROVE_MPS = 1.5
 """Who stands at the end and was once faster than this waits; who was not is parked."""
+DRIFT_M = 1.0
+"""Annotated boxes of parked cars wander by so much."""
 WAITING_S = 5.0
 """Who waits stands for so long in all, then goes when the way is free."""
 SLOWEST_WAY_ON_MPS = 5.0
@@ -121,14 +123,15 @@ def last_velocity(
 ) -> Float64[np.ndarray, "2"]:
     """Return the velocity with which an unbroken track ends.
 
-    That is the stated one where the positions of the last half second agree with it to a metre per second; else theirs.
+    That is the stated one where the median over the steps of the last half second agrees with it to a metre per second,
+    else that median: single positions of recordings jump.
     """
     back = min(len(position_m) - 1, max(1, round(0.5 * rate_hz)))
     while back > 0 and not valid[-1 - back :].all():
         back -= 1
     if back == 0:
         return np.zeros(2)
-    implied_mps = (position_m[-1] - position_m[-1 - back]) * (rate_hz / back)
+    implied_mps = np.median(np.diff(position_m[-1 - back :], axis=0), axis=0) * rate_hz
     stated_mps = velocity_mps[-1]
     return np.asarray(stated_mps if np.linalg.norm(stated_mps - implied_mps) < 1.0 else implied_mps, np.float64)
 
@@ -185,7 +188,7 @@ def _vehicle(
     speed_mps = float(np.linalg.norm(velocity))
     drove_mps = _fastest(position_m, valid, rate_hz)
     stands = speed_mps < STANDING_MPS
-    if stands and drove_mps < DROVE_MPS:
+    if drove_mps < DROVE_MPS and (stands or _strayed_m(position_m, valid, rate_hz) < DRIFT_M):
         return None
     course_rad = heading_rad if stands else float(np.arctan2(velocity[1], velocity[0]))
     reverses = bool(np.cos(course_rad - heading_rad) < 0.0)
@@ -229,6 +232,12 @@ def _fastest(position_m: Float64[np.ndarray, "T 2"], valid: Bool[np.ndarray, " T
     speed_mps = np.linalg.norm(place_m[over:] - place_m[:-over], axis=1) * (rate_hz / over)
     unbroken = np.array([seen[k : k + over + 1].all() for k in range(len(speed_mps))])
     return float((speed_mps * unbroken).max())
+
+
+def _strayed_m(position_m: Float64[np.ndarray, "T 2"], valid: Bool[np.ndarray, " T"], rate_hz: float) -> float:
+    """Return how far a track's end is from where it was in the last seconds."""
+    recent = slice(max(0, len(valid) - round(LOOK_BACK_S * rate_hz) - 1), None)
+    return float(np.linalg.norm(position_m[recent][valid[recent]] - position_m[-1], axis=1).max())
 
 
 def _stood_s(position_m: Float64[np.ndarray, "T 2"], valid: Bool[np.ndarray, " T"], rate_hz: float) -> float:

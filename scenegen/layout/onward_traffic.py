@@ -7,6 +7,7 @@ cross or join, and who is about to walk into its way and could still be stopped 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,20 +18,25 @@ from scenegen.layout.footing import Footing
 from scenegen.layout.idm import DRIVER, Driver, following_acceleration, free_acceleration
 from scenegen.layout.onward import EGO, Onward, Vehicle
 from scenegen.layout.overlap import ego_as_agent
+from scenegen.layout.passing import pass_standing
 from scenegen.layout.right_of_way import Conflict, Demand, Progress, find_conflicts
-from scenegen.layout.walking import LOOK_S, Bodies, Walkers
+from scenegen.layout.walking import LOOK_S, Bodies, Walkers, standing_bodies
 from scenegen.types.layout import AgentTrack, Layout
 from scenegen.types.taxonomy import AgentCategory
 
 LONGEST_STEP_S = 0.1
-REACH_M = 90.0
+MOST_REACH_M = 90.0
 LINE_GAP_M = 0.5
 """A vehicle that yields stops this far before the shared piece."""
 FOOT_GAP_M = 1.0
 FIRMEST_FOR_WALKERS_MPS2 = 5.0
 FOOT_LOOK_S = np.arange(0.0, 3.6, 0.4)
 YIELDING = Driver(standstill_gap_m=0.8)
+WALL_SLACK_M = 0.12
+"""What stands is passed at a smaller distance than what moves."""
 CREEP_MPS = 0.15
+MANOEUVRING_MPS = 8.0
+"""Who is on no lane and faster than this has driven off the map, not over a car park."""
 ROAD_KINDS = ("drivable", "parking", "crossing")
 
 
@@ -52,6 +58,9 @@ class _Driving:
 
     def __init__(self, vehicle: Vehicle, standing_m: Sequence[Float64[np.ndarray, "K 2"]], end_m: float) -> None:
         length_m, width_m = float(vehicle.size_lwh_m[0]), float(vehicle.size_lwh_m[1])
+        if not vehicle.reverses:
+            path = pass_standing(vehicle.path, standing_m, width_m=width_m, length_m=length_m)
+            vehicle = replace(vehicle, path=path)
         self.vehicle = vehicle
         self.corridor = Corridor(vehicle.path, length_m=length_m, width_m=width_m)
         self.to_front_m = vehicle.center_m + 0.5 * length_m
@@ -64,7 +73,9 @@ class _Driving:
         """Return where the first standing thing begins in the strip; what is already alongside does not count."""
         first_m = np.inf
         for outline_m in standing_m:
-            at_m, inside, _ = self.corridor.places(outline_m, from_m=0.0, to_m=float(len(self.corridor.points_m)))
+            at_m, inside, _ = self.corridor.places(
+                outline_m, from_m=0.0, to_m=float(len(self.corridor.points_m)), slack_m=WALL_SLACK_M
+            )
             if inside.any():
                 begin_m = float(at_m[inside].min())
                 if begin_m > self.to_front_m - 0.1:
@@ -127,6 +138,10 @@ class _Scene:
             {idx: float(who.vehicle.size_lwh_m[1]) for idx, who in self._driving.items()},
             {idx: who.progress for idx, who in self._driving.items()},
         )
+        self._order = list(self._driving)
+        self._around_m = np.array(
+            [0.5 * float(np.linalg.norm(who.vehicle.size_lwh_m[:2])) for who in self._driving.values()]
+        )
         self._walker_idx = [walker.idx for walker in onward.walkers]
         self._walkers = _walkers_of(recorded, onward, boxes, extra_s)
 
@@ -152,6 +167,7 @@ class _Scene:
 
     def _step(self, now_s: float, step_s: float) -> None:
         outlines_m = {idx: who.outline_now_m() for idx, who in self._driving.items()}
+        self._centers_m = np.array([outlines_m[idx].mean(axis=0) for idx in self._order]).reshape(-1, 2)
         velocities_mps = {idx: who.velocity_now_mps() for idx, who in self._driving.items()}
         state = {idx: who.progress for idx, who in self._driving.items()}
         demands: dict[int, list[Demand]] = {idx: [] for idx in self._driving}
@@ -179,14 +195,13 @@ class _Scene:
     ) -> Found | None:
         """Return the nearest moving thing in the strip: a vehicle, or somebody on foot."""
         front_m = who.s_m + who.to_front_m
-        own_m = who.vehicle.path.at(np.array([who.s_m])).position_m[0]
+        to_m = front_m + _reach_m(who.speed_mps)
+        near = who.corridor.near(self._centers_m, self._around_m, from_m=front_m - 6.0, to_m=to_m)
         best: Found | None = None
-        for other, outline_m in outlines_m.items():
-            if other == idx or np.abs(outline_m[0] - own_m).max() > REACH_M:
+        for other in (self._order[row] for row in near):
+            if other == idx:
                 continue
-            found = who.corridor.first_of(
-                outline_m[None], velocities_mps[other][None], front_m=front_m, reach_m=REACH_M
-            )
+            found = who.corridor.first_of(outlines_m[other], velocities_mps[other], front_m=front_m, to_m=to_m)
             if found is not None and (best is None or found.at_m < best.at_m):
                 best = found
         return best
@@ -238,6 +253,11 @@ class _Scene:
         )
 
 
+def _reach_m(speed_mps: float) -> float:
+    """Return how far ahead a driver looks: three seconds, and what it takes to stop comfortably."""
+    return min(20.0 + 3.0 * speed_mps + speed_mps**2 / (2.0 * DRIVER.braking_mps2), MOST_REACH_M)
+
+
 def _acceleration(who: _Driving, leader: Found | None, demands: Sequence[Demand], on_foot: Found | None) -> float:
     """Return the smallest acceleration that anything ahead asks for."""
     front_m, speed_mps = who.s_m + who.to_front_m, who.speed_mps
@@ -276,7 +296,7 @@ def _end_of_road(recorded: Layout, vehicle: Vehicle) -> float:
     from shapely import Polygon, contains_xy, union_all
 
     areas = [area for kind in ROAD_KINDS for area in recorded.road_map.areas_of(kind)]
-    if vehicle.lane_m > 0.0 or vehicle.idx == EGO or not areas:
+    if vehicle.lane_m > 0.0 or vehicle.idx == EGO or vehicle.speed_mps > MANOEUVRING_MPS or not areas:
         return np.inf
     road = union_all([Polygon(area.polygon_world_m, area.holes_world_m).buffer(0.0) for area in areas])
     points_m = vehicle.path.points_m
@@ -301,6 +321,11 @@ def _walkers_of(recorded: Layout, onward: Onward, boxes: Sequence[AgentTrack], e
         np.array([float(agent.heading_rad[-1]) for agent in agents]),
         radius_m,
         Footing(recorded.road_map, widened, low_m=low_m, high_m=high_m),
+        standing_bodies(
+            np.array([box.center_world_m[-1, :2] for box in boxes]).reshape(-1, 2),
+            np.array([float(box.heading_rad[-1]) for box in boxes]),
+            np.array([box.size_lwh_m[:2] for box in boxes]).reshape(-1, 2),
+        ),
     )
 
 

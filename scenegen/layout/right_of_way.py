@@ -161,4 +161,6 @@ def _shared(a: Corridor, b: Corridor, apart_m: float) -> list[tuple[Stretch, Str
 
 
 def _square(a_m: Float64[np.ndarray, "N 2"], b_m: Float64[np.ndarray, "M 2"]) -> Float64[np.ndarray, "N M"]:
-    return np.asarray(((a_m[:, None, :] - b_m[None, :, :]) ** 2).sum(axis=2))
+    middle_m = a_m.mean(axis=0)
+    a_m, b_m = a_m - middle_m, b_m - middle_m
+    return np.asarray((a_m**2).sum(axis=1)[:, None] + (b_m**2).sum(axis=1)[None] - 2.0 * a_m @ b_m.T)

@@ -19,7 +19,7 @@ TURNS_RAD = np.deg2rad([0.0, 15.0, -15.0, 30.0, -30.0, 50.0, -50.0, 70.0, -70.0,
 SPACE_M = 0.25
 """Kept between a body and whatever moves."""
 TURN_RATE_RAD_S = np.deg2rad(100.0)
-ACCELERATION_MPS2, BRAKING_MPS2 = 1.5, 3.5
+ACCELERATION_MPS2, BRAKING_MPS2, HALTING_MPS2 = 1.5, 3.0, 6.0
 HEADING_SETTLES_S = 0.5
 STEPS_BACK_M = 0.05
 """Who is too near to somebody already may go anywhere that is not nearer by this much."""
@@ -58,6 +58,23 @@ def _from_capsule(
     return np.asarray(np.sqrt((rest_m**2).sum(axis=-1)) - radius_m)
 
 
+def standing_bodies(
+    center_m: Float64[np.ndarray, "M 2"], heading_rad: Float64[np.ndarray, " M"], size_m: Float64[np.ndarray, "M 2"]
+) -> Bodies:
+    """Return capsules about as long and wide as boxes that stay where they are."""
+    axis = np.stack([np.cos(heading_rad), np.sin(heading_rad)], axis=1)
+    axis = np.where((size_m[:, 0] < size_m[:, 1])[:, None], np.stack([-axis[:, 1], axis[:, 0]], axis=1), axis)
+    radius_m = 0.5 * size_m.min(axis=1)
+    return Bodies(
+        center_m=np.repeat(center_m[:, None], len(LOOK_S), axis=1),
+        axis=np.repeat(axis[:, None], len(LOOK_S), axis=1),
+        half_m=np.maximum(0.5 * size_m.max(axis=1) - 0.6 * radius_m, 0.0),
+        radius_m=radius_m,
+        now_m=center_m,
+        now_axis=axis,
+    )
+
+
 class Walkers:
     """Everybody on foot who goes on; `position_m`, `velocity_mps` and `heading_rad` are those of now."""
 
@@ -68,10 +85,11 @@ class Walkers:
         heading_rad: Float64[np.ndarray, " P"],
         radius_m: Float64[np.ndarray, " P"],
         footing: Footing,
+        standing: Bodies,
     ) -> None:
         self.position_m, self.velocity_mps = position_m.copy(), velocity_mps.copy()
         self.heading_rad, self.radius_m = heading_rad.copy(), radius_m
-        self._footing = footing
+        self._footing, self._standing = footing, standing
         self._speed_mps = np.linalg.norm(velocity_mps, axis=1)
         self._cruise_mps = self._speed_mps.copy()
         self._course_rad = np.arctan2(velocity_mps[:, 1], velocity_mps[:, 0])
@@ -147,8 +165,10 @@ class Walkers:
         speed_mps = self._speed_mps + change
         next_m = self.position_m + (speed_mps * step_s)[:, None] * direction
         halts = self._footing.steps_where_it_may_not(self.position_m, next_m[:, None, None, :])[:, 0]
-        halts |= self._touches(next_m, vehicles)
-        speed_mps = np.where(halts, 0.0, speed_mps)
+        halts |= self._touches(next_m, vehicles, room_m=0.2)
+        speed_mps = np.where(halts, np.maximum(self._speed_mps - HALTING_MPS2 * step_s, 0.0), speed_mps)
+        next_m = self.position_m + (speed_mps * step_s)[:, None] * direction
+        speed_mps = np.where(self._touches(next_m, vehicles, room_m=0.02), 0.0, speed_mps)
         self._speed_mps = speed_mps
         self.velocity_mps = speed_mps[:, None] * direction
         self.position_m = self.position_m + step_s * self.velocity_mps
@@ -156,15 +176,17 @@ class Walkers:
         settles = (1.0 - np.exp(-step_s / HEADING_SETTLES_S)) * (speed_mps > 0.1)
         self.heading_rad = self.heading_rad + settles * off_rad
 
-    def _touches(self, next_m: Float64[np.ndarray, "P 2"], vehicles: Bodies) -> Bool[np.ndarray, " P"]:
-        """Say whose next step would touch somebody it does not touch or nearly touch yet."""
+    def _touches(
+        self, next_m: Float64[np.ndarray, "P 2"], vehicles: Bodies, *, room_m: float
+    ) -> Bool[np.ndarray, " P"]:
+        """Say whose next step would bring them nearer to somebody, and nearer than `room_m`."""
         touches = np.zeros(len(self), bool)
-        for bodies, is_own in ((vehicles, False), (self.as_bodies(), True)):
+        for bodies, is_own in ((vehicles, False), (self._standing, False), (self.as_bodies(), True)):
             if not len(bodies.half_m):
                 continue
             next_room_m = bodies.clearance_now_m(next_m) - self.radius_m[:, None]
             now_room_m = bodies.clearance_now_m(self.position_m) - self.radius_m[:, None]
-            bad = (next_room_m < 0.1) & (next_room_m < now_room_m - 1e-9)
+            bad = (next_room_m < room_m) & (next_room_m < now_room_m - 1e-9)
             if is_own:
                 np.fill_diagonal(bad, False)
             touches |= bad.any(axis=1)
