@@ -37,8 +37,6 @@ def header_columns(record: SceneRecord) -> list[Column]:
         Column("ego/velocity", layout.ego.velocity_world_mps.astype(np.float32)),
         Column("ego/can_bus", can_bus_of(layout.ego, layout.timeline)),
     ]
-    if layout.recorded_until_step is not None:
-        columns.append(Column("time/is_recorded", layout.is_recorded()))
     for camera in record.rig.cameras:
         model = {**lens_to_dict(camera.lens), "size_px": list(camera.size_px)}
         columns.append(Column(f"cameras/{camera.name}/cam2img", np.asarray(camera.K, np.float64), model))

@@ -42,14 +42,6 @@ _CAN_BUS_NOTE = (
 ARRAYS: tuple[ArraySpec, ...] = (
     ArraySpec("time/timestamp_us", ("time",), "int64", "us", "scene start", "round(k * 1e6 / rate_hz)"),
     ArraySpec("time/is_key_frame", ("time",), "bool", "1", "none", "steps at 2 Hz"),
-    ArraySpec(
-        "time/is_recorded",
-        ("time",),
-        "bool",
-        "1",
-        "none",
-        "false where the layout was extended beyond its source; missing where it was not",
-    ),
     ArraySpec("cameras/<CAM>/rgb", ("time", "y", "x", "rgb"), "uint8", "sRGB", "pixel", "one picture per inner chunk"),
     ArraySpec("cameras/<CAM>/cam2img", ("i", "j"), "float64", "px", "pixel from cam", "K of the stored pixels"),
     ArraySpec(
@@ -247,7 +239,6 @@ ADDED_ATTRIBUTES = ("occupancy_model",)
 WORLD_ARRAYS = ("world/solid", "world/ground")
 """What an occupancy model sampled; without them a scene's world was made by rules."""
 ADDED_ARRAYS = (
-    "time/is_recorded",
     "objects/found_share",
     "objects/num_lidar_pts",
     "occupancy/mask_lidar",

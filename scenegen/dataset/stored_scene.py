@@ -91,9 +91,8 @@ class Scene:
     @cached_property
     def is_recorded(self) -> Bool[np.ndarray, " T"]:
         """Steps that the source of the layout gave; the others were added to make it longer."""
-        if not self.has_array("time/is_recorded"):
-            return np.ones(self.num_steps, bool)
-        return self.array("time/is_recorded")[:]
+        until = self.attrs["layout"].get("recorded_until_step", self.num_steps)
+        return np.arange(self.num_steps) < until
 
     @cached_property
     def ego2global(self) -> Float64[np.ndarray, "T 4 4"]:
