@@ -17,23 +17,20 @@ those of a tar of the same JPEGs read with `tarfile` (the layout of webdataset, 
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import sys
 import tarfile
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, cpu_seconds, figure_of, parse_options, print_figures
 from scenegen.dataset import Scene, fold_receipts, open_dataset, open_scene_writer
 from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.torch_view import SceneDataset
@@ -61,16 +58,20 @@ SAMPLES, QUICK_SAMPLES = 24, 6
 STEPS, QUICK_STEPS = 48, 12
 
 
-def write_dataset(folder: Path, *, num_steps: int, size_px: tuple[int, int]) -> None:
-    """Write one scene without agents, whose pictures are as hard to decode as photographs."""
-    record = _record(num_steps, size_px)
+def noisy_steps(*, num_steps: int, size_px: tuple[int, int]) -> Iterator[UInt8[np.ndarray, "V 1 H W 3"]]:
+    """Yield step after step of pictures that are as hard to decode as photographs."""
     rng = np.random.default_rng(0)
     width, height = size_px
     shade = np.linspace(0, 120, height)[:, None, None] + np.linspace(0, 80, width)[None, :, None]
     noise = rng.normal(0.0, 6.0, (NUM_CAMERAS, height, width, 3))
+    for step in range(num_steps):
+        yield np.clip(shade + np.roll(noise, step, axis=2) + step, 0, 255).astype(np.uint8)[:, None]
+
+
+def write_dataset(folder: Path, record: SceneRecord, steps: Iterable[UInt8[np.ndarray, "V 1 H W 3"]]) -> None:
+    """Write one scene without agents that shows these pictures."""
     with open_scene_writer(folder, record) as writer:
-        for step in range(num_steps):
-            rgb = np.clip(shade + np.roll(noise, step, axis=2) + step, 0, 255).astype(np.uint8)[:, None]
+        for step, rgb in enumerate(steps):
             voxels = np.full((1, *OCC3D_GRID.shape), 17, np.uint8)
             nothing = np.zeros((1, 0), np.float32)
             writer.append(
@@ -87,7 +88,8 @@ def write_dataset(folder: Path, *, num_steps: int, size_px: tuple[int, int]) -> 
     fold_receipts(folder)
 
 
-def _record(num_steps: int, size_px: tuple[int, int]) -> SceneRecord:
+def empty_record(num_steps: int, size_px: tuple[int, int]) -> SceneRecord:
+    """Return the header of a scene of six cameras on an empty plain."""
     width, height = size_px
     K = np.array([[500.0, 0.0, width / 2], [0.0, 500.0, height / 2], [0.0, 0.0, 1.0]])
     pose = np.eye(4)
@@ -133,13 +135,6 @@ def decode(content: bytes) -> torch.Tensor:
     """Decode a JPEG to a tensor, as a loader has to."""
     with Image.open(io.BytesIO(content)) as picture:
         return torch.from_numpy(np.asarray(picture).transpose(2, 0, 1).copy())
-
-
-def cpu_seconds(work: Callable[[], object]) -> float:
-    """Return what some work costs in all threads of this process."""
-    started = time.process_time()
-    work()
-    return time.process_time() - started
 
 
 def measure(folder: Path, *, num_rounds: int, num_samples: int) -> dict[str, Figure]:
@@ -188,48 +183,28 @@ def measure(folder: Path, *, num_rounds: int, num_samples: int) -> dict[str, Fig
 
 
 def _figure(name: str, values: list[float]) -> Figure:
-    ratio, floor = median(values), FLOORS[name]
     is_speed = name == "sequential_vs_tar"
-    holds = floor is None or (ratio >= floor if is_speed else ratio <= floor)
-    return Figure(ratio=ratio, min=min(values), max=max(values), floor=floor, holds=holds)
-
-
-def report(figures: dict[str, Figure]) -> str:
-    """Return the table."""
-    lines = [f"{'':24} {'median':>7} {'min':>7} {'max':>7} {'floor':>7}"]
-    for name, figure in figures.items():
-        floor = "" if figure.floor is None else f"{figure.floor:.2f}"
-        verdict = "" if figure.floor is None else "holds" if figure.holds else "FAILS"
-        lines.append(f"{name:24} {figure.ratio:7.3f} {figure.min:7.3f} {figure.max:7.3f} {floor:>7} {verdict}")
-    return "\n".join(lines)
+    return figure_of(values, least=FLOORS[name]) if is_speed else figure_of(values, most=FLOORS[name])
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.loader", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer samples and rounds: within a minute")
-    parser.add_argument("--json", metavar="FILE", help="write the figures; - is standard output")
-    options = parser.parse_args(arguments)
+    """Measure and print; exit code 1 where a bound is missed."""
+    options = parse_options("loader", __doc__, arguments)
     torch.set_num_threads(1)
+    num_steps = QUICK_STEPS if options.quick else STEPS
     figures: dict[str, Figure] = {}
     for prefix, size_px in SIZES_PX.items():
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            write_dataset(folder, num_steps=QUICK_STEPS if options.quick else STEPS, size_px=size_px)
+            steps = noisy_steps(num_steps=num_steps, size_px=size_px)
+            write_dataset(folder, empty_record(num_steps, size_px), steps)
             measured = measure(
                 folder,
                 num_rounds=QUICK_ROUNDS if options.quick else ROUNDS,
                 num_samples=QUICK_SAMPLES if options.quick else SAMPLES,
             )
         figures |= {prefix + name: figure for name, figure in measured.items()}
-    document = json.dumps({name: vars(figure) for name, figure in figures.items()}, indent=2)
-    if options.json == "-":
-        print(document)
-        print(report(figures), file=sys.stderr)
-    else:
-        print(report(figures))
-        if options.json:
-            Path(options.json).write_text(document + "\n")
-    return 0 if all(figure.holds for figure in figures.values()) else 1
+    return print_figures(figures, options.json)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Zarr v3 codecs that store one picture per chunk: `scenegen.jpeg` (4:4:4, lossy) and `scenegen.png` (lossless).
+"""Zarr v3 codecs that store one picture per chunk: `scenegen.jpeg` (4:4:4, lossy), `scenegen.png` and `scenegen.jxl`.
 
-The bytes of a chunk are one ordinary JPEG or PNG file. A chunk has shape `(1, ..., 1, height, width, 3)`, uint8,
-sRGB. Any program can read such a chunk: cut it out of the shard, drop the four bytes of crc32c, open it.
+The last two are lossless. The bytes of a chunk are one ordinary JPEG, PNG or JPEG XL file. A chunk has shape
+`(1, ..., 1, height, width, 3)`, uint8, sRGB. Any program can read such a chunk: cut it out of the shard, drop the four
+bytes of crc32c, open it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from zarr.abc.codec import ArrayBytesCodec
 from zarr.registry import register_codec
 
-from scenegen.errors import ConfigError, DatasetError
+from scenegen.errors import ConfigError, DatasetError, DependencyError
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -64,8 +65,12 @@ class ImageCodec(ArrayBytesCodec):
         pixels = self.decode_picture(chunk_bytes.to_bytes(), size_hw=chunk_spec.shape[-3:-1])
         return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels.reshape(chunk_spec.shape))
 
+    def prepare(self) -> None:
+        """Make Pillow know the format, where it does not by itself."""
+
     def encode_picture(self, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
         """Compress one H W 3 picture."""
+        self.prepare()
         stream = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(pixels)).save(stream, self.pillow_format, **self.save_options())
         return stream.getvalue()
@@ -76,6 +81,7 @@ class ImageCodec(ArrayBytesCodec):
         Raises:
             DatasetError: not a picture of this format and size.
         """
+        self.prepare()
         try:
             with Image.open(io.BytesIO(content), formats=(self.pillow_format,)) as picture:
                 if (picture.height, picture.width, picture.mode) != (*size_hw, "RGB"):
@@ -147,10 +153,56 @@ class PngCodec(ImageCodec):
         return {"name": self.codec_name, "configuration": {"level": self.level}}
 
 
+@dataclass(frozen=True)
+class JxlCodec(ImageCodec):
+    """JPEG XL, lossless: smaller than PNG and several times faster to encode. `effort` is libjxl's, 1 to 9.
+
+    Needs the package pillow-jxl-plugin (`pip install scenegen[jxl]`), for reading too.
+    """
+
+    codec_name: ClassVar[str] = "scenegen.jxl"
+    pillow_format: ClassVar[str] = "JXL"
+    effort: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.effort <= 9:
+            raise ConfigError("jxl effort from 1 to 9", found=f"{self.effort}", where=f"codec {self.codec_name}")
+
+    def prepare(self) -> None:
+        """Register the plugin.
+
+        Raises:
+            DependencyError: it is not installed.
+        """
+        try:
+            import pillow_jxl  # noqa: F401
+        except ImportError as error:
+            raise DependencyError(
+                "package pillow-jxl-plugin",
+                found="not installed",
+                where=f"codec {self.codec_name}",
+                fix="pip install 'scenegen[jxl]'",
+            ) from error
+
+    def save_options(self) -> dict[str, Any]:
+        """Return the options; one thread, because scenes run beside each other."""
+        return {"lossless": True, "effort": self.effort, "num_threads": 1}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Build from the `codecs` entry of a `zarr.json`."""
+        return cls(**data.get("configuration", {}))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the `codecs` entry of a `zarr.json`."""
+        return {"name": self.codec_name, "configuration": {"effort": self.effort}}
+
+
 def register_image_codecs() -> None:
-    """Make both codecs known to zarr. Installed packages do the same by entry point, without an import."""
+    """Make the codecs known to zarr. Installed packages do the same by entry point, without an import."""
     register_codec(JpegCodec.codec_name, JpegCodec)
     register_codec(PngCodec.codec_name, PngCodec)
+    register_codec(JxlCodec.codec_name, JxlCodec)
 
 
 register_image_codecs()

@@ -21,6 +21,7 @@ from scenegen.errors import DatasetError
 CRC_BYTES = 4
 INDEX_ENTRY_BYTES = 16
 SUFFIX_OF_FORMAT = {"JPEG": ".jpg", "PNG": ".png"}
+"""Formats that every program reads; what is stored otherwise comes out as PNG."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class PictureFile:
 class PictureFiles:
     """The pictures of one camera, by step.
 
-    Pictures stored with an image codec come out as stored; raw pixels (codec `zstd`) as PNG, which loses nothing.
+    Pictures stored as JPEG or PNG come out as stored; JPEG XL and raw pixels (codec `zstd`) as PNG, without loss.
 
     No file is kept open, so that the pictures of a local data set may cross a fork. From object stores, pictures that
     are read in order come several at once.
@@ -50,7 +51,8 @@ class PictureFiles:
         self._array: zarr.Array[Any] = self._pixels.zarr_array
         codec = self._pixels.image_codec
         self._codec: ImageCodec | None = codec
-        self.suffix = SUFFIX_OF_FORMAT[(codec or PngCodec()).pillow_format]
+        self._is_file = codec is not None and codec.pillow_format in SUFFIX_OF_FORMAT
+        self.suffix = SUFFIX_OF_FORMAT[codec.pillow_format if codec is not None and self._is_file else "PNG"]
         self._num_steps = len(self._pixels)
         self._size_hw: tuple[int, int] = (self._pixels.shape[1], self._pixels.shape[2])
         self._steps_per_shard = int((self._array.shards or (1,))[0])
@@ -68,12 +70,8 @@ class PictureFiles:
             StorageError: the object store cannot be reached, or refuses.
         """
         self._check_step(step)
-        if self._codec is None:
-            return PictureFile(content=PngCodec().encode_picture(self._pixels[step]), suffix=self.suffix)
-        try:
-            return PictureFile(content=self._encoded(step), suffix=self.suffix)
-        except (OSError, ValueError, struct.error) as error:
-            raise self._scene.damage_error(self._path, str(error)) from error
+        content = self._stored(step) if self._is_file else PngCodec().encode_picture(self.pixels(step))
+        return PictureFile(content=content, suffix=self.suffix)
 
     def pixels(self, step: int) -> UInt8[np.ndarray, "H W 3"]:
         """Decode the picture of one step, at the cost of decoding it: one read, and nothing of Zarr's machinery.
@@ -84,7 +82,7 @@ class PictureFiles:
         self._check_step(step)
         if self._codec is None:
             return np.asarray(self._pixels[step])
-        content = self[step].content
+        content = self._stored(step)
         try:
             return self._codec.decode_picture(content, size_hw=self.size_hw)
         except DatasetError as error:
@@ -100,6 +98,12 @@ class PictureFiles:
             raise DatasetError(
                 f"a step in 0..{len(self) - 1}", found=f"{step}", where=f"scene {self._scene.scene_id}, {self._path}"
             )
+
+    def _stored(self, step: int) -> bytes:
+        try:
+            return self._encoded(step)
+        except (OSError, ValueError, struct.error) as error:
+            raise self._scene.damage_error(self._path, str(error)) from error
 
     def _encoded(self, step: int) -> bytes:
         shard_idx, within = divmod(step, self._steps_per_shard)

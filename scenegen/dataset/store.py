@@ -13,13 +13,14 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
 
 from scenegen.dataset.columns import Column
-from scenegen.dataset.jpeg_codec import JpegCodec, PngCodec
+from scenegen.dataset.jpeg_codec import ImageCodec, JpegCodec, JxlCodec, PngCodec
 from scenegen.dataset.schema import CHUNK_SEPARATOR, SPEC_OF_PATH, ArraySpec
+from scenegen.dataset.shard_bytes import picture_encoder, shard_bytes, zstd_encoder
 from scenegen.dataset.step_buffer import StepArrays
 from scenegen.errors import ConfigError
 from scenegen.types import OCC3D_GRID, SceneRecord
 
-IMAGE_CODECS = ("jpeg", "png", "zstd")
+IMAGE_CODECS = ("jpeg", "png", "jxl", "zstd")
 ZSTD_LEVEL = 3
 ROWS_PER_CHUNK, ROWS_PER_SHARD = 2**14, 2**18
 """Of arrays that grow by rows: a sweep is two or three chunks, nine sweeps are a shard."""
@@ -40,7 +41,8 @@ class SceneStore:
     ) -> None:
         self._record = record
         self._num_steps_per_shard = num_steps_per_shard
-        self._picture_codecs = _picture_codecs(image_codec, jpeg_quality=jpeg_quality)
+        self._picture_codec = _picture_codec(image_codec, jpeg_quality=jpeg_quality)
+        self._root = root
         self._step_arrays: dict[str, zarr.Array[Any]] = {}
         self._row_arrays: dict[str, zarr.Array[Any]] = {}
         self._held_rows: dict[str, list[np.ndarray[Any, Any]]] = {}
@@ -48,12 +50,20 @@ class SceneStore:
             self._group = zarr.create_group(store=root)
 
     def write_steps(self, start_step: int, block: StepArrays) -> None:
-        """Write whole shards; `block` holds the same steps of every step array. Arrays are made at the first block."""
+        """Write one whole shard of each array; `block` holds the same steps of them. Arrays are made at first."""
         with zarr.config.set(_WRITE_CONFIG):
             for path, values in block.items():
                 if path not in self._step_arrays:
                     self._step_arrays[path] = self._create_step_array(path, values.shape[1:])
-                self._step_arrays[path][start_step : start_step + len(values)] = values
+                self._write_shard(path, start_step // self._num_steps_per_shard, values)
+
+    def _write_shard(self, path: str, shard_idx: int, values: np.ndarray[Any, Any]) -> None:
+        codec = self._picture_codec if _is_picture(path) else None
+        encode = zstd_encoder(ZSTD_LEVEL) if codec is None else picture_encoder(codec)
+        values = values.astype(_spec_of(path).dtype, copy=False)
+        name = CHUNK_SEPARATOR.join(["c", str(shard_idx), *["0"] * (values.ndim - 1)])
+        content = shard_bytes(values, encode, steps_per_shard=self._num_steps_per_shard)
+        (self._root / path / name).write_bytes(content)
 
     def append_rows(self, rows: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Add rows to arrays whose length is known at the end only; whole shards go to disk at once."""
@@ -91,14 +101,13 @@ class SceneStore:
             zarr.consolidate_metadata(self._group.store)
 
     def _create_step_array(self, path: str, item_shape: tuple[int, ...]) -> zarr.Array[Any]:
-        is_picture = path.endswith("/rgb")
         grid = {"origin_m": list(OCC3D_GRID.origin_m), "voxel_m": OCC3D_GRID.voxel_m}
         return self._create_sharded(
             path,
             shape=(self._record.layout.timeline.num_steps, *item_shape),
             chunks=(1, *item_shape),
             shards=(self._num_steps_per_shard, *item_shape),
-            codecs=self._picture_codecs if is_picture else _zstd_codecs(),
+            codecs=_picture_codecs(self._picture_codec) if _is_picture(path) else _zstd_codecs(),
             extra=grid if path.startswith("occupancy/") else {},
         )
 
@@ -155,20 +164,30 @@ def check_codec_options(*, image_codec: str, jpeg_quality: int, num_steps_per_sh
 
     Raises:
         ConfigError: unknown codec, quality outside 1..100, shards of less than one step.
+        DependencyError: `jxl`, and its package is not installed.
     """
     if image_codec not in IMAGE_CODECS:
         raise ConfigError(f"image_codec in {IMAGE_CODECS}", found=repr(image_codec), where="dataset.image_codec")
     if num_steps_per_shard < 1:
         raise ConfigError("at least one step", found=f"{num_steps_per_shard}", where="dataset.num_steps_per_shard")
     JpegCodec(quality=jpeg_quality)
+    if image_codec == "jxl":
+        JxlCodec().prepare()
 
 
-def _picture_codecs(image_codec: str, *, jpeg_quality: int) -> dict[str, Any]:
+def _is_picture(path: str) -> bool:
+    return path.endswith("/rgb")
+
+
+def _picture_codec(image_codec: str, *, jpeg_quality: int) -> ImageCodec | None:
     if image_codec == "jpeg":
-        return {"serializer": JpegCodec(quality=jpeg_quality), "compressors": [Crc32cCodec()]}
-    if image_codec == "png":
-        return {"serializer": PngCodec(), "compressors": [Crc32cCodec()]}
-    return _zstd_codecs()
+        return JpegCodec(quality=jpeg_quality)
+    lossless: dict[str, ImageCodec] = {"png": PngCodec(), "jxl": JxlCodec()}
+    return lossless.get(image_codec)
+
+
+def _picture_codecs(codec: ImageCodec | None) -> dict[str, Any]:
+    return _zstd_codecs() if codec is None else {"serializer": codec, "compressors": [Crc32cCodec()]}
 
 
 def _zstd_codecs() -> dict[str, Any]:

@@ -57,7 +57,7 @@ def open_scene_writer(
     Args:
         location: root of the data set, a folder or a URL; a folder is created where missing.
         record: header of the scene.
-        image_codec: `jpeg` (4:4:4), or lossless `png` or `zstd`.
+        image_codec: `jpeg` (4:4:4), or lossless `png`, `jxl` or `zstd`.
         jpeg_quality: 1 to 100, for `jpeg`.
         num_steps_per_shard: steps per file. Chunks of this many steps are written without being held back.
 

@@ -59,7 +59,7 @@ def resample_layout(layout: Layout, target: Timeline) -> Layout:
         return replace(layout, timeline=timeline, agents=agents, ego=ego, recorded_until_step=until)
     source_s = np.arange(source.num_steps) / source.rate_hz
     times_s = np.minimum(np.arange(count) / target.rate_hz, end_s)
-    agents = tuple(_resample_agent(agent, source_s, times_s) for agent in layout.agents)
+    agents = tuple(resample_agent(agent, source_s, times_s) for agent in layout.agents)
     ego = _resample_ego(layout.ego, source_s, times_s)
     return replace(layout, timeline=timeline, agents=agents, ego=ego, recorded_until_step=until)
 
@@ -83,7 +83,7 @@ def _crop(agent: AgentTrack, count: int) -> AgentTrack:
     )
 
 
-def _resample_agent(
+def resample_agent(
     agent: AgentTrack, source_s: Float64[np.ndarray, " S"], times_s: Float64[np.ndarray, " T"]
 ) -> AgentTrack:
     """Interpolate every unbroken span by itself: monotone cubic positions, linear headings (unwrapped), velocities."""

@@ -38,6 +38,7 @@ def read_yaml_layout(path: Path, *, source: Literal["file", "library"] = "file")
         agents=build_agents(spec, ground, timeline),
         ego=build_ego(spec.ego, ground, timeline),
         environment=Environment(**spec.environment.model_dump()),
+        edits=tuple(spec.edits),
     )
     problem = find_problem(layout)
     if problem is not None:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from scenegen.errors import LayoutError
+from scenegen.layout.edits import apply_edits
+from scenegen.layout.edits.grammar import join_edits, split_edits
 from scenegen.types.layout import STYLES, Layout
 
 LAYOUT_SUFFIXES = (".yaml", ".yml")
@@ -20,46 +22,56 @@ MOST_IN_RANGE = 1_000_000
 
 
 def read_layout(reference: str) -> Layout:
-    """Read and validate the layout that a single reference names.
+    """Read and validate the layout that a single reference names, and apply the edits behind it.
+
+    Edits follow a bar: `cut_in | remove(ahead) | mirror` (`layout.edits`).
 
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
-            `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`; or only NAME for the
-            library, or only PATH.yaml.
+            `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
+            `comma2k19:SEGMENT`, `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`, `waymo:FILE[/NUMBER]`;
+            or only NAME for the library, or only PATH.yaml.
 
     Raises:
-        LayoutError: unknown source, nothing at that location, or a layout that does not make sense.
+        LayoutError: unknown source, nothing at that location, a layout or edit that does not make sense.
     """
     from scenegen.layout.validate import validate_layout
 
-    source, location = split_reference(reference)
+    plain, edits = split_edits(reference)
+    source, location = split_reference(plain)
     layout = SOURCES[source](location)
     validate_layout(layout)
-    return layout
+    return apply_edits(layout, edits)
 
 
 def expand_references(references: Sequence[str]) -> list[str]:
-    """Expand globs and ranges, in order, each result being `source:location`.
+    """Expand globs and ranges, in order, each result being `source:location` with the edits of its reference.
 
     >>> expand_references(["procedural:3-5", "procedural:9"])
     ['procedural:3', 'procedural:4', 'procedural:5', 'procedural:9']
+    >>> expand_references(["procedural:3-4 | mirror"])
+    ['procedural:3 | mirror', 'procedural:4 | mirror']
 
     Raises:
         LayoutError: unknown source, empty range, or a glob that matches nothing.
     """
     expanded: list[str] = []
     for reference in references:
-        source, location = split_reference(reference)
-        if source == "procedural":
-            _, _, seeds = _procedural_parts(location)
-            head = location[: location.rfind("/") + 1]
-            expanded += [f"procedural:{head}{seed}" for seed in seeds]
-        elif glob.has_magic(location):
-            expanded += [f"{source}:{match}" for match in _matches(source, location)]
-        else:
-            expanded.append(f"{source}:{location}")
+        plain, edits = split_edits(reference)
+        expanded += [join_edits(each, edits) for each in _expand(plain)]
     return expanded
+
+
+def _expand(reference: str) -> list[str]:
+    source, location = split_reference(reference)
+    if source == "procedural":
+        _, _, seeds = _procedural_parts(location)
+        head = location[: location.rfind("/") + 1]
+        return [f"procedural:{head}{seed}" for seed in seeds]
+    if glob.has_magic(location):
+        return [f"{source}:{match}" for match in _matches(source, location)]
+    return [f"{source}:{location}"]
 
 
 def is_in_code(reference: str) -> bool:
@@ -68,7 +80,7 @@ def is_in_code(reference: str) -> bool:
     >>> is_in_code("procedural:7"), is_in_code("crossing_pedestrian"), is_in_code("mine.yaml")
     (True, True, False)
     """
-    return split_reference(reference)[0] in ("library", "procedural")
+    return split_reference(split_edits(reference)[0])[0] in ("library", "procedural")
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -161,22 +173,24 @@ def _matches(source: str, pattern: str) -> list[str]:
         if not matches:
             raise LayoutError("library scenes matching the pattern", found="none", where=where, fix=_library_listing())
         return matches
-    if source == "nuscenes":
-        return _nuscenes_matches(pattern, where)
+    if source in ("nuscenes", "kitti_tracking"):
+        return _matches_of_names(source, pattern, where)
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  Path.glob takes no absolute pattern
     if not matches:
         raise LayoutError("files matching the pattern", found="none", where=where)
     return matches
 
 
-def _nuscenes_matches(pattern: str, where: str) -> list[str]:
-    """Match the names of scenes, which are rows of a table and no files."""
+def _matches_of_names(source: str, pattern: str, where: str) -> list[str]:
+    """Match the names of scenes, which are rows of a table, or of sequences, each several files."""
+    from scenegen.layout.importers.kitti_text import sequence_names
     from scenegen.layout.importers.nuscenes import scene_names
 
     folder, _, name = pattern.rpartition("/")
     if glob.has_magic(folder):
         raise LayoutError("a pattern in the scene's name only", found=repr(folder), where=where)
-    names = [known for known in scene_names(_existing(folder or ".", "nuscenes")) if fnmatch.fnmatchcase(known, name)]
+    known_names = {"nuscenes": scene_names, "kitti_tracking": sequence_names}[source](_existing(folder or ".", source))
+    names = [known for known in known_names if fnmatch.fnmatchcase(known, name)]
     if not names:
         raise LayoutError("scenes matching the pattern", found="none", where=where)
     return [f"{folder or '.'}/{known}" for known in sorted(names)]
@@ -226,7 +240,14 @@ def _read_procedural(location: str) -> Layout:
 def _read_av2(location: str) -> Layout:
     from scenegen.layout.importers.argoverse2 import read_argoverse2
 
-    return read_argoverse2(_existing(location, "av2"))
+    path = _existing(location, "av2")
+    return _read_av2_motion(location) if any(path.glob("scenario_*.parquet")) else read_argoverse2(path)
+
+
+def _read_av2_motion(location: str) -> Layout:
+    from scenegen.layout.importers.argoverse2_motion import read_argoverse2_motion
+
+    return read_argoverse2_motion(_existing(location, "av2_motion"))
 
 
 def _read_scenarionet(location: str) -> Layout:
@@ -242,10 +263,36 @@ def _read_nuscenes(location: str) -> Layout:
     return read_nuscenes(_existing(location, "nuscenes") if path.exists() or not path.parent.is_dir() else path)
 
 
+def _read_kitti_tracking(location: str) -> Layout:
+    from scenegen.layout.importers.kitti_tracking import read_kitti_tracking
+
+    return read_kitti_tracking(Path(location).expanduser())
+
+
+def _read_waymo(location: str) -> Layout:
+    from scenegen.layout.importers.waymo import read_waymo
+
+    return read_waymo(*_numbered(location, "waymo"))
+
+
+def _numbered(location: str, source: str) -> tuple[Path, int | None]:
+    """Split `PATH` or `PATH/NUMBER`, where the path exists."""
+    path = Path(location).expanduser()
+    if path.exists() or not path.name.isdecimal() or not path.parent.exists():
+        return _existing(location, source), None
+    return path.parent, int(path.name)
+
+
 def _read_opendrive(location: str) -> Layout:
     from scenegen.layout.importers.opendrive import read_opendrive
 
     return read_opendrive(_existing(location, "opendrive"))
+
+
+def _read_comma2k19(location: str) -> Layout:
+    from scenegen.layout.importers.comma2k19 import read_comma2k19
+
+    return read_comma2k19(_existing(location, "comma2k19"))
 
 
 def _read_openscenario(location: str) -> Layout:
@@ -259,8 +306,12 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "file": _read_file,
     "procedural": _read_procedural,
     "av2": _read_av2,
+    "av2_motion": _read_av2_motion,
+    "kitti_tracking": _read_kitti_tracking,
+    "waymo": _read_waymo,
     "scenarionet": _read_scenarionet,
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
     "openscenario": _read_openscenario,
+    "comma2k19": _read_comma2k19,
 }

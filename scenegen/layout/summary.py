@@ -16,8 +16,9 @@ def summarise_layout(layout: Layout) -> dict[str, Any]:
     """Count and measure a layout at its own rate. The ego is not among the agents.
 
     `num_boxes` counts agents times steps where valid. `map.length_m` is that of the source's roads where it has
-    reference lines, else of all lanes. Importers that report have two more keys, `source_counts` and `lost`. Speeds are
-    finite differences of box centres between neighbouring valid steps, in the ground plane.
+    reference lines, else of all lanes. Importers that report have two more keys, `source_counts` and `lost`, and edited
+    layouts have `edits`. Speeds are finite differences of box centres between neighbouring valid steps, in the
+    ground plane.
     """
     counts = Counter(agent.category for agent in layout.agents)
     rate_hz = layout.timeline.rate_hz
@@ -58,6 +59,8 @@ def summarise_layout(layout: Layout) -> dict[str, Any]:
             "length_m": round(lane_m, 3),
         },
     }
+    if layout.edits:
+        summary["edits"] = list(layout.edits)
     if layout.report is not None:
         if layout.report.road_length_m is not None:
             summary["map"]["length_m"] = round(layout.report.road_length_m, 3)

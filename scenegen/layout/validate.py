@@ -185,7 +185,7 @@ def _wrong_ego(layout: Layout) -> Iterator[Problem]:
         )
     if not layout.road_map.areas_of("drivable"):
         return
-    off_road = _off_road(points_m, [a for kind in ROAD_KINDS for a in layout.road_map.areas_of(kind)])
+    off_road = is_off_road(layout, points_m)
     if off_road.mean() > OFF_ROAD_SHARE:
         step = int(np.argmax(off_road))
         yield Problem(
@@ -197,9 +197,11 @@ def _wrong_ego(layout: Layout) -> Iterator[Problem]:
         )
 
 
-def _off_road(points_m: Float64[np.ndarray, "T 2"], areas: list[Area]) -> Bool[np.ndarray, " T"]:
+def is_off_road(layout: Layout, points_m: Float64[np.ndarray, "P 2"]) -> Bool[np.ndarray, " P"]:
+    """Mark places more than `OFF_ROAD_SLACK_M` beside drivable areas, parking and crossings."""
     from shapely import distance, points
 
+    areas = [area for kind in ROAD_KINDS for area in layout.road_map.areas_of(kind)]
     return np.asarray(distance(points(points_m), _region_of(areas)) > OFF_ROAD_SLACK_M)
 
 

@@ -77,6 +77,7 @@ def _spec_of(layout: Layout) -> dict[str, Any]:
         "duration_s": float(layout.timeline.duration_s),
         "rate_hz": float(layout.timeline.rate_hz),
         "environment": words,
+        **({"edits": list(layout.edits)} if layout.edits else {}),
         "num_roads": int(road_map.num_roads),
         "lanes": [_lane(lane) for lane in road_map.lanes],
         "lane_lines": [_line(line) for line in road_map.lane_lines],

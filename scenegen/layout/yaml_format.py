@@ -361,6 +361,9 @@ class LayoutSpec(Spec):
     duration_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
     rate_hz: Annotated[float, Field(gt=0.0, le=200.0)] = 12.0
     environment: EnvironmentSpec = Field(default_factory=EnvironmentSpec)
+    edits: list[str] = Field(
+        default_factory=list, description="what was changed of another layout, in order; it is not done again"
+    )
     roads: list[RoadSpec] = Field(default_factory=list)
     num_roads: Annotated[int, Field(ge=0)] | None = None
     crosswalks: list[CrosswalkSpec] = Field(default_factory=list)

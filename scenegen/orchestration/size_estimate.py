@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from scenegen.config import DatasetConfig
 from scenegen.orchestration.planning import PlannedScene
 
-BYTES_PER_PX = {"jpeg": 0.6, "png": 1.6, "zstd": 2.0}
+BYTES_PER_PX = {"jpeg": 0.6, "png": 1.6, "jxl": 1.2, "zstd": 2.0}
 """Of pictures by the shipped model and the preview, JPEG at quality 95."""
 BYTES_PER_STEP = 75_000
 """Occupancy and its masks, boxes, poses."""

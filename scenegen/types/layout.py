@@ -209,6 +209,8 @@ class Layout:
         timeline: the source's own rate and length until `extend_layout` resamples it.
         report: what the importer counted and what was lost; None for sources of our own.
         recorded_until_step: steps from this one on were added by `extend_layout`; None where none were.
+        edits: what was changed since, in order, each as text that does it again (`layout.edits`). The id stays: it keys
+            the world, with the seed, so an edited scene stands in the same place.
     """
 
     layout_id: str
@@ -221,6 +223,7 @@ class Layout:
     environment: Environment = field(default_factory=Environment)
     report: SourceReport | None = None
     recorded_until_step: int | None = None
+    edits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         steps = self.timeline.num_steps

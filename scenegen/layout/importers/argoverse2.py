@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float64, Int64
 from scenegen.errors import LayoutError
 from scenegen.geometry.rigid import planar_poses
 from scenegen.layout.importers.argoverse2_map import GroundHeight, read_ground_height, read_vector_map
-from scenegen.layout.importers.feather import FeatherTable, read_feather
+from scenegen.layout.importers.arrow_table import ArrowTable, read_feather
 from scenegen.layout.importers.source_tracks import hold_last_valid, layout_id_of, velocity_by_differences
 from scenegen.types import AgentCategory, AgentTrack, EgoTrack, Environment, Layout, Timeline
 
@@ -125,7 +125,7 @@ def read_argoverse2(path: Path) -> Layout:
     )
 
 
-def _poses_of(table: FeatherTable) -> _Poses:
+def _poses_of(table: ArrowTable) -> _Poses:
     """Turn pose columns (quaternion wxyz, translation) into rotation matrices and positions."""
     quaternion = table.numbers(POSE_COLUMNS[:4])
     norm = np.linalg.norm(quaternion, axis=1, keepdims=True)
@@ -146,7 +146,7 @@ def _poses_of(table: FeatherTable) -> _Poses:
     )
 
 
-def _steps_of(annotations: FeatherTable) -> Int64[np.ndarray, " T"]:
+def _steps_of(annotations: ArrowTable) -> Int64[np.ndarray, " T"]:
     """Return the stamps of the steps, in order; they must follow the rate without a gap."""
     stamp_ns: Int64[np.ndarray, " T"] = np.unique(annotations.integers("timestamp_ns"))
     period_ns = 1e9 / RATE_HZ
@@ -181,7 +181,7 @@ def _yaw(rotation: Float64[np.ndarray, "N 3 3"]) -> Float64[np.ndarray, " N"]:
     return yaw
 
 
-def _boxes_in_city(annotations: FeatherTable, ego: _Poses, ground: GroundHeight | None) -> _Boxes:
+def _boxes_in_city(annotations: ArrowTable, ego: _Poses, ground: GroundHeight | None) -> _Boxes:
     """Move every box from the ego frame of its stamp into the city frame."""
     ego_from_box = _poses_of(annotations)
     step_idx = np.searchsorted(ego.stamp_ns, ego_from_box.stamp_ns)

@@ -45,7 +45,7 @@ def test_raw_pictures_and_boxes_are_those_of_the_reader(shared_dataset: Path) ->
     assert sample["boxes"][1]["label"].tolist() == [0, 5]  # car, pedestrian
 
 
-@pytest.mark.parametrize("codec", ["jpeg", "png", "zstd"])
+@pytest.mark.parametrize("codec", ["jpeg", "png", "jxl", "zstd"])
 def test_pictures_read_as_files_are_those_that_zarr_reads(
     tmp_path: Path, write: Callable[..., object], codec: str
 ) -> None:

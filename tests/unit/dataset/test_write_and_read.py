@@ -174,7 +174,7 @@ def test_a_scene_without_agents_has_no_boxes(tmp_path: Path) -> None:
     assert not scene.occupancy(1).flow_mps.any()
 
 
-@pytest.mark.parametrize("codec", ["png", "zstd"])
+@pytest.mark.parametrize("codec", ["png", "jxl", "zstd"])
 def test_lossless_codecs_keep_every_pixel(tmp_path: Path, write: Write, codec: str) -> None:
     record = tiny_record(num_steps=3)
     write(tmp_path, record, image_codec=codec)

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.errors import LayoutError
-from scenegen.layout.importers.opendrive.areas import areas_of
+from scenegen.layout.importers.ground import areas_of
 from scenegen.layout.importers.source_tracks import (
     PLAUSIBLE_WIDTH_M,
     open_ring,

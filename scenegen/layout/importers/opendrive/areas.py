@@ -10,11 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float64
 
+from scenegen.layout.importers.ground import GROUND_KINDS, unite_ground
 from scenegen.layout.importers.opendrive.strips import Strip, StripKey
-from scenegen.layout.importers.source_tracks import open_ring
-from scenegen.types.layout import Area
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -52,30 +50,18 @@ AREA_OF_TYPE = {
 }
 NOTHING = frozenset({"none", "border"})
 KERB_M = 1.0
-CLOSING_M = 0.1
-SMALLEST_AREA_M2 = 0.5
-GRID_M = 1e-4
-"""Overlays are computed on this grid, which is what makes them safe for any input."""
-SIMPLER_BY_M = 0.02
-"""Slits that this opens between neighbours are closed again."""
 
 
 def ground_of(strips: Mapping[StripKey, Strip]) -> dict[str, BaseGeometry]:
     """Unite the lanes of each kind of area; what is drivable is taken from the others, parking from the rest."""
     import shapely
 
-    parts: dict[str, list[BaseGeometry]] = {kind: [] for kind in ("drivable", "parking", "sidewalk", "grass")}
+    outlines: dict[str, list[BaseGeometry]] = {kind: [] for kind in GROUND_KINDS}
     for strip in strips.values():
         kind = area_kind_of(strip, strips)
         if kind is not None and strip.width_m.max() > 1e-3:
-            ring_m = np.concatenate([strip.inner_m, strip.outer_m[::-1]])
-            parts[kind].append(shapely.make_valid(shapely.simplify(shapely.Polygon(ring_m), SIMPLER_BY_M)))
-    united = {kind: _closed(shapely.union_all(found, grid_size=GRID_M)) for kind, found in parts.items()}
-    taken = united["drivable"]
-    for kind in ("parking", "sidewalk", "grass"):
-        united[kind] = shapely.difference(united[kind], taken, grid_size=GRID_M)
-        taken = shapely.union(taken, united[kind], grid_size=GRID_M)
-    return united
+            outlines[kind].append(shapely.Polygon(np.concatenate([strip.inner_m, strip.outer_m[::-1]])))
+    return unite_ground(outlines)
 
 
 def area_kind_of(strip: Strip, strips: Mapping[StripKey, Strip]) -> str | None:
@@ -92,33 +78,6 @@ def area_kind_of(strip: Strip, strips: Mapping[StripKey, Strip]) -> str | None:
     if outside is not None and area_kind_of(outside, strips) == "sidewalk":
         return "sidewalk"
     return "drivable"
-
-
-def _closed(region: BaseGeometry) -> BaseGeometry:
-    """Close slits between neighbours."""
-    import shapely
-
-    closed = region.buffer(CLOSING_M, join_style="mitre").buffer(-CLOSING_M, join_style="mitre")
-    return shapely.make_valid(closed)
-
-
-def areas_of(region: BaseGeometry, kind: str, *, height_m: float = 0.0) -> list[Area]:
-    """Split a region into areas, slivers left out."""
-    import shapely
-
-    found = []
-    for part in shapely.get_parts(shapely.simplify(region, SIMPLER_BY_M)):
-        if part.geom_type != "Polygon" or part.area < SMALLEST_AREA_M2:
-            continue
-        holes = tuple(_ring(hole) for hole in part.interiors if shapely.Polygon(hole).area >= SMALLEST_AREA_M2)
-        found.append(Area(kind=kind, polygon_world_m=_ring(part.exterior), holes_world_m=holes, height_m=height_m))
-    return found
-
-
-def _ring(ring: BaseGeometry) -> Float64[np.ndarray, "N 2"]:
-    import shapely
-
-    return open_ring(shapely.get_coordinates(ring))
 
 
 def unknown_types(strips: Iterable[Strip]) -> dict[str, int]:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.errors import LayoutError
-from scenegen.layout.importers.opendrive.areas import GRID_M
+from scenegen.layout.importers.ground import GRID_M
 from scenegen.layout.importers.opendrive.format import Corner, OpenDrive, Repeat, Road, RoadObject, RoadSignal
 from scenegen.layout.importers.opendrive.plan_view import poses_along
 from scenegen.layout.importers.source_tracks import open_ring

@@ -22,15 +22,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from scenegen.geometry.rigid import planar_poses
-from scenegen.layout.importers.opendrive.areas import LANE_KIND_OF_TYPE, areas_of, ground_of, unknown_types
+from scenegen.layout.importers.ground import areas_of
+from scenegen.layout.importers.moved import moved_to_ego
+from scenegen.layout.importers.opendrive.areas import LANE_KIND_OF_TYPE, ground_of, unknown_types
 from scenegen.layout.importers.opendrive.format import OpenDrive, Road
 from scenegen.layout.importers.opendrive.furnishing import Furnishing, StandingThing, furnish
 from scenegen.layout.importers.opendrive.links import LaneGraph, link_lanes
 from scenegen.layout.importers.opendrive.marks import lane_lines_of
 from scenegen.layout.importers.opendrive.parse import parse_opendrive
 from scenegen.layout.importers.opendrive.plan_view import height_along
-from scenegen.layout.importers.opendrive.route import drive_longest_route
+from scenegen.layout.importers.opendrive.route import drive_through
 from scenegen.layout.importers.opendrive.strips import (
     SectionLines,
     Strip,
@@ -43,13 +44,10 @@ from scenegen.layout.importers.source_tracks import layout_id_of
 from scenegen.layout.motion import DEFAULT_SIZE_LWH_M, standing_track
 from scenegen.types.layout import (
     AgentTrack,
-    Area,
     EgoTrack,
     Environment,
     Lane,
-    LaneLine,
     Layout,
-    Prop,
     RoadMap,
     SourceReport,
 )
@@ -91,7 +89,7 @@ def read_opendrive(path: Path) -> Layout:
         LayoutError: a malformed file, or one without a lane to drive on; the message names file and element.
     """
     network = read_network(path)
-    ego, timeline, _ = drive_longest_route(network.strips, network.graph, where=str(path))
+    ego, timeline, _ = drive_through(network.strips, network.graph, where=str(path))
     return assemble_layout(
         network,
         ego=ego,
@@ -125,7 +123,6 @@ def assemble_layout(network: Network, *, ego: EgoTrack, frame: Layout) -> Layout
     furnishing = furnish(drive, ground["drivable"])
     painted, lost_marks = lane_lines_of(lines, strips.values())
     lanes, narrow = _lanes_of(strips)
-    origin_m = ego.position_world_m[0, :2]
     road_map = RoadMap(
         lanes=lanes,
         lane_lines=(*painted, *furnishing.lane_lines),
@@ -140,13 +137,15 @@ def assemble_layout(network: Network, *, ego: EgoTrack, frame: Layout) -> Layout
         *([cut] if cut else []),
         *_lost(network, furnishing, {**lost_marks, **unknown_types(strips.values())}, narrow),
     )
-    return replace(
-        frame,
-        road_map=_moved_map(road_map, -origin_m),
-        agents=tuple(_moved_agent(agent, -origin_m) for agent in (*frame.agents, *things)),
-        ego=_moved_ego(ego, -origin_m),
-        environment=_environment(road_map, network),
-        report=SourceReport(counts=network.drive.counts(), lost=lost, road_length_m=network.drive.length_m),
+    return moved_to_ego(
+        replace(
+            frame,
+            road_map=road_map,
+            agents=(*frame.agents, *things),
+            ego=ego,
+            environment=_environment(road_map, network),
+            report=SourceReport(counts=network.drive.counts(), lost=lost, road_length_m=network.drive.length_m),
+        )
     )
 
 
@@ -244,37 +243,3 @@ def _environment(road_map: RoadMap, network: Network) -> Environment:
     is_motorway = any(kind == "motorway" for road in roads for _, kind, _ in road.speeds)
     style = "highway" if is_fast or is_motorway else "rural"
     return Environment(prompt="a road by day", style=style)
-
-
-def _moved_map(road_map: RoadMap, by_m: Float64[np.ndarray, "2"]) -> RoadMap:
-    by_3_m = np.array([by_m[0], by_m[1], 0.0])
-
-    def lane(item: Lane) -> Lane:
-        return replace(item, centerline_world_m=item.centerline_world_m + by_3_m)
-
-    def line(item: LaneLine) -> LaneLine:
-        return replace(item, points_world_m=item.points_world_m + by_3_m)
-
-    def area(item: Area) -> Area:
-        holes_m = tuple(hole + by_m for hole in item.holes_world_m)
-        return replace(item, polygon_world_m=item.polygon_world_m + by_m, holes_world_m=holes_m)
-
-    def prop(item: Prop) -> Prop:
-        return replace(item, position_world_m=item.position_world_m + by_m)
-
-    return replace(
-        road_map,
-        lanes=tuple(map(lane, road_map.lanes)),
-        lane_lines=tuple(map(line, road_map.lane_lines)),
-        areas=tuple(map(area, road_map.areas)),
-        props=tuple(map(prop, road_map.props)),
-    )
-
-
-def _moved_agent(agent: AgentTrack, by_m: Float64[np.ndarray, "2"]) -> AgentTrack:
-    return replace(agent, center_world_m=agent.center_world_m + np.array([by_m[0], by_m[1], 0.0]))
-
-
-def _moved_ego(ego: EgoTrack, by_m: Float64[np.ndarray, "2"]) -> EgoTrack:
-    position_m = ego.position_world_m + np.array([by_m[0], by_m[1], 0.0])
-    return replace(ego, world_from_ego=planar_poses(position_m, ego.heading_rad))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from scenegen.layout.importers.longest_route import heading_of
 from scenegen.layout.importers.opendrive.read import Network
-from scenegen.layout.importers.opendrive.route import heading_of
 from scenegen.layout.importers.opendrive.strips import Strip, StripKey
 from scenegen.layout.paths import Path, make_path
 

@@ -150,7 +150,7 @@ def test_the_same_data_set_gives_the_same_bytes(labelled_dataset: Path, tmp_path
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("jpeg", ".jpg"), ("png", ".png"), ("zstd", ".png")])
+@pytest.mark.parametrize(("codec", "suffix"), [("jpeg", ".jpg"), ("png", ".png"), ("jxl", ".png"), ("zstd", ".png")])
 def test_picture_files_decode_to_the_stored_pixels(tmp_path: Path, codec: str, suffix: str) -> None:
     write_labelled(tmp_path, export_record(), image_codec=codec)
     fold_receipts(tmp_path)
