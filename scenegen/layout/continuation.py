@@ -70,6 +70,13 @@ def way_ahead(
     return WayAhead(make_path(points_m), lane_m, lane.speed_limit_mps)
 
 
+def path_ahead(
+    lanes: Sequence[Lane], position_m: Float64[np.ndarray, "2"], course_rad: float, *, reach_m: float
+) -> Path:
+    """Return the path of `way_ahead` that keeps its distance from the lane's middle."""
+    return way_ahead(lanes, position_m, course_rad, reach_m=reach_m, speed_mps=0.0, kept_offset_m=np.inf).path
+
+
 def _merge(part: Float64[np.ndarray, " N"], begin_m: float, slope_m: float, end_m: float) -> Float64[np.ndarray, " N"]:
     """Return the cubic that leaves `begin_m` with a slope and arrives level at `end_m`; constant beyond part 1."""
     u = np.clip(part, 0.0, 1.0)

@@ -163,7 +163,7 @@ def _part(layout: Layout, *, since: int, moving: frozenset[int]) -> Layout:
     agents = list(layout.agents)
     while True:
         found = new_overlaps(replace(layout, agents=tuple(agents)), since=since)
-        leaving = {}
+        leaving: dict[int, int] = {}
         for a, b, step in found:
             movers = [idx for idx in (a, b) if idx in moving and idx != EGO]
             if movers:

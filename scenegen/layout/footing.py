@@ -28,7 +28,8 @@ class Footing:
     ) -> None:
         """Rasterise a map and outlines of boxes that nobody walks through, between two corners of a rectangle."""
         self._low_m = low_m
-        self._size_px = tuple(int(n) for n in np.maximum(np.ceil((high_m - low_m) / CELL_M), 1).astype(int))
+        width_px, height_px = np.maximum(np.ceil((high_m - low_m) / CELL_M), 1).astype(int)
+        self._size_px = (int(width_px), int(height_px))
         road = self._paint([area for kind in ROAD_KINDS for area in road_map.areas_of(kind)])
         walkable = self._paint([area for kind in WALKABLE_KINDS for area in road_map.areas_of(kind)])
         solid = self._paint(road_map.areas_of("building"))
