@@ -301,6 +301,12 @@ def _read_comma2k19(location: str) -> Layout:
     return read_comma2k19(_existing(location, "comma2k19"))
 
 
+def _read_commonroad(location: str) -> Layout:
+    from scenegen.layout.importers.commonroad import read_commonroad
+
+    return read_commonroad(_existing(location, "commonroad"))
+
+
 def _read_openscenario(location: str) -> Layout:
     from scenegen.layout.importers.openscenario import read_openscenario
 
@@ -320,5 +326,6 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
     "openscenario": _read_openscenario,
+    "commonroad": _read_commonroad,
     "comma2k19": _read_comma2k19,
 }
