@@ -18,8 +18,8 @@ TEMPLATE_NAME = "CARD_TEMPLATE.md"
 SYNTHETIC_TITLE = "Synthetic driving scenes made by scenegen"
 RECORDED_TITLE = "Recorded driving scenes in the store of scenegen"
 SYNTHETIC = (
-    "Every picture in this data set is synthetic. The labels come from the world that was painted, not from a detector:\n"
-    "boxes, tracks, occupancy and calibration are exact by construction."
+    "Every picture in this data set is synthetic. The labels come from the world that was painted, not from a "
+    "detector:\nboxes, tracks, occupancy and calibration are exact by construction."
 )
 RECORDED = (
     "{pictures} were recorded by real cameras. Boxes are annotators', calibration and points the instruments';\n"

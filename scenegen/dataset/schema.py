@@ -224,8 +224,8 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "uint8",
         "1",
         "world",
-        "the sampled static world, or a real log's: 0 free, 1 manmade, 2 vegetation; voxel (i, j, k) starts at attribute "
-        "origin_m + voxel_m * (i, j, k); worlds made by rules follow from the layout and are not stored",
+        "the sampled static world, or a real log's: 0 free, 1 manmade, 2 vegetation; voxel (i, j, k) starts at "
+        "attribute origin_m + voxel_m * (i, j, k); worlds made by rules follow from the layout and are not stored",
     ),
     ArraySpec(
         "world/ground", ("world_x", "world_y"), "uint8", "1", "world", "open ground: 0 terrain, 1 paved; likewise"

@@ -91,6 +91,12 @@ class Scene:
         return self.array("time/is_key_frame")[:]
 
     @cached_property
+    def is_recorded(self) -> Bool[np.ndarray, " T"]:
+        """Steps that the source of the layout gave; the others were added to make it longer."""
+        until = self.attrs["layout"].get("recorded_until_step", self.num_steps)
+        return np.arange(self.num_steps) < until
+
+    @cached_property
     def ego2global(self) -> Float64[np.ndarray, "T 4 4"]:
         """Pose of the ego vehicle in the world frame."""
         return self.array("ego/ego2global")[:]

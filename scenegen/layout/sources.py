@@ -31,7 +31,8 @@ def read_layout(reference: str) -> Layout:
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
             `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
             `comma2k19:SEGMENT`, `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`, `waymo:FILE[/NUMBER]`,
-            `dgp:SCENE_DIR`; or only NAME for the library, or only PATH.yaml.
+            `dgp:SCENE_DIR`,
+            `l5kit:ZARR[/NUMBER]`; or only NAME for the library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, a layout or edit that does not make sense.
@@ -275,6 +276,12 @@ def _read_waymo(location: str) -> Layout:
     return read_waymo(*_numbered(location, "waymo"))
 
 
+def _read_l5kit(location: str) -> Layout:
+    from scenegen.layout.importers.l5kit import read_l5kit
+
+    return read_l5kit(*_numbered(location, "l5kit"))
+
+
 def _numbered(location: str, source: str) -> tuple[Path, int | None]:
     """Split `PATH` or `PATH/NUMBER`, where the path exists."""
     path = Path(location).expanduser()
@@ -321,6 +328,7 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "av2_motion": _read_av2_motion,
     "kitti_tracking": _read_kitti_tracking,
     "waymo": _read_waymo,
+    "l5kit": _read_l5kit,
     "scenarionet": _read_scenarionet,
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
