@@ -14,7 +14,13 @@ import numpy as np
 import pytest
 import zarr
 
-from scenegen.dataset.schema import ARRAYS, CAMERA_FIELD, scene_attributes_schema, scene_schema_text
+from scenegen.dataset.schema import (
+    ANNOTATED2D_ARRAYS,
+    ARRAYS,
+    CAMERA_FIELD,
+    scene_attributes_schema,
+    scene_schema_text,
+)
 from tests.unit.dataset.tiny_scene import tiny_chunk, tiny_record
 
 REPOSITORY = Path(__file__).parents[2]
