@@ -22,6 +22,7 @@ LAYOUT_EXAMPLES = """examples:
   scenegen layout edit cut_in 'remove(left_*)' 'environment(rain)' --png before_and_after.png
   scenegen layout edit cut_in 'cut_in(at_s=20, gap_m=6)' -o mine.yaml
   scenegen layout export procedural:5 -o roundabout.xodr
+  scenegen layout export procedural:5 -o roundabout.xosc     # and roundabout.xodr beside it
 """
 EDIT_HELP = """each EDIT is name(subject, key=value, ...), in quotes; they apply in order. Edits:
   insert(CATEGORY, x_m=, y_m=, [heading_deg=, speed_mps=, from_s=, to_s=, agent=])
@@ -81,9 +82,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     _add_view_options(editor)
     editor.set_defaults(verb=run_edit)
 
-    exporter = actions.add_parser("export", parents=[common], help="write a layout's map as OpenDRIVE")
+    exporter = actions.add_parser("export", parents=[common], help="write a layout as OpenDRIVE or OpenSCENARIO")
     exporter.add_argument("reference", metavar="REF")
-    exporter.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.xodr")
+    exporter.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.xodr|FILE.xosc")
     exporter.set_defaults(verb=run_export)
 
 
@@ -147,20 +148,25 @@ def run_edit(options: argparse.Namespace) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
-    """Write a layout's map as OpenDRIVE."""
+    """Write a layout's map as OpenDRIVE, or its map and who moves how as OpenSCENARIO."""
     from scenegen.errors import OutputError
-    from scenegen.layout.exporters import layout_to_opendrive
+    from scenegen.layout.exporters import layout_to_opendrive, layout_to_openscenario
     from scenegen.layout.sources import read_layout
 
-    if options.output.suffix != ".xodr":
-        raise OutputError("an output file *.xodr", found=repr(options.output.name), where=str(options.output))
-    text = layout_to_opendrive(read_layout(options.reference))
-    try:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError("a writable file", found=error.strerror or str(error), where=str(options.output)) from error
-    sys.stdout.write(f"{options.output}\n")
+    if options.output.suffix not in (".xodr", ".xosc"):
+        raise OutputError("an output file *.xodr or *.xosc", found=repr(options.output.name), where=str(options.output))
+    layout = read_layout(options.reference)
+    road_file = options.output.with_suffix(".xodr")
+    texts = {road_file: layout_to_opendrive(layout)}
+    if options.output.suffix == ".xosc":
+        texts[options.output] = layout_to_openscenario(layout, road_file=road_file.name)
+    for path, text in texts.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise OutputError("a writable file", found=error.strerror or str(error), where=str(path)) from error
+        sys.stdout.write(f"{path}\n")
 
 
 def _add_view_options(action: argparse.ArgumentParser) -> None:
