@@ -308,6 +308,12 @@ def _read_commonroad(location: str) -> Layout:
     return read_commonroad(_existing(location, "commonroad"))
 
 
+def _read_lanelet2(location: str) -> Layout:
+    from scenegen.layout.importers.lanelet2 import read_lanelet2
+
+    return read_lanelet2(_existing(location, "lanelet2"))
+
+
 def _read_openscenario(location: str) -> Layout:
     from scenegen.layout.importers.openscenario import read_openscenario
 
@@ -335,5 +341,6 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "openscenario": _read_openscenario,
     "dgp": _read_dgp,
     "commonroad": _read_commonroad,
+    "lanelet2": _read_lanelet2,
     "comma2k19": _read_comma2k19,
 }
