@@ -76,7 +76,7 @@ def drive(
     it can be made with at most `HARDEST_BRAKING_MPS2` when it begins; otherwise the agent passes. `speeds` are
     (from_m, speed_mps) pairs: from that distance on, that speed is wished instead of `cruise_mps`.
     """
-    limit_mps = _speed_limit(path, cruise_mps, speeds)
+    limit_mps = speed_limits(path, cruise_mps, speeds)
     grid_m = float(path.s_m[1] - path.s_m[0])
     last = len(limit_mps) - 1
     step_s = 1.0 / SUBSTEPS_HZ
@@ -111,7 +111,7 @@ def _limit_at(limit_mps: list[float], idx: float) -> float:
     return limit_mps[int(min(max(idx, 0), len(limit_mps) - 1))]
 
 
-def _speed_limit(path: Path, cruise_mps: float, speeds: Sequence[tuple[float, float]]) -> list[float]:
+def speed_limits(path: Path, cruise_mps: float, speeds: Sequence[tuple[float, float]] = ()) -> list[float]:
     """Return the highest speed at every sample of the path that still lets the agent slow for what follows."""
     wished_mps = np.full(len(path.s_m), cruise_mps)
     for from_m, speed_mps in speeds:

@@ -106,3 +106,45 @@ def find_overlaps(layout: Layout, *, margin_m: float = 0.0) -> list[tuple[str, s
             found.append((track.agent_id, tracks[row].agent_id, step))
         crowd.add(track)
     return found
+
+
+def new_overlaps(layout: Layout, *, since: int) -> list[tuple[int, int, int]]:
+    """Return (agent, other agent, step) of pairs that begin to overlap after step `since`; the ego's index is -1.
+
+    Each pair once, at its first such step. Pairs that overlap at `since` already are left out, and so is who is not
+    there then.
+    """
+    tracks = [*layout.agents, ego_as_agent(layout.ego)]
+    present = [idx for idx, track in enumerate(tracks) if track.valid[since]]
+    found = []
+    for place, idx in enumerate(present):
+        others = present[place + 1 :]
+        first = _first_overlaps(tracks[idx], [tracks[other] for other in others], since)
+        for other, step in zip(others, first, strict=True):
+            if step > since:
+                found.append((idx, -1 if other == len(layout.agents) else other, step))
+    return found
+
+
+def _first_overlaps(track: AgentTrack, others: list[AgentTrack], since: int) -> list[int]:
+    """Return the first step from `since` on at which a track overlaps each of several others; -1 for never."""
+    if not others:
+        return []
+    center_m = np.stack([other.center_world_m[since:, :2] for other in others])
+    half_m = np.stack([0.5 * other.size_lwh_m[:2] for other in others])
+    own_half_m = 0.5 * track.size_lwh_m[:2]
+    reach_m = np.linalg.norm(half_m, axis=1) + np.linalg.norm(own_half_m)
+    apart_m = np.linalg.norm(center_m - track.center_world_m[None, since:, :2], axis=2)
+    both = np.stack([other.valid[since:] for other in others]) & track.valid[None, since:]
+    rows, steps = np.nonzero((apart_m < reach_m[:, None]) & both)
+    headings = np.stack([other.heading_rad[since:] for other in others])
+    hit = np.zeros(both.shape, bool)
+    hit[rows, steps] = boxes_overlap(
+        track.center_world_m[since + steps, :2],
+        track.heading_rad[since + steps],
+        np.broadcast_to(own_half_m, (len(rows), 2)),
+        center_m[rows, steps],
+        headings[rows, steps],
+        half_m[rows],
+    )
+    return [since + int(np.argmax(row)) if row.any() else -1 for row in hit]

@@ -30,8 +30,9 @@ def read_layout(reference: str) -> Layout:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
             `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
-            `comma2k19:SEGMENT`, `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`, `waymo:FILE[/NUMBER]`;
-            or only NAME for the library, or only PATH.yaml.
+            `comma2k19:SEGMENT`, `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`, `waymo:FILE[/NUMBER]`,
+            `dgp:SCENE_DIR`,
+            `l5kit:ZARR[/NUMBER]`; or only NAME for the library, or only PATH.yaml.
 
     Raises:
         LayoutError: unknown source, nothing at that location, a layout or edit that does not make sense.
@@ -275,6 +276,12 @@ def _read_waymo(location: str) -> Layout:
     return read_waymo(*_numbered(location, "waymo"))
 
 
+def _read_l5kit(location: str) -> Layout:
+    from scenegen.layout.importers.l5kit import read_l5kit
+
+    return read_l5kit(*_numbered(location, "l5kit"))
+
+
 def _numbered(location: str, source: str) -> tuple[Path, int | None]:
     """Split `PATH` or `PATH/NUMBER`, where the path exists."""
     path = Path(location).expanduser()
@@ -301,10 +308,22 @@ def _read_commonroad(location: str) -> Layout:
     return read_commonroad(_existing(location, "commonroad"))
 
 
+def _read_lanelet2(location: str) -> Layout:
+    from scenegen.layout.importers.lanelet2 import read_lanelet2
+
+    return read_lanelet2(_existing(location, "lanelet2"))
+
+
 def _read_openscenario(location: str) -> Layout:
     from scenegen.layout.importers.openscenario import read_openscenario
 
     return read_openscenario(_existing(location, "openscenario"))
+
+
+def _read_dgp(location: str) -> Layout:
+    from scenegen.layout.importers.dgp import read_dgp
+
+    return read_dgp(_existing(location, "dgp"))
 
 
 SOURCES: dict[str, Callable[[str], Layout]] = {
@@ -315,10 +334,13 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "av2_motion": _read_av2_motion,
     "kitti_tracking": _read_kitti_tracking,
     "waymo": _read_waymo,
+    "l5kit": _read_l5kit,
     "scenarionet": _read_scenarionet,
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
     "openscenario": _read_openscenario,
+    "dgp": _read_dgp,
     "commonroad": _read_commonroad,
+    "lanelet2": _read_lanelet2,
     "comma2k19": _read_comma2k19,
 }
