@@ -315,11 +315,12 @@ class Traffic:
             s_m = np.maximum(s_m, 0.3)
         inside = (s_m >= 0.0) & (s_m <= length_m)
         line_m = offset_polyline(frame.path.points_m, left_m)
-        ratio = make_path(line_m).length_m / length_m
+        path = make_path(line_m)
+        ratio = path.length_m / length_m
         if direction < 0.0:
             self._walk(make_path(line_m[::-1]), (length_m - s_m) * ratio, reach_m=FAR_PERSON_M, valid=inside)
         else:
-            self._walk(make_path(line_m), s_m * ratio, reach_m=FAR_PERSON_M, valid=inside)
+            self._walk(path, s_m * ratio, reach_m=FAR_PERSON_M, valid=inside)
 
     def _walk(
         self, path: Path, s_m: Float64[np.ndarray, " T"], *, reach_m: float, valid: Bool[np.ndarray, " T"] | None = None
