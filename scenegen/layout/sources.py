@@ -29,6 +29,7 @@ def read_layout(reference: str, *, mix: TrafficMix = DRAWN_MIX) -> Layout:
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
             `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
             `comma2k19:SEGMENT`, `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`, `waymo:FILE[/NUMBER]`,
+            `dgp:SCENE_DIR`,
             `l5kit:ZARR[/NUMBER]`; or only NAME for the library, or only PATH.yaml.
         mix: traffic of `procedural` layouts; the others have their own.
 
@@ -256,10 +257,22 @@ def _read_commonroad(location: str) -> Layout:
     return read_commonroad(_existing(location, "commonroad"))
 
 
+def _read_lanelet2(location: str) -> Layout:
+    from scenegen.layout.importers.lanelet2 import read_lanelet2
+
+    return read_lanelet2(_existing(location, "lanelet2"))
+
+
 def _read_openscenario(location: str) -> Layout:
     from scenegen.layout.importers.openscenario import read_openscenario
 
     return read_openscenario(_existing(location, "openscenario"))
+
+
+def _read_dgp(location: str) -> Layout:
+    from scenegen.layout.importers.dgp import read_dgp
+
+    return read_dgp(_existing(location, "dgp"))
 
 
 SOURCES: dict[str, Callable[[str], Layout]] = {
@@ -275,6 +288,8 @@ SOURCES: dict[str, Callable[[str], Layout]] = {
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
     "openscenario": _read_openscenario,
+    "dgp": _read_dgp,
     "commonroad": _read_commonroad,
+    "lanelet2": _read_lanelet2,
     "comma2k19": _read_comma2k19,
 }
