@@ -49,7 +49,9 @@ class ConditionRenderer:
     """
 
     def __init__(self, world: World, *, rig: CameraRig, lighting: Lighting, num_agents: int) -> None:
+        from scenegen.conditions.kerbs import cells_to_raised
         from scenegen.conditions.lens_kernel import pack_lens, ray_spans
+        from scenegen.conditions.open_space import make_table
 
         self._num_agents = num_agents
         self._rig = rig
@@ -61,7 +63,17 @@ class ConditionRenderer:
         self._use_sun = lighting.sun > 0.02 and lighting.sun_direction_world[2] > MIN_SUN_HEIGHT
         self._sun = np.ascontiguousarray(lighting.sun_direction_world, np.float64)
         self._world = pack_world(world)
+        self._cells = cells_to_raised(self._world[4], self._world[5])
         self._voxel_tables = pack_tables(world)
+        self._tables = [make_table(rays) for rays in self._rays]
+        width, height = canvas_px
+        self._hits = (
+            np.empty((height, width)),
+            np.empty((height, width), np.uint8),
+            np.empty((height, width), np.uint8),
+            np.empty((height, width, 3), np.int32),
+            np.empty((height, width, 3)),
+        )
 
     def render(
         self,
@@ -124,14 +136,17 @@ class ConditionRenderer:
         camera = self._rig.cameras[view]
         world_from_cam = np.ascontiguousarray(world_from_ego @ camera.ego_from_cam)
         packed_camera = (world_from_cam, invert_rigid(world_from_cam), *self._lenses[view])
-        width, height = self._rig.size_px
-        hits = (
-            np.empty((height, width)),
-            np.empty((height, width), np.uint8),
-            np.zeros((height, width, 3), np.int64),
-            np.zeros((height, width, 3)),
+        unoccluded_px = maps["unoccluded_px"][view, step]
+        find_surfaces(
+            self._world,
+            self._cells,
+            self._tables[view],
+            now.solids,
+            now.tables[0],
+            packed_camera,
+            self._hits,
+            unoccluded_px,
         )
-        find_surfaces(self._world, now.solids, now.tables[0], packed_camera, *hits, maps["unoccluded_px"][view, step])
         is_first = before is None or before_ego is None
         earlier = world_from_ego if before_ego is None else before_ego
         center_xy = np.ascontiguousarray(world_from_ego[:2, 3])
@@ -147,7 +162,7 @@ class ConditionRenderer:
             (np.ascontiguousarray(invert_rigid(earlier @ camera.ego_from_cam)), is_first),
             (sun, self._use_sun, center_xy),
             index,
-            hits,
+            self._hits,
             tuple(maps[name][view, step] for name in MAP_ORDER),
         )
 

@@ -14,16 +14,15 @@ from numba import njit
 
 from scenegen.conditions.open_way import MAX_ASIDE, open_way_m
 from scenegen.conditions.raycast import NO_HIT, cast_ground, cast_voxels, enter_solid, into_solid, out_of_solid
-from scenegen.conditions.view_kernel import (
-    FOLIAGE,
+from scenegen.conditions.static_kernel import (
     GRASS,
     KERB,
-    STATIC,
     SURFACE_GROUND,
     SURFACE_NONE,
     SURFACE_SHAPE,
     SURFACE_VOXEL,
 )
+from scenegen.conditions.view_kernel import FOLIAGE, STATIC
 
 ANGLE_MARGIN_RAD = 1e-9
 RANGE_MARGIN_M = 1e-6

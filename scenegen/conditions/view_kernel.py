@@ -8,8 +8,15 @@ import numpy as np
 from numba import njit
 
 from scenegen.conditions.lens_kernel import LENS_PINHOLE, lens_pixel_bounds, project_bent
-from scenegen.conditions.raycast import FAR_M, NO_HIT, cast_ground, cast_voxels, enter_shape
+from scenegen.conditions.raycast import FAR_M, enter_shape
 from scenegen.conditions.shadows import sees_sun
+from scenegen.conditions.static_kernel import (
+    SURFACE_GROUND,
+    SURFACE_NONE,
+    SURFACE_SHAPE,
+    SURFACE_VOXEL,
+    find_static,
+)
 from scenegen.types.taxonomy import STATIC_INSTANCE_OFFSET, Material, Semantic
 
 STATIC = int(STATIC_INSTANCE_OFFSET)
@@ -19,60 +26,27 @@ FACADE = int(Material.FACADE)
 WALL = int(Material.WALL)
 ROOF = int(Material.ROOF)
 FOLIAGE = int(Material.FOLIAGE)
-KERB = int(Material.KERB)
-GRASS = int(Material.GRASS)
-
-SURFACE_GROUND, SURFACE_VOXEL, SURFACE_SHAPE, SURFACE_NONE = 0, 1, 2, 3
 
 
 @njit(cache=True, nogil=True)
-def find_surfaces(world, shapes, instance, camera, depth, surface, detail, normal, unoccluded_px):  # type: ignore[no-untyped-def]
-    """Fill `depth`, `surface` (kind), `detail` (what) and `normal` of every pixel of a view.
+def find_surfaces(world, cells, table, shapes, instance, camera, hits, unoccluded_px):  # type: ignore[no-untyped-def]
+    """Fill `hits`: depth, surface (kind), face, detail (what) and normal of every pixel of a view.
 
-    `detail` holds (ix, iy, iz) for a voxel, (material, 0, 0) for ground, (solid, 0, 0) for a shape.
+    `detail` holds (ix, iy, iz) for a voxel, (material, ...) for ground, (solid, ...) for a shape; `face` says which
+    side of a voxel or of the ground is seen, `normal` which way a shape looks. What does not apply is left as it was.
     `unoccluded_px[a]` counts the pixels agent a covers by itself; the solids of an agent are neighbours in the list.
     `camera` is (world_from_cam, cam_from_world, packed lens, rays, spans). A pixel whose ray is NaN sees nothing.
     """
-    masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
     kind, half, taper, world_from_shape = shapes
     world_from_cam, cam_from_world, lens, rays, spans = camera
+    depth, surface, face, detail, normal = hits
+    find_static(world, cells, table, (world_from_cam, rays), depth, surface, face, detail)
     near_m = lens[7]
     height, width = depth.shape
     last_agent = np.zeros((height, width), np.int64)
     o = world_from_cam[:3, 3].copy()
     d = np.empty(3)
     m = world_from_cam
-    for v in range(height):
-        for u in range(width):
-            x, y = rays[v, u, 0], rays[v, u, 1]
-            surface[v, u] = SURFACE_NONE
-            depth[v, u] = NO_HIT
-            if math.isnan(x):
-                continue
-            d[0] = m[0, 0] * x + m[0, 1] * y + m[0, 2]
-            d[1] = m[1, 0] * x + m[1, 1] * y + m[1, 2]
-            d[2] = m[2, 0] * x + m[2, 1] * y + m[2, 2]
-            t_ground, material, ground_axis = cast_ground(ground, raised, corner_m, cell_m, kerb_m, o, d, GRASS)
-            if t_ground < FAR_M:
-                depth[v, u] = t_ground
-                surface[v, u] = SURFACE_GROUND
-                if ground_axis == 2:
-                    detail[v, u, 0] = material
-                    normal[v, u, 0], normal[v, u, 1], normal[v, u, 2] = 0.0, 0.0, 1.0
-                else:
-                    detail[v, u, 0] = KERB
-                    normal[v, u, 0], normal[v, u, 1], normal[v, u, 2] = 0.0, 0.0, 0.0
-                    normal[v, u, ground_axis] = -1.0 if d[ground_axis] > 0 else 1.0
-            t, ix, iy, iz, axis = cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, min(depth[v, u], FAR_M))
-            if t < depth[v, u]:
-                depth[v, u] = t
-                surface[v, u] = SURFACE_VOXEL
-                detail[v, u, 0], detail[v, u, 1], detail[v, u, 2] = ix, iy, iz
-                normal[v, u, 0], normal[v, u, 1], normal[v, u, 2] = 0.0, 0.0, 0.0
-                if axis < 3:
-                    normal[v, u, axis] = -1.0 if d[axis] > 0 else 1.0
-                else:
-                    normal[v, u, 2] = 1.0
     for s in range(len(kind)):
         u0, u1, v0, v1 = lens_pixel_bounds(half[s], world_from_shape[s], cam_from_world, lens, spans, width, height)
         for v in range(v0, v1):
@@ -150,7 +124,7 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
     kind, fx, fy, cx, cy, numbers, max_angle_rad, near_m = lens
     previous_cam_from_world, is_first = previous
     sun_direction, use_sun, center_xy = sun
-    depth, surface, detail, normal = hits
+    depth, surface, face, detail, normal = hits
     semantic, material_map, instance_map, depth_out, normal_out, canonical_out, point_out, motion, sun_out = out
     ground_semantic = np.full(32, 14, np.uint8)
     ground_semantic[1:5] = 11
@@ -173,15 +147,17 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
             for a in range(3):
                 p[a] = m[a, 3] + t * (m[a, 0] * x + m[a, 1] * y + m[a, 2])
                 q[a] = p[a]
-                n[a] = normal[v, u, a]
+                n[a] = 0.0
                 canonical[a] = 0.0
             instance = 0
             moved = True
             if where == SURFACE_GROUND:
                 material = detail[v, u, 0]
+                n[face[v, u] >> 1] = -1.0 if face[v, u] & 1 else 1.0
                 semantic[v, u] = ground_semantic[material]
             elif where == SURFACE_VOXEL:
                 ix, iy, iz = detail[v, u, 0], detail[v, u, 1], detail[v, u, 2]
+                n[face[v, u] >> 1] = -1.0 if face[v, u] & 1 else 1.0
                 row = column_instance[ix, iy]
                 instance = STATIC + row
                 semantic[v, u] = semantics[ix, iy, iz]
@@ -190,6 +166,8 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
                 )
             else:
                 s = detail[v, u, 0]
+                for a in range(3):
+                    n[a] = normal[v, u, a]
                 instance = shape_instance[s]
                 semantic[v, u] = shape_semantic[s]
                 material = shape_material[s]

@@ -13,6 +13,7 @@ from scenegen.config.run import RunConfig
 from scenegen.config.split import AUTO_SPLIT, SPLITS, SplitSharesConfig
 from scenegen.config.sweep import SweepConfig
 from scenegen.errors import ConfigError
+from scenegen.layout.traffic_mix import TrafficMix
 from scenegen.types.layout import STYLES
 from scenegen.types.record import FULL_PRECISION, HALF_PRECISION
 
@@ -182,6 +183,7 @@ class GenerateConfig:
         prompt: words for weather and time of day of all layouts; None keeps their own.
         split: `train`, `val`, `test`, or `auto`: every layout in one of them, by `split_shares`.
         sweep: what is varied beside the layouts.
+        traffic: density and distribution of the traffic of `procedural` layouts.
         stream: give frames away as they are made, and store nothing.
         stream_labels: file that gets a line of labels per step; None writes none.
     """
@@ -200,6 +202,7 @@ class GenerateConfig:
     progress: str
     sweep: SweepConfig
     rig: RigConfig
+    traffic: TrafficMix
     occupancy: OccupancyConfig
     video: VideoConfig
     dataset: DatasetConfig
@@ -255,6 +258,7 @@ class GenerateConfig:
             "stream",
             "stream_labels",
             "sweep",
+            "traffic",  # part of the layout
         ):
             del decisive[key]
         decisive["occupancy"] = self.occupancy.decisive()

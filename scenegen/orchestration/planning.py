@@ -102,7 +102,9 @@ def read_extended(reference: str, config: GenerateConfig) -> Layout:
     from scenegen.layout.extend import extend_layout
     from scenegen.layout.sources import read_layout
 
-    layout = extend_layout(read_layout(reference), duration_s=config.duration_s, rate_hz=config.rate_hz)
+    layout = extend_layout(
+        read_layout(reference, mix=config.traffic), duration_s=config.duration_s, rate_hz=config.rate_hz
+    )
     style = config.occupancy.style
     return layout if style is None else replace(layout, environment=replace(layout.environment, style=style))
 

@@ -12,6 +12,9 @@ from scenegen.types.layout import Layout
 
 FULL_PRECISION, HALF_PRECISION = "fp32", "bf16"
 
+RECORDED_MODEL_ID = "recorded"
+"""What stands in scenes of real logs where others name the model that painted them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
@@ -67,6 +70,27 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What a scene has that was recorded and not generated; becomes the attribute `recording`.
+
+    Attributes:
+        stamps_us: of every step in the recording, from its first; the timeline's are equally spaced.
+        camera_stamps_us: likewise, of every camera's exposures.
+        recorded_size_px: (width, height) of every camera's pictures before they were resized.
+        world: where the static world comes from: `occ3d`, `lidar` or `none`.
+        derived: arrays that no instrument and no annotator made: rendered or counted from boxes and world.
+        lost: what the source says and the scene does not.
+    """
+
+    stamps_us: tuple[int, ...]
+    camera_stamps_us: dict[str, tuple[int, ...]]
+    recorded_size_px: dict[str, tuple[int, int]]
+    world: str
+    derived: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SceneRecord:
     """The header of a scene: all that is known before the first pixel.
 
@@ -77,6 +101,7 @@ class SceneRecord:
         seed: seed of the scene.
         split: `train`, `val` or `test`.
         provenance: versions, hashes and licences.
+        recording: None for generated scenes.
     """
 
     scene_id: str
@@ -85,6 +110,7 @@ class SceneRecord:
     seed: int
     split: str
     provenance: Provenance
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,7 @@ def view_from(layout: Layout, agent: str) -> Layout:
             f"an agent that is there for {SHORTEST_S:g} s", found=f"{(stop - first) / rate_hz:.2f} s", where=where
         )
     former = replace(ego_as_agent(layout.ego), agent_id=new_id(layout, None, stem="former_ego"), source_category="ego")
-    others = [other for other in (*layout.agents, former) if other.agent_id != agent]
+    others = [other for other in (*layout.agents, former) if other.agent_id != track.agent_id]
     shown = tuple(cut for other in others if (cut := _cut(other, first, stop)).valid.any())
     seen = _cut(track, first, stop)
     ahead = np.stack([np.cos(seen.heading_rad), np.sin(seen.heading_rad)], axis=1)
@@ -52,7 +52,19 @@ def view_from(layout: Layout, agent: str) -> Layout:
         world_from_ego=planar_poses(np.column_stack([axle_m, np.zeros(len(axle_m))]), seen.heading_rad),
         velocity_world_mps=seen.velocity_world_mps,
     )
-    return replace(layout, timeline=Timeline(rate_hz=rate_hz, num_steps=stop - first), agents=shown, ego=ego)
+    timeline = Timeline(rate_hz=rate_hz, num_steps=stop - first)
+    until = _recorded_until(layout, first, stop, where)
+    return replace(layout, timeline=timeline, agents=shown, ego=ego, recorded_until_step=until)
+
+
+def _recorded_until(layout: Layout, first: int, stop: int, where: str) -> int | None:
+    """Return the mark of the added part of the steps that stay."""
+    until = layout.recorded_until_step
+    if until is None or until >= stop:
+        return None
+    if until <= first:
+        raise LayoutError("an agent that was recorded", found="one that is there in the added part only", where=where)
+    return until - first
 
 
 def _cut(track: AgentTrack, first: int, stop: int) -> AgentTrack:

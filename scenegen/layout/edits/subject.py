@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import math
 from dataclasses import replace
 
@@ -24,18 +25,21 @@ ROLLING_M = 1.0
 
 
 def find_agent(layout: Layout, agent_id: str) -> AgentTrack:
-    """Return an agent by id.
+    """Return an agent by id, or by a pattern like `16c75c92*` that only its id matches.
 
     Raises:
-        LayoutError: there is none; the message names those with a similar id.
+        LayoutError: there is none, or several; the message names those with a similar id.
     """
-    for agent in layout.agents:
-        if agent.agent_id == agent_id:
-            if not agent.valid.any():
-                raise LayoutError(
-                    "an agent that is there at some time", found="none", where=f"{layout.layout_id}: agent {agent_id!r}"
-                )
-            return agent
+    found = [agent for agent in layout.agents if agent.agent_id == agent_id]
+    found = found or [agent for agent in layout.agents if fnmatch.fnmatchcase(agent.agent_id, agent_id)]
+    if len(found) > 1:
+        names = ", ".join(agent.agent_id for agent in found[:12])
+        raise LayoutError("the id of one agent", found=f"{agent_id!r}, which means {names}", where=layout.layout_id)
+    if found:
+        if not found[0].valid.any():
+            where = f"{layout.layout_id}: agent {agent_id!r}"
+            raise LayoutError("an agent that is there at some time", found="none", where=where)
+        return found[0]
     known = [agent.agent_id for agent in layout.agents]
     close = difflib.get_close_matches(agent_id, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""

@@ -36,6 +36,31 @@ def enu_from_ecef(origin_ecef_m: Float64[np.ndarray, "3"]) -> Float64[np.ndarray
     )
 
 
+def ecef_from_enu(
+    latitude_deg: Float64[np.ndarray, " N"], longitude_deg: Float64[np.ndarray, " N"]
+) -> Float64[np.ndarray, "N 4 4"]:
+    """Return, for places on the ellipsoid, the transforms from east, north and up at them to Earth-centred axes.
+
+    >>> ecef_from_enu(np.array([0.0]), np.array([90.0]))[0].round(3)[:3, 3].tolist()
+    [0.0, 6378137.0, 0.0]
+
+    Raises:
+        DependencyError: pyproj is not installed.
+    """
+    to_ecef = _transformer(
+        "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=cart +ellps=WGS84"
+    )
+    lat, lon = np.radians(latitude_deg), np.radians(longitude_deg)
+    zero = np.zeros(len(lat))
+    transforms = np.zeros((len(lat), 4, 4))
+    transforms[:, 3, 3] = 1.0
+    transforms[:, :3, 0] = np.stack([-np.sin(lon), np.cos(lon), zero], axis=1)
+    transforms[:, :3, 1] = np.stack([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)], axis=1)
+    transforms[:, :3, 2] = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    transforms[:, :3, 3] = np.transpose(to_ecef.transform(longitude_deg.tolist(), latitude_deg.tolist(), zero.tolist()))
+    return transforms
+
+
 def local_from_degrees(
     latitude_deg: Float64[np.ndarray, " N"], longitude_deg: Float64[np.ndarray, " N"]
 ) -> Float64[np.ndarray, "N 2"]:

@@ -24,6 +24,8 @@ from scenegen.types.timeline import Timeline
 Key = TypeVar("Key", bound=Any)
 """What names a lane of a file; keys compare, which settles draws."""
 DURATION_S, RATE_HZ = 30.0, 12.0
+ROUTE_TIMELINE = Timeline(rate_hz=RATE_HZ, num_steps=round(DURATION_S * RATE_HZ))
+"""Of maps without anything that moves."""
 USUAL_MPS = 50.0 / 3.6
 """On roads without a limit."""
 FASTEST_MPS = 130.0 / 3.6
@@ -54,19 +56,23 @@ class RouteLane:
 
 
 def drive_longest_route(
-    lanes: Mapping[Key, RouteLane], following: Mapping[Key, Sequence[Key]], *, where: str
-) -> tuple[EgoTrack, Timeline, tuple[Key, ...]]:
-    """Return the ego's track in the frame of the file, its timeline, and the lanes it drives over.
+    lanes: Mapping[Key, RouteLane],
+    following: Mapping[Key, Sequence[Key]],
+    *,
+    where: str,
+    timeline: Timeline = ROUTE_TIMELINE,
+) -> tuple[EgoTrack, tuple[Key, ...]]:
+    """Return the ego's track in the frame of the file, and the lanes it drives over.
 
     Args:
         lanes: those that it may drive along, in the order of the file.
         following: what goes on from each lane of the file, in driving direction.
         where: the file.
+        timeline: of the scene.
 
     Raises:
         LayoutError: there is no lane to drive on.
     """
-    timeline = Timeline(rate_hz=RATE_HZ, num_steps=round(DURATION_S * RATE_HZ))
     route = longest_route(lanes, following, where=where)
     line_m, speeds, along_m = [], [], 0.0
     for key in route:
@@ -84,7 +90,7 @@ def drive_longest_route(
         speeds=speeds,
         stops=[stop_before_end(path, start_m)],
     )
-    return ego_along(path, travel), timeline, route
+    return ego_along(path, travel), route
 
 
 def stop_before_end(path: Path, start_m: float) -> Stop:

@@ -97,6 +97,25 @@ class XmlElement:
             self.fail(f"an attribute {name}", "none")
         return value
 
+    def text_word(self) -> str:
+        """Return the text between the tags, without the space around it.
+
+        Raises:
+            LayoutError: there is none.
+        """
+        word = self.text.strip()
+        if not word:
+            self.fail("text", "none")
+        return word
+
+    def text_number(self) -> float:
+        """Return the text between the tags as a finite number of at most 1e7.
+
+        Raises:
+            LayoutError: it is no such number.
+        """
+        return self._finite(self.text_word(), "")
+
     def number(self, name: str, default: float | None = None) -> float:
         """Return an attribute as a finite number of at most 1e7.
 
@@ -105,13 +124,15 @@ class XmlElement:
         """
         if default is not None and not self.has(name):
             return default
-        text = self.word(name)
+        return self._finite(self.word(name), f" in {name}")
+
+    def _finite(self, text: str, place: str) -> float:
         try:
             value = float(text)
         except ValueError:
-            self.fail(f"a number in {name}", repr(text))
+            self.fail(f"a number{place}", f"{text!r:.60}")
         if not math.isfinite(value) or abs(value) > LARGEST:
-            self.fail(f"a finite number of at most {LARGEST:g} in {name}", repr(text))
+            self.fail(f"a finite number of at most {LARGEST:g}{place}", f"{text!r:.60}")
         return value
 
     def integer(self, name: str) -> int:

@@ -8,7 +8,7 @@ import pytest
 from scenegen.conditions.build import ConditionRenderer
 from scenegen.conditions.lidar import INNER_M, AgentBoxes, CountedSweep, LidarModel, LidarScanner
 from scenegen.conditions.lidar_kernel import cast_sweep, intensity_of
-from scenegen.conditions.view_kernel import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
+from scenegen.conditions.static_kernel import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
 from scenegen.errors import ConfigError
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import EXTRA_RING, STATIC_INSTANCE_OFFSET, ConditionMaps, Material, Semantic, ShapeSet, World

@@ -18,6 +18,7 @@ from scenegen.errors import LayoutError
 from scenegen.layout.importers.ground import GRID_M
 from scenegen.layout.importers.opendrive.format import Corner, OpenDrive, Repeat, Road, RoadObject, RoadSignal
 from scenegen.layout.importers.opendrive.plan_view import poses_along
+from scenegen.layout.importers.roadside import props_beside
 from scenegen.layout.importers.source_tracks import open_ring
 from scenegen.types.layout import Area, LaneLine, Prop
 from scenegen.types.taxonomy import AgentCategory
@@ -30,7 +31,6 @@ FLAT_M = 0.1
 """Signals lower than this are paint."""
 MOST_REPEATED = 10_000
 CONTINUOUS_STEP_M = {"hedge": 4.0, "tree": 6.0}
-SAME_SPOT_M = 0.6
 HEDGE_M = 2.5
 """Vegetation up to this height is a hedge, above it trees."""
 CATEGORY_OF_OBJECT = {
@@ -248,23 +248,7 @@ def _drop_misplaced(made: Furnishing, drivable: BaseGeometry) -> None:
     """Leave out props on the carriageway or on the spot of another, and buildings on the road."""
     import shapely
 
-    places_m = np.array([prop.position_world_m for prop in made.props]).reshape(-1, 2)
-    inside = drivable.buffer(-0.1)
-    shapely.prepare(inside)
-    on_road = shapely.contains_xy(inside, places_m)
-    spots = [tuple(spot) for spot in np.round(places_m / SAME_SPOT_M).astype(int).tolist()]
-    carries = {spot for spot, prop in zip(spots, made.props, strict=True) if prop.kind in ("sign", "traffic_light")}
-    seen: set[tuple[object, ...]] = set()
-    kept: list[Prop] = []
-    for prop, spot, is_inside in zip(made.props, spots, on_road.tolist(), strict=True):
-        if is_inside:
-            made.lost[f"props over the carriageway ({prop.kind})"] += 1
-        elif (prop.kind, *spot) in seen or (prop.kind == "pole" and spot in carries):
-            made.lost[f"props on the spot of another ({prop.kind})"] += 1
-        else:
-            seen.add((prop.kind, *spot))
-            kept.append(prop)
-    made.props = kept
+    made.props = props_beside(made.props, drivable, made.lost)
     areas = []
     for area in made.areas:
         outline = shapely.make_valid(shapely.Polygon(area.polygon_world_m))

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float64
 
+from scenegen.layout.importers.line_joining import join_lines
 from scenegen.layout.importers.opendrive.format import RoadMark
 from scenegen.layout.importers.opendrive.strips import SectionLines, Strip, samples_between
 from scenegen.types.layout import LaneLine
@@ -28,7 +29,6 @@ LINE_KIND_OF_MARK = {
 }
 NOT_PAINTED = frozenset({"none", "curb", "grass", "edge"})
 YELLOWISH = frozenset({"yellow", "orange"})
-JOIN_M = 0.05
 PLAIN_COLORS = frozenset({"standard", "white", "yellow"})
 
 
@@ -65,43 +65,8 @@ def lane_lines_of(lines: Iterable[SectionLines], strips: Iterable[Strip]) -> tup
                 color = "yellow" if mark.color in YELLOWISH else "white"
                 piece_m = points_m[inside]
                 painted.append(LaneLine(points_world_m=_flat(piece_m), kind=kind, color=color, width_m=mark.width_m))
-    return _joined(painted), lost
+    return join_lines(painted), lost
 
 
 def _flat(points_m: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "N 3"]:
     return np.column_stack([points_m, np.zeros(len(points_m))])
-
-
-def _joined(painted: list[LaneLine]) -> list[LaneLine]:
-    """Join lines of one look that go on from each other, so that dashes do not begin anew at every section."""
-    begins: dict[tuple[object, ...], list[int]] = {}
-    for idx, line in enumerate(painted):
-        begins.setdefault(_key(line, 0), []).append(idx)
-    taken: set[int] = set()
-    follower: dict[int, int] = {}
-    for idx, line in enumerate(painted):
-        free = [n for n in begins.get(_key(line, -1), []) if n not in taken and n != idx]
-        if free:
-            follower[idx] = free[0]
-            taken.add(free[0])
-    done: set[int] = set()
-    joined = []
-    for start in [*(n for n in range(len(painted)) if n not in taken), *range(len(painted))]:
-        if start in done:
-            continue
-        chain: list[Float64[np.ndarray, "_ 3"]] = []
-        at = start
-        while at not in done:
-            done.add(at)
-            chain.append(painted[at].points_world_m[1 if chain else 0 :])
-            at = follower.get(at, start)
-        line = painted[start]
-        joined.append(
-            LaneLine(points_world_m=np.concatenate(chain), kind=line.kind, color=line.color, width_m=line.width_m)
-        )
-    return joined
-
-
-def _key(line: LaneLine, end: int) -> tuple[object, ...]:
-    x, y = np.round(line.points_world_m[end, :2] / JOIN_M).astype(int).tolist()
-    return line.kind, line.color, round(line.width_m, 3), x, y

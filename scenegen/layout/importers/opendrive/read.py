@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from scenegen.layout.importers.ground import areas_of
+from scenegen.layout.importers.longest_route import ROUTE_TIMELINE
 from scenegen.layout.importers.moved import moved_to_ego
 from scenegen.layout.importers.opendrive.areas import LANE_KIND_OF_TYPE, ground_of, unknown_types
 from scenegen.layout.importers.opendrive.format import OpenDrive, Road
@@ -89,7 +90,7 @@ def read_opendrive(path: Path) -> Layout:
         LayoutError: a malformed file, or one without a lane to drive on; the message names file and element.
     """
     network = read_network(path)
-    ego, timeline, _ = drive_through(network.strips, network.graph, where=str(path))
+    ego, _ = drive_through(network.strips, network.graph, where=str(path))
     return assemble_layout(
         network,
         ego=ego,
@@ -97,7 +98,7 @@ def read_opendrive(path: Path) -> Layout:
             layout_id=layout_id_of("opendrive", path.stem),
             source="opendrive",
             licence=LICENCE,
-            timeline=timeline,
+            timeline=ROUTE_TIMELINE,
             road_map=RoadMap(),
             agents=(),
             ego=ego,

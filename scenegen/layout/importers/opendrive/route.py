@@ -9,13 +9,12 @@ from scenegen.layout.importers.opendrive.areas import LANE_KIND_OF_TYPE
 from scenegen.layout.importers.opendrive.links import LaneGraph
 from scenegen.layout.importers.opendrive.strips import Strip, StripKey
 from scenegen.types.layout import EgoTrack
-from scenegen.types.timeline import Timeline
 
 
 def drive_through(
     strips: Mapping[StripKey, Strip], graph: LaneGraph, *, where: str
-) -> tuple[EgoTrack, Timeline, tuple[StripKey, ...]]:
-    """Return the ego's track in the frame of the file, its timeline, and the lanes it drives over.
+) -> tuple[EgoTrack, tuple[StripKey, ...]]:
+    """Return the ego's track in the frame of the file, and the lanes it drives over.
 
     Raises:
         LayoutError: the file has no lane to drive on.

@@ -229,6 +229,8 @@ def _trajectory(item: XmlElement, actor: Actor, stage: Stage) -> IsDone:
     actor.take_trajectory(make_path(position_m))
     timed = Timed(at_s=at_s, position_m=position_m, heading_rad=heading_rad)
     actor.timed = timed
+    if at_s[0] < stage.time_s:
+        actor.join_timed(stage.time_s)
     return lambda: actor.timed is not timed
 
 

@@ -144,6 +144,14 @@ class Actor:
             self._step_path(time_s, step_s)
         self.acceleration_mps2 = (self.speed_mps - before_mps) / step_s
 
+    def join_timed(self, time_s: float) -> None:
+        """Be at once where a trajectory with times, which has begun already, has it now."""
+        assert self.timed is not None
+        timed = self.timed
+        self.position_m = np.array([np.interp(time_s, timed.at_s, timed.position_m[:, axis]) for axis in (0, 1)])
+        if timed.heading_rad is not None:
+            self.heading_rad = float(np.interp(time_s, timed.at_s, timed.heading_rad))
+
     def _step_timed(self, time_s: float, step_s: float) -> None:
         assert self.timed is not None
         timed = self.timed
@@ -165,6 +173,8 @@ class Actor:
         if self.is_ego and not self.is_on_trajectory:
             left_m = max(self.path.length_m - EGO_MARGIN_M - self.s_m, 0.0)
             self.speed_mps = min(self.speed_mps, float(np.sqrt(2.0 * EGO_BRAKING_MPS2 * left_m)), left_m / step_s)
+        if self.speed_mps == 0.0 and self.lateral_change is None:
+            return
         self.s_m += self.speed_mps * step_s
         self.travelled_m += self.speed_mps * step_s
         before_left_m = self.left_m

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from scenegen.layout.importers.openscenario.catalogs import Catalogs
 from scenegen.layout.importers.xml_file import XmlElement
 from scenegen.layout.motion import DEFAULT_SIZE_LWH_M
-from scenegen.types.taxonomy import AgentCategory
+from scenegen.types.taxonomy import AgentCategory, parse_category
 
 CATEGORY_OF_VEHICLE = {
     "car": AgentCategory.CAR,
@@ -29,6 +29,8 @@ CATEGORY_OF_PEDESTRIAN = {
     "animal": AgentCategory.ANIMAL,
 }
 KINDS = ("Vehicle", "Pedestrian", "MiscObject")
+CATEGORY_PROPERTY = "scenegen.category"
+"""Property by which our exporter names a category that OpenSCENARIO has no word for."""
 EGO_NAMES = ("ego", "egovehicle", "ego_vehicle", "hero", "host", "hostvehicle")
 
 
@@ -94,6 +96,8 @@ def _entity(name: str, item: XmlElement, catalogs: Catalogs) -> Entity:
     if body is None or body.tag not in KINDS:
         item.fail(f"one of {', '.join(KINDS)}", body.tag if body is not None else "none of them")
     category, source_category = _category(body)
+    own = parse_category(_property(body, CATEGORY_PROPERTY))
+    category = category if own is None else own
     size_lwh_m, center_m = _box(body, category)
     axles = body.first("Axles")
     rear = axles.first("RearAxle") if axles is not None else None
@@ -145,12 +149,17 @@ def _box(body: XmlElement, category: AgentCategory) -> tuple[tuple[float, float,
 
 def _color(body: XmlElement) -> tuple[int, int, int] | None:
     """Return the colour of esmini's property `color`, as `#rrggbb`."""
+    text = _property(body, "color")
+    if len(text) != 7 or not text.startswith("#"):
+        return None
+    try:
+        return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+    except ValueError:
+        return None
+
+
+def _property(body: XmlElement, name: str) -> str:
+    """Return the value of a property, empty where there is none of that name."""
     properties = body.first("Properties")
-    for item in properties.all("Property") if properties is not None else []:
-        text = item.word("value", "")
-        if item.word("name", "") == "color" and len(text) == 7 and text.startswith("#"):
-            try:
-                return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
-            except ValueError:
-                return None
-    return None
+    found = [item for item in (properties.all("Property") if properties else []) if item.word("name", "") == name]
+    return found[0].word("value", "") if found else ""

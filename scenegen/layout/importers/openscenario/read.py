@@ -30,6 +30,7 @@ from scenegen.layout.importers.opendrive.read import assemble_layout, read_netwo
 from scenegen.layout.importers.openscenario.actor import Actor
 from scenegen.layout.importers.openscenario.catalogs import Catalogs, road_file
 from scenegen.layout.importers.openscenario.entities import Entity, ego_of, read_entities
+from scenegen.layout.importers.openscenario.environment import read_environment
 from scenegen.layout.importers.openscenario.parameters import declared_in, resolve
 from scenegen.layout.importers.openscenario.places import Places
 from scenegen.layout.importers.openscenario.story import Storyboard
@@ -115,6 +116,8 @@ def read_openscenario(path: Path) -> Layout:
     )
     layout = assemble_layout(network, ego=ego, frame=frame)
     report = layout.report or SourceReport()
+    sky = read_environment(root)
+    layout = replace(layout, environment=replace(layout.environment, weather=sky.weather, time_of_day=sky.time_of_day))
     return replace(layout, report=replace(report, lost=(*report.lost, *_collisions(layout, set(entities)))))
 
 

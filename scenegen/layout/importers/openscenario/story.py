@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from scenegen.layout.importers.openscenario.actions import IsDone, start_private
 from scenegen.layout.importers.openscenario.actor import Actor
 from scenegen.layout.importers.openscenario.conditions import Trigger
+from scenegen.layout.importers.openscenario.environment import environment_of
 from scenegen.layout.importers.xml_file import XmlElement
 
 STANDBY, RUNNING, COMPLETE = "standby", "running", "complete"
@@ -53,6 +54,7 @@ class Storyboard:
         self.lost: dict[str, None] = {}
         self._step_s = step_s
         self._board = root.one("Storyboard")
+        self._environment = environment_of(root)
         self.stories = [self._node("story", story, parent_actors=[]) for story in self._board.all("Story")]
         self._stop = Trigger(self._board.first("StopTrigger"), self, step_s)
 
@@ -164,8 +166,10 @@ class Storyboard:
             self._begin_global(action)
 
     def _begin_global(self, action: XmlElement) -> None:
-        """Set a parameter, or add or delete an entity; other global actions are lost."""
+        """Set a parameter, or add or delete an entity; other global actions are lost. Weather is read elsewhere."""
         for element in action.below():
+            if element is self._environment:
+                return
             if element.tag == "ParameterAction" and element.first("SetAction") is not None:
                 self.parameters[element.word("parameterRef")] = element.one("SetAction").word("value")
                 return
