@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from scenegen.logs.ground import fit_ground
 from scenegen.logs.lidar_world import SeenWorld, build_lidar_world
 from scenegen.logs.moments import StepPoints, place_points, points_ego_m
 from scenegen.logs.pictures import Resize, read_picture
+from scenegen.logs.surface import areas_of_columns, with_seen_surface
 from scenegen.logs.sweeps import read_points
 from scenegen.types import Camera, CameraRig, Layout, Provenance, Recording, SceneRecord
 from scenegen.types.layout_json import layout_sha256
@@ -67,6 +68,11 @@ def prepare_log(log: RecordedLog, config: ImportLogConfig) -> PreparedLog:
     rig, lost = build_log_rig(log, resize)
     points = tuple(place_points(step, layout, step_idx=idx) for idx, step in enumerate(log.steps))
     world, kind = build_world_of(log, layout, points, config)
+    lost_of_layout = layout.report.lost if layout.report else ()
+    if world is not None and log.road_map is None:
+        layout = with_seen_ground(layout, world)
+        validate_layout(layout)
+        lost_of_layout = tuple(what for what in lost_of_layout if "assumed road" not in what)
     recording = Recording(
         stamps_us=tuple(step.stamp_us - log.steps[0].stamp_us for step in log.steps),
         camera_stamps_us={
@@ -76,7 +82,7 @@ def prepare_log(log: RecordedLog, config: ImportLogConfig) -> PreparedLog:
         recorded_size_px={camera.name: camera.size_px for camera in log.cameras},
         world=kind,
         derived=DERIVED + DERIVED_OF_WORLD[kind],
-        lost=(*(layout.report.lost if layout.report else ()), *lost),
+        lost=(*lost_of_layout, *lost),
     )
     return PreparedLog(
         log=log,
@@ -164,6 +170,15 @@ def build_world_of(
         )
     grid = begin_world(layout, seed=config.seed).draft.site.grid
     return build_lidar_world(swept, layout, grid=grid), "lidar"
+
+
+def with_seen_ground(layout: Layout, world: SeenWorld) -> Layout:
+    """Return a layout whose ground is what was seen of it; lanes stay those of the assumed road."""
+    areas = (
+        *areas_of_columns(world.is_drivable, grid=world.grid, kind="drivable"),
+        *areas_of_columns(world.is_walkway & ~world.is_drivable, grid=world.grid, kind="sidewalk"),
+    )
+    return replace(layout, road_map=with_seen_surface(layout.road_map, areas))
 
 
 def _check_files(log: RecordedLog, resize: Resize) -> str:
