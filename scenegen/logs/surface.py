@@ -1,8 +1,8 @@
 """The road surface of logs without a map, as seen: where sweeps found it smooth and level with the ego's own way.
 
-A car's road is what it could roll to without a step: squares of 0.4 m whose ground is known, spread from beneath the ego's
-way and vehicles' boxes to neighbours whose height differs by less than a kerb. Gaps between the rings of a sweep are closed
-up to 2 m. What lies beside it is open ground.
+A car's road is what it could roll to without a step: squares of 0.4 m whose ground is known, spread from beneath the
+ego's way and vehicles' boxes to neighbours whose height differs by less than a kerb. Gaps between the rings of a sweep
+are closed up to 2 m. What lies beside it is open ground. Walkways without a kerb count as road: a sweep cannot tell.
 """
 
 from __future__ import annotations
@@ -106,9 +106,7 @@ def _columns_under_vehicles(layout: Layout, grid: GridSpec) -> Bool[np.ndarray, 
             if agent.valid[step] and agent.category in VEHICLE_CATEGORIES:
                 half = agent.size_lwh_m / 2
                 x, y, _ = agent.center_world_m[step]
-                _mark_box(
-                    marked, grid, planar_pose(x, y, agent.heading_rad[step]), (-half[0], half[0]), float(half[1])
-                )
+                _mark_box(marked, grid, planar_pose(x, y, agent.heading_rad[step]), (-half[0], half[0]), float(half[1]))
     return marked
 
 
