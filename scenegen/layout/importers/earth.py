@@ -23,9 +23,7 @@ def enu_from_ecef(origin_ecef_m: Float64[np.ndarray, "3"]) -> Float64[np.ndarray
     Raises:
         DependencyError: pyproj is not installed.
     """
-    to_degrees = _transformer("+proj=pipeline +step +inv +proj=cart +ellps=WGS84 +step +proj=unitconvert "
-                              "+xy_in=rad +xy_out=deg")  # fmt: skip
-    longitude_deg, latitude_deg, _ = to_degrees.transform(*origin_ecef_m.tolist())
+    latitude_deg, longitude_deg = degrees_of(origin_ecef_m)
     lon, lat = np.radians(longitude_deg), np.radians(latitude_deg)
     return np.array(
         [
@@ -34,6 +32,47 @@ def enu_from_ecef(origin_ecef_m: Float64[np.ndarray, "3"]) -> Float64[np.ndarray
             [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)],
         ]
     )
+
+
+def degrees_of(place_ecef_m: Float64[np.ndarray, "3"]) -> tuple[float, float]:
+    """Return latitude and longitude of a place in Earth-centred axes.
+
+    >>> degrees_of(np.array([0.0, 6378137.0, 0.0]))
+    (0.0, 90.0)
+
+    Raises:
+        DependencyError: pyproj is not installed.
+    """
+    to_degrees = _transformer("+proj=pipeline +step +inv +proj=cart +ellps=WGS84 +step +proj=unitconvert "
+                              "+xy_in=rad +xy_out=deg")  # fmt: skip
+    longitude_deg, latitude_deg, _ = to_degrees.transform(*place_ecef_m.tolist())
+    return float(latitude_deg), float(longitude_deg)
+
+
+def sun_elevation_deg(gps_s: float, latitude_deg: float, longitude_deg: float) -> float:
+    """Return how high the sun stands, to half a degree.
+
+    Args:
+        gps_s: seconds since 6 January 1980, 0:00 UTC, the epoch of GPS; leap seconds do not matter here.
+        latitude_deg: to the north.
+        longitude_deg: to the east.
+
+    Source: The Astronomical Almanac, low-precision formulas for the Sun.
+
+    >>> summer_noon_s = (16243 - 3657) * 86400 + 43200  # 22 June 2014, days since 1970
+    >>> round(sun_elevation_deg(summer_noon_s, 51.48, 0.0))
+    62
+    """
+    days = gps_s / 86_400.0 - 7_300.5  # since J2000.0
+    anomaly = np.radians(357.528 + 0.9856003 * days)
+    ecliptic = np.radians(280.460 + 0.9856474 * days + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2.0 * anomaly))
+    tilt = np.radians(23.439 - 4e-7 * days)
+    declination = np.arcsin(np.sin(tilt) * np.sin(ecliptic))
+    right_ascension = np.arctan2(np.cos(tilt) * np.sin(ecliptic), np.cos(ecliptic))
+    sidereal = np.radians(15.0 * (18.697374558 + 24.06570982441908 * days) + longitude_deg)
+    latitude, hour_angle = np.radians(latitude_deg), sidereal - right_ascension
+    height = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(hour_angle)
+    return float(np.degrees(np.arcsin(np.clip(height, -1.0, 1.0))))
 
 
 def local_from_degrees(
