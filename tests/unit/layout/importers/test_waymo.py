@@ -90,6 +90,8 @@ def features() -> list[bytes]:
         number(1, 7) + block(8, polyline(1, *ring)),
         number(1, 8) + block(9, polyline(1, *ring)),
         number(1, 9) + block(10, polyline(1, (5.0, 50.0), (12.0, 50.0), (12.0, 56.0), (5.0, 56.0))),
+        number(1, 12) + block(5, number(1, 1) + along(2, -9.5)),
+        number(1, 13) + block(5, number(1, 2) + along(2, 15.0)),
         number(1, 10) + block(4, number(1, 1) + polyline(2, (0.0, 0.0))),
         number(1, 11) + block(4, number(1, 0) + polyline(2, (9.0, 0.0), (9.0, 5.0))),
     ]
@@ -164,7 +166,8 @@ def test_the_map_has_lanes_widths_lines_and_areas(layout: Layout) -> None:
     (line,) = layout.road_map.lane_lines
     assert (line.kind, line.color) == ("double_solid", "yellow")
     road = shapely.union_all([shapely.Polygon(area.polygon_world_m) for area in layout.road_map.areas_of("drivable")])
-    assert road.bounds[2] == pytest.approx(12.0, abs=0.05)
+    assert road.bounds[2] == pytest.approx(12.0, abs=0.05)  # the driveway; the edge of a median beyond widens nothing
+    assert road.bounds[0] == pytest.approx(-9.5, abs=0.15)  # 2.6 m from the lane to the outer edge, where cars park
     assert shapely.covers(road, shapely.points(layout.ego.position_world_m[:, :2])).all()
     assert len(layout.road_map.areas_of("crossing")) == 1
     (sign,) = layout.road_map.props
@@ -174,7 +177,7 @@ def test_the_map_has_lanes_widths_lines_and_areas(layout: Layout) -> None:
 def test_counts_and_what_is_lost(layout: Layout) -> None:
     assert layout.report is not None
     assert layout.report.counts == {
-        "tracks": 4, "cyclist": 1, "pedestrian": 1, "vehicle": 2, "lane": 3, "road_line": 3, "road_edge": 1,
+        "tracks": 4, "cyclist": 1, "pedestrian": 1, "vehicle": 2, "lane": 3, "road_line": 3, "road_edge": 3,
         "stop_sign": 1, "crosswalk": 1, "speed_bump": 1, "driveway": 1,
     }  # fmt: skip
     said = "\n".join(layout.report.lost)
@@ -260,7 +263,7 @@ CASES: dict[str, tuple[Edit, str]] = {
     "flat box": (states_of(0, height=0.0), "tracks[0]"),
     "inside out": (states_of(1, length=-1.0), "tracks[1]"),
     "id twice": (lambda c: c["tracks"].append(c["tracks"][0]), "tracks[4]: expected unique ids, found 100 twice"),
-    "feature id twice": (lambda c: c["features"].append(c["features"][0]), "map_features[11], id 1"),
+    "feature id twice": (lambda c: c["features"].append(c["features"][0]), "map_features[13], id 1"),
     "crossing is NaN": (
         lambda c: c["features"].append(number(1, 99) + block(8, block(1, double(1, float("nan"))))), "id 99"),
     "features without end": (
