@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.errors import LayoutError
-from scenegen.layout.importers.ground import GRID_M
+from scenegen.layout.importers.ground import GRID_M, areal
 from scenegen.layout.importers.longest_route import NARROWEST_M, RouteLane
 from scenegen.layout.importers.source_tracks import path_length_m
 from scenegen.layout.roads import flat
@@ -139,7 +139,7 @@ def _shared_ground(lanelets: Sequence[Lanelet]) -> Float64[np.ndarray, " N"]:
     """Return which share of each lanelet the other one has that overlaps it most."""
     import shapely
 
-    outlines = np.array([shapely.make_valid(lanelet.outline) for lanelet in lanelets], object)
+    outlines = np.array([areal(lanelet.outline) for lanelet in lanelets], object)
     tree = shapely.STRtree(outlines)
     shares = np.zeros(len(lanelets))
     for idx, outline in enumerate(outlines):

@@ -188,9 +188,9 @@ def rings_of(relation: Relation, role: str) -> list[Float64[np.ndarray, "N 2"]]:
     """
     ways = relation.ways.get(role, ())
     touching: dict[str, list[int]] = {}
-    for idx, way in enumerate(ways):
+    for place, way in enumerate(ways):
         for node in {way.nodes[0], way.nodes[-1]}:
-            touching.setdefault(node, []).append(idx)
+            touching.setdefault(node, []).append(place)
     taken: set[int] = set()
     rings = []
     for start, way in enumerate(ways):
@@ -200,9 +200,10 @@ def rings_of(relation: Relation, role: str) -> list[Float64[np.ndarray, "N 2"]]:
         pieces, last = [way.points_m], way.nodes[-1]
         is_closed = len(way.nodes) > 1 and last == way.nodes[0]
         while not is_closed:
-            idx = next((n for n in touching[last] if n not in taken), None)
-            if idx is None:
+            free = [idx for idx in touching[last] if idx not in taken][:1]
+            if not free:
                 relation.element.fail(f"{role} ways that close to a ring", f"an end at node {last!r}")
+            idx = free[0]
             taken.add(idx)
             forwards = ways[idx].nodes[0] == last
             pieces.append(ways[idx].points_m[1:] if forwards else ways[idx].points_m[-2::-1])
