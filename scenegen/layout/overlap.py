@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from scenegen.layout.motion import EGO_CENTER_FROM_AXLE_M, EGO_SIZE_LWH_M
 from scenegen.types.layout import AgentTrack, EgoTrack, Layout
@@ -55,12 +55,14 @@ class Crowd:
         self._heading_rad = np.zeros((capacity, num_steps))
         self._half_m = np.zeros((capacity, 2))
         self._radius_m = np.zeros(capacity)
+        self._low_m = np.full((capacity, 2), np.inf)
+        self._high_m = np.full((capacity, 2), -np.inf)
         self._count = 0
 
     def add(self, track: AgentTrack) -> None:
         """Take one more track in."""
         if self._count == len(self._radius_m):
-            for name in ("_center_m", "_heading_rad", "_half_m", "_radius_m"):
+            for name in ("_center_m", "_heading_rad", "_half_m", "_radius_m", "_low_m", "_high_m"):
                 array = getattr(self, name)
                 setattr(self, name, np.concatenate([array, array]))
         row = self._count
@@ -68,18 +70,24 @@ class Crowd:
         self._heading_rad[row] = track.heading_rad
         self._half_m[row] = 0.5 * track.size_lwh_m[:2]
         self._radius_m[row] = np.linalg.norm(self._half_m[row])
+        seen_m = track.center_world_m[track.valid, :2]
+        if len(seen_m):
+            self._low_m[row], self._high_m[row] = seen_m.min(axis=0), seen_m.max(axis=0)
         self._count += 1
 
     def first_conflict(self, track: AgentTrack, *, margin_m: float = 0.0) -> tuple[int, int] | None:
         """Return (row, step) of an overlap with the track grown by a margin on every side, or None."""
         half_m = 0.5 * track.size_lwh_m[:2] + margin_m
-        n = self._count
-        apart_m = self._center_m[:n] - track.center_world_m[None, :, :2]
-        reach_m = (self._radius_m[:n] + np.linalg.norm(half_m))[:, None]
-        near = (np.einsum("ntc,ntc->nt", apart_m, apart_m) < reach_m**2) & track.valid
-        rows, steps = np.nonzero(near)
-        if not len(rows):
+        near_rows = self._rows_around(track, float(np.linalg.norm(half_m)))
+        if not len(near_rows):
             return None
+        apart_m = self._center_m[near_rows] - track.center_world_m[None, :, :2]
+        reach_m = (self._radius_m[near_rows] + np.linalg.norm(half_m))[:, None]
+        near = (np.einsum("ntc,ntc->nt", apart_m, apart_m) < reach_m**2) & track.valid
+        picked, steps = np.nonzero(near)
+        if not len(picked):
+            return None
+        rows = near_rows[picked]
         hit = boxes_overlap(
             track.center_world_m[steps, :2],
             track.heading_rad[steps],
@@ -92,6 +100,16 @@ class Crowd:
             return None
         first = int(np.argmax(hit))
         return int(rows[first]), int(steps[first])
+
+    def _rows_around(self, track: AgentTrack, radius_m: float) -> Int64[np.ndarray, " C"]:
+        """Return the rows whose ways, as upright rectangles, come near that of a track."""
+        seen_m = track.center_world_m[track.valid, :2]
+        if not len(seen_m):
+            return np.zeros(0, np.int64)
+        n = self._count
+        reach_m = (self._radius_m[:n] + radius_m)[:, None]
+        beyond = (self._low_m[:n] - reach_m > seen_m.max(axis=0)) | (self._high_m[:n] + reach_m < seen_m.min(axis=0))
+        return np.flatnonzero(~beyond.any(axis=1))
 
 
 def find_overlaps(layout: Layout, *, margin_m: float = 0.0) -> list[tuple[str, str, int]]:

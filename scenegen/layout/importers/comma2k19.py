@@ -25,7 +25,7 @@ from jaxtyping import Float64
 from scenegen.errors import LayoutError
 from scenegen.geometry.rigid import planar_poses
 from scenegen.layout.importers.assumed_road import build_assumed_road
-from scenegen.layout.importers.earth import SEMI_MAJOR_AXIS_M, degrees_of, enu_from_ecef, sun_elevation_deg
+from scenegen.layout.importers.earth import SEMI_MAJOR_AXIS_M, degrees_of, enu_from_ecef
 from scenegen.layout.importers.npy_file import read_stamps_s, read_table
 from scenegen.layout.importers.source_tracks import (
     headings_of_quaternions,
@@ -33,6 +33,7 @@ from scenegen.layout.importers.source_tracks import (
     path_length_m,
     velocity_by_differences,
 )
+from scenegen.layout.importers.sun import sun_elevation_deg
 from scenegen.layout.roads import CrossSection
 from scenegen.types import EgoTrack, Environment, Layout, SourceReport, Timeline
 

@@ -49,30 +49,29 @@ def degrees_of(place_ecef_m: Float64[np.ndarray, "3"]) -> tuple[float, float]:
     return float(latitude_deg), float(longitude_deg)
 
 
-def sun_elevation_deg(gps_s: float, latitude_deg: float, longitude_deg: float) -> float:
-    """Return how high the sun stands, to half a degree.
+def ecef_from_enu(
+    latitude_deg: Float64[np.ndarray, " N"], longitude_deg: Float64[np.ndarray, " N"]
+) -> Float64[np.ndarray, "N 4 4"]:
+    """Return, for places on the ellipsoid, the transforms from east, north and up at them to Earth-centred axes.
 
-    Args:
-        gps_s: seconds since 6 January 1980, 0:00 UTC, the epoch of GPS; leap seconds do not matter here.
-        latitude_deg: to the north.
-        longitude_deg: to the east.
+    >>> ecef_from_enu(np.array([0.0]), np.array([90.0]))[0].round(3)[:3, 3].tolist()
+    [0.0, 6378137.0, 0.0]
 
-    Source: The Astronomical Almanac, low-precision formulas for the Sun.
-
-    >>> summer_noon_s = (16243 - 3657) * 86400 + 43200  # 22 June 2014, days since 1970
-    >>> round(sun_elevation_deg(summer_noon_s, 51.48, 0.0))
-    62
+    Raises:
+        DependencyError: pyproj is not installed.
     """
-    days = gps_s / 86_400.0 - 7_300.5  # since J2000.0
-    anomaly = np.radians(357.528 + 0.9856003 * days)
-    ecliptic = np.radians(280.460 + 0.9856474 * days + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2.0 * anomaly))
-    tilt = np.radians(23.439 - 4e-7 * days)
-    declination = np.arcsin(np.sin(tilt) * np.sin(ecliptic))
-    right_ascension = np.arctan2(np.cos(tilt) * np.sin(ecliptic), np.cos(ecliptic))
-    sidereal = np.radians(15.0 * (18.697374558 + 24.06570982441908 * days) + longitude_deg)
-    latitude, hour_angle = np.radians(latitude_deg), sidereal - right_ascension
-    height = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(hour_angle)
-    return float(np.degrees(np.arcsin(np.clip(height, -1.0, 1.0))))
+    to_ecef = _transformer(
+        "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=cart +ellps=WGS84"
+    )
+    lat, lon = np.radians(latitude_deg), np.radians(longitude_deg)
+    zero = np.zeros(len(lat))
+    transforms = np.zeros((len(lat), 4, 4))
+    transforms[:, 3, 3] = 1.0
+    transforms[:, :3, 0] = np.stack([-np.sin(lon), np.cos(lon), zero], axis=1)
+    transforms[:, :3, 1] = np.stack([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)], axis=1)
+    transforms[:, :3, 2] = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    transforms[:, :3, 3] = np.transpose(to_ecef.transform(longitude_deg.tolist(), latitude_deg.tolist(), zero.tolist()))
+    return transforms
 
 
 def local_from_degrees(

@@ -3,12 +3,16 @@
 Read against the published format. Exact: centroid, yaw and velocity of every agent and the recording car's pose,
 moved to its first position. A size is the median over a track, a label the one that is likeliest over a track. The
 car's `ego_translation` is taken for the middle of its box, around which L5Kit draws it, so its rear axle is taken to
-lie behind by our own car's distance. Boxes stand on the ground. The road is assumed (`assumed_road.py`).
+lie behind by our own car's distance. Boxes stand on the ground.
+
+The semantic map is read where `semantic_map/semantic_map.pb` and `meta.json` lie beside the folder that the store is
+in, as in the data set (`l5kit_map.py`); otherwise the road is assumed (`assumed_road.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +20,9 @@ from jaxtyping import Float64, Int64
 
 from scenegen.errors import LayoutError
 from scenegen.layout.importers.assumed_road import CITY_STREET, build_assumed_road
+from scenegen.layout.importers.l5kit_map import L5KitMap, read_l5kit_map, read_world_from_ecef
 from scenegen.layout.importers.source_agents import (
+    OwnCar,
     RecordedStates,
     build_recorded_agent,
     ego_of_box,
@@ -82,7 +88,8 @@ def read_l5kit(path: Path, number: int | None) -> Layout:
         number: of the scene, from 0.
 
     Raises:
-        LayoutError: a part of the store is missing, damaged, holds NaN or contradicts another one.
+        LayoutError: a part of the store or the map is missing, damaged, holds NaN or contradicts another one.
+        DependencyError: there is a map, and protobuf or pyproj is not installed.
     """
     if not (path / ".zgroup").is_file():
         raise LayoutError("a Zarr store of version 2, a folder with .zgroup", found="none", where=str(path))
@@ -96,20 +103,20 @@ def read_l5kit(path: Path, number: int | None) -> Layout:
     own = ego_of_box(*_ego_places(frames, where=where), rate_hz=RATE_HZ, where=where)
     agents_table = Zarr2Table(path / "agents", AGENT_FIELDS)
     agents, labels = _read_agents(agents_table, frames["agent_index_interval"], own.origin_source_m, where=where)
-    road = build_assumed_road(own.ego, agents, section=CITY_STREET, rate_hz=RATE_HZ)
+    roads = _roads(path, own, agents)
     return Layout(
         layout_id=layout_id_of("l5kit", f"{path.stem}-{number}"),
         source="l5kit",
         licence=LICENCE,
         timeline=Timeline(rate_hz=RATE_HZ, num_steps=len(frames)),
-        road_map=road.road_map,
+        road_map=roads.road_map,
         agents=agents,
         ego=own.ego,
         environment=Environment(style="suburb", prompt="a street in Palo Alto, California, by day"),
         report=SourceReport(
-            counts={"frames": len(frames), "tracks": len(agents), **dict(sorted(labels.items()))},
+            counts={"frames": len(frames), "tracks": len(agents), **dict(sorted(labels.items())), **roads.counts},
             lost=(
-                *road.lost,
+                *roads.lost,
                 "heights, roll and pitch, the probabilities of labels, traffic light states, the aerial map",
                 *said_of_velocities(agents, rate_hz=RATE_HZ),
             ),
@@ -208,3 +215,13 @@ def _read_agents(
             )
         )
     return tuple(agents), labels
+
+
+def _roads(path: Path, own: OwnCar, agents: Sequence[AgentTrack]) -> L5KitMap:
+    """Read the data set's map where it is, or assume a road."""
+    root = path.resolve().parent.parent
+    map_path, meta_path = root / "semantic_map" / "semantic_map.pb", root / "meta.json"
+    if map_path.is_file() and meta_path.is_file():
+        return read_l5kit_map(map_path, world_from_ecef=read_world_from_ecef(meta_path), own=own)
+    road = build_assumed_road(own.ego, agents, section=CITY_STREET, rate_hz=RATE_HZ)
+    return L5KitMap(road_map=road.road_map, counts={}, lost=road.lost)

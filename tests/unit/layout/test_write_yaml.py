@@ -60,6 +60,12 @@ def test_written_layout_reads_back_bit_by_bit(reference: str, tmp_path: Path) ->
     assert differences(start_of(reference), tmp_path / "new" / "scene.yaml") == []
 
 
+def test_the_mark_of_the_added_part_comes_back(tmp_path: Path) -> None:
+    longer = extend_layout(start_of("cut_in", 2.0), duration_s=3.0, rate_hz=12.0)
+    assert longer.recorded_until_step == 24
+    assert differences(longer, tmp_path / "scene.yaml") == []
+
+
 @pytest.mark.parametrize(
     "source",
     [

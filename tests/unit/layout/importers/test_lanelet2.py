@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from scenegen.errors import DependencyError
-from scenegen.layout.importers import earth
+from scenegen.layout.importers import earth, sun
 from scenegen.layout.importers.lanelet2 import fittings
 from scenegen.layout.importers.lanelet2.primitives import Primitives, read_primitives
 from scenegen.layout.importers.lanelet2.surfaces import read_lanelets
@@ -248,7 +248,7 @@ def test_a_circle_of_short_lanelets_has_an_end(tmp_path: Path) -> None:
 
 
 def test_doctests_hold() -> None:
-    for module in (fittings, earth):
+    for module in (fittings, earth, sun):
         failed, attempted = doctest.testmod(module)
         assert failed == 0 and attempted > 0
 
