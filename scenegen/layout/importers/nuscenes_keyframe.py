@@ -118,6 +118,7 @@ def _box_of(
     label = row.get("bbox_label_3d").whole(least=-1, most=1000)
     if label >= 0 and label not in words:
         raise LayoutError("a class of metainfo.categories", found=str(label), where=row.where)
+    category = parse_category(words.get(label, "other"))
     x, y, z, length, width, height, yaw_rad = row.get("bbox_3d").numbers(7)
     if not 0.0 < min(length, width, height) <= max(length, width, height) < MOST_SIZE_M:
         raise LayoutError(f"sizes up to {MOST_SIZE_M:g} m", found=f"{[length, width, height]}", where=row.where)
@@ -127,7 +128,7 @@ def _box_of(
         velocity = (ego_from_nuscenes[:3, :3] @ [speeds[0].number(), speeds[1].number(), 0.0])[:2]
     return RecordedBox(
         track_id=track_id,
-        category=parse_category(words.get(label, "")) or AgentCategory.OTHER,
+        category=AgentCategory.OTHER if category is None else category,
         source_category=words.get(label, "other"),
         size_lwh_m=np.array([length, width, height]),
         ego_from_box=ego_from_nuscenes @ planar_pose(x, y, yaw_rad, z_m=z),
