@@ -71,10 +71,11 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A planning problem as read."""
+    """A planning problem as read, and how many goals it has beside the first one."""
 
     start: State
     goal: Goal
+    other_goals: int
     where: XmlElement
 
 
@@ -89,6 +90,7 @@ def read_problem(element: XmlElement, network: Network) -> Problem:
     if start.heading_rad is None or start.speed_mps is None:
         initial.fail("an orientation and a velocity", "none")
     state = element.one("goalState")
+    other_goals = len(element.all("goalState")) - 1
     first, last = steps_of(state.one("time"))
     if last < start.step:
         state.fail(f"a goal after step {start.step}, where the ego starts", f"one until step {last}")
@@ -111,7 +113,7 @@ def read_problem(element: XmlElement, network: Network) -> Problem:
         last_step=last,
         speed_mps=0.5 * sum(interval_of(speed)) if speed is not None else None,
     )
-    return Problem(start=start, goal=goal, where=element)
+    return Problem(start=start, goal=goal, other_goals=other_goals, where=element)
 
 
 def drive_to_goal(problem: Problem, network: Network, timeline: Timeline) -> tuple[EgoTrack, list[str]]:
@@ -120,7 +122,7 @@ def drive_to_goal(problem: Problem, network: Network, timeline: Timeline) -> tup
     Raises:
         LayoutError: the ego starts beside all lanes.
     """
-    lost: list[str] = []
+    lost = [f"{problem.other_goals} more goals: the first one is driven to"] if problem.other_goals else []
     lanes = route_lanes_of(network.lanelets)
     heading_rad = problem.start.heading_rad or 0.0
     middle_m = np.array(problem.start.position_m)
@@ -134,12 +136,13 @@ def drive_to_goal(problem: Problem, network: Network, timeline: Timeline) -> tup
     need_m = AHEAD_M + max(speed_mps, USUAL_MPS) * timeline.duration_s
     goals = _goal_lanes(problem.goal, lanes)
     route = shortest_route(begin, goals, lanes, following, beside) if goals else None
-    if problem.goal.has_place and route is None:
+    is_reached = route is not None
+    if problem.goal.has_place and not is_reached:
         lost.append("the goal of the ego: no lanes lead there; it goes straight on")
     route = route or (begin,)
     route = (*route[:-1], *straight_on(route[-1], lanes, following, need_m))
     path = make_path(_way(route, lanes, following, axle_m, join_m=max(SHORTEST_JOIN_M, JOIN_S * speed_mps)))
-    travel = _travel(problem, path, lanes, goals if len(lost) == 0 else (), timeline, lost)
+    travel = _travel(problem, path, lanes, goals if is_reached else (), timeline, lost)
     return ego_along(path, travel), lost
 
 
@@ -187,21 +190,28 @@ def shortest_route(
 
     Source: E. W. Dijkstra, A note on two problems in connexion with graphs, Numerische Mathematik 1 (1959).
     """
-    waiting: list[tuple[float, RouteKey, tuple[RouteKey, ...]]] = [(0.0, begin, (begin,))]
-    done: set[RouteKey] = set()
+    waiting: list[tuple[float, RouteKey, RouteKey | None]] = [(0.0, begin, None)]
+    came_from: dict[RouteKey, RouteKey | None] = {}
     while waiting:
-        cost_m, key, route = heapq.heappop(waiting)
-        if key in goals:
-            return route
-        if key in done:
+        cost_m, key, before = heapq.heappop(waiting)
+        if key in came_from:
             continue
-        done.add(key)
+        came_from[key] = before
+        if key in goals:
+            return _back_from(key, came_from)
         steps = [(lanes[key].length_m, other) for other in following[key]]
         steps += [(CHANGE_M, other) for other in beside[key]]
         for step_m, other in steps:
-            if other in lanes and other not in done:
-                heapq.heappush(waiting, (cost_m + step_m, other, (*route, other)))
+            if other in lanes and other not in came_from:
+                heapq.heappush(waiting, (cost_m + step_m, other, key))
     return None
+
+
+def _back_from(key: RouteKey, came_from: Mapping[RouteKey, RouteKey | None]) -> tuple[RouteKey, ...]:
+    route = [key]
+    while (before := came_from[route[-1]]) is not None:
+        route.append(before)
+    return tuple(reversed(route))
 
 
 def _way(

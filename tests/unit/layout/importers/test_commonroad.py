@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -271,3 +272,29 @@ def test_reading_twice_gives_the_same(tmp_path: Path) -> None:
     path = tmp_path / "small.xml"
     path.write_text(scenario())
     assert repr(read_commonroad(path)) == repr(read_commonroad(path))
+
+
+def test_successors_in_a_circle_have_an_end(tmp_path: Path) -> None:
+    """Two lanelets of a millimetre, each the successor of the other."""
+    begin_s = time.process_time()
+    first = lanelet("1", end=0.001, links='<successor ref="2"/>')
+    layout = written(tmp_path, scenario(first, lanelet("2", end=0.001, links='<successor ref="1"/>')))
+    assert layout.timeline.duration_s == 30.0
+    assert time.process_time() - begin_s < 2.0
+
+
+def test_a_long_chain_of_lanelets_is_read_in_time(tmp_path: Path) -> None:
+    """A thousand lanelets in a row, with the goal on the last one."""
+    count = 1_000
+    links = [*(f'<successor ref="{n + 1}"/>' for n in range(count - 1)), ""]
+    chain = [lanelet(str(n), begin=10.0 * n, end=10.0 * n + 10.0, links=link) for n, link in enumerate(links)]
+    begin_s = time.process_time()
+    layout = written(tmp_path, scenario(*chain, problem(position=f'<position><lanelet ref="{count - 1}"/></position>')))
+    assert time.process_time() - begin_s < 4.0
+    assert len(layout.road_map.lanes) == count and "too far away" in lost(layout)
+
+
+def test_further_goals_and_problems_are_said(tmp_path: Path) -> None:
+    goals = "<goalState><time><exact>15</exact></time></goalState>"
+    layout = written(tmp_path, scenario(lanelet("1"), problem(goal=goals * 3), problem()))
+    assert "2 more goals" in lost(layout) and "1 more planning problems" in lost(layout)
