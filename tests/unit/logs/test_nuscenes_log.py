@@ -35,7 +35,8 @@ def tables_with_sensors() -> Tables:
     tables["calibrated_sensor"] = [
         {"token": "lidar", "sensor_token": "lidar", "camera_intrinsic": [],
          "translation": [0.9, 0.0, 1.8], "rotation": [0.5**0.5, 0.0, 0.0, -(0.5**0.5)]},
-        {"token": "camera", "sensor_token": "camera", "translation": [1.5, 0.0, 1.5], "rotation": [0.5, -0.5, 0.5, -0.5],
+        {"token": "camera", "sensor_token": "camera", "translation": [1.5, 0.0, 1.5],
+         "rotation": [0.5, -0.5, 0.5, -0.5],
          "camera_intrinsic": [[60.0, 0.0, 48.0], [0.0, 60.0, 32.0], [0.0, 0.0, 1.0]]},
     ]  # fmt: skip
     rows: list[dict[str, Any]] = []
@@ -125,7 +126,9 @@ DAMAGE = {
         "calibrated_sensor", "camera",
         {"camera_intrinsic": [[-60.0, 0.0, 48.0], [0.0, 60.0, 32.0], [0.0, 0.0, 1.0]]}, "a pinhole",
     ),
-    "camera pose that is none": ("calibrated_sensor", "camera", {"rotation": [1.0, 1.0, 0.0, 0.0]}, "a unit quaternion"),
+    "camera pose that is none": (
+        "calibrated_sensor", "camera", {"rotation": [1.0, 1.0, 0.0, 0.0]}, "a unit quaternion",
+    ),
     "ego pose that is none": ("ego_pose", "late-2", {"rotation": [0.0, 0.0, 0.0, 0.0]}, "a unit quaternion"),
     "a picture of no size": ("sample_data", "picture-0", {"width": 0}, "a width and a height"),
     "a sample without its picture": ("sample_data", "picture-3", {"is_key_frame": False}, "a key frame of CAM_FRONT"),
