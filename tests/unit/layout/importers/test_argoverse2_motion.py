@@ -19,6 +19,8 @@ from tests.unit.layout.importers.conftest import argoverse2_map
 from tests.unit.layout.importers.motion_world import ACTORS, EGO
 from tests.unit.layout.importers.refusal import assert_refused
 
+pytest.importorskip("pyarrow", reason="PyArrow is not installed (extra `generate`)")
+
 NUM_STEPS = 20
 ORIGIN_CITY_M = np.array([1000.0, 500.0])
 KIND = {"car": "vehicle", "pedestrian": "pedestrian", "cyclist": "cyclist"}

@@ -16,6 +16,8 @@ from scenegen.types import AgentCategory, Layout
 from tests.unit.layout.importers.motion_world import ACTORS, BIKE, CAR, EGO, WALKER, Actor
 from tests.unit.layout.importers.refusal import assert_refused
 
+pytest.importorskip("pyproj", reason="pyproj is not installed (extra `geo`)")
+
 NUM_FRAMES = 30
 LATITUDE_DEG, LONGITUDE_DEG = 49.01, 8.43
 IMU_LEFT_M, IMU_UP_M, AXLE_BEHIND_M = 0.32, 0.93, 1.4

@@ -18,6 +18,9 @@ from tests.unit.layout.importers import test_l5kit
 from tests.unit.layout.importers.protobuf_wire import block, fixed, number, single, varint, zigzag
 from tests.unit.layout.importers.refusal import assert_refused
 
+pytest.importorskip("pyproj", reason="pyproj is not installed (extra `geo`)")
+pytest.importorskip("google.protobuf", reason="protobuf is not installed (extra `waymo`)")
+
 LATITUDE_DEG, LONGITUDE_DEG = 37.4285, -122.1612
 """Where the world of the test lies; its axes are east, north and up there."""
 E2, A_M = 0.00669437999014, 6378137.0

@@ -13,6 +13,10 @@ import pytest
 from tests.unit.layout.importers import protobuf_wire, test_argoverse2_motion, test_l5kit, test_l5kit_map
 from tests.unit.layout.importers.protobuf_wire import block, tfrecord
 
+pytest.importorskip("pyproj", reason="pyproj is not installed (extra `geo`)")
+pytest.importorskip("google.protobuf", reason="protobuf is not installed (extra `waymo`)")
+pytest.importorskip("pyarrow", reason="PyArrow is not installed (extra `generate`)")
+
 MOST_MB = 512
 CODE = """
 import resource, sys

@@ -18,6 +18,8 @@ from tests.unit.layout.importers.motion_world import ACTORS, EGO, Actor
 from tests.unit.layout.importers.protobuf_wire import block, crc32c, double, number, single, tfrecord, varint
 from tests.unit.layout.importers.refusal import assert_refused
 
+pytest.importorskip("google.protobuf", reason="protobuf is not installed (extra `waymo`)")
+
 NUM_STEPS = 20
 ORIGIN_M = np.array([-7300.0, 2150.0])
 TYPE = {"car": 1, "pedestrian": 2, "cyclist": 3}
