@@ -49,7 +49,11 @@ class _FlowDict(dict[str, Any]):
     """A mapping that is written on one line."""
 
 
-class _Dumper(yaml.SafeDumper):
+DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""The same dumper in C, where libyaml is there."""
+
+
+class _Dumper(DUMPER):  # type: ignore[misc]
     """Repeats instead of aliases, and some parts on one line."""
 
     def ignore_aliases(self, data: Any) -> bool:
