@@ -67,6 +67,8 @@ def test_film_moves_and_lasts_as_long_as_the_scene(tmp_path: Path) -> None:
             pictures.append(np.asarray(film.convert("RGB")))
     assert abs(sum(durations) - 2000) <= 120
     assert (pictures[0] != pictures[-1]).any(axis=-1).mean() > 0.01
+    for rgb in ((40, 200, 90), (70, 140, 230), (236, 64, 72)):  # ego, car, pedestrian
+        assert (pictures[0] == rgb).all(axis=-1).sum() > 10
 
 
 def test_what_cannot_be_drawn_is_refused_and_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -144,7 +144,7 @@ def _ego(
     first = problem.start.step
     num_steps = max(last, problem.goal.last_step, first + 1) - first + 1
     timeline = Timeline(rate_hz=1.0 / step_s, num_steps=num_steps)
-    ego, lost = drive_to_goal(problem, network, timeline)
+    ego, timeline, lost = drive_to_goal(problem, network, timeline)
     told = ["no ego trajectory in the file: the ego drives from its initial state to its goal, looking out for nobody"]
     if len(problems) > 1:
         told.append(f"{len(problems) - 1} more planning problems: the first one is the ego's")

@@ -14,6 +14,7 @@ import pytest
 from scenegen.errors import DependencyError
 from scenegen.layout.importers import earth, sun
 from scenegen.layout.importers.lanelet2 import fittings
+from scenegen.layout.importers.lanelet2 import read as lanelet2_read
 from scenegen.layout.importers.lanelet2.primitives import Primitives, read_primitives
 from scenegen.layout.importers.lanelet2.surfaces import read_lanelets
 from scenegen.layout.importers.xml_file import read_xml
@@ -257,3 +258,13 @@ def test_a_missing_pyproj_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pyproj", None)
     with pytest.raises(DependencyError, match=r"scenegen\[geo\]"):
         written(tmp_path, osm())
+
+
+def test_of_a_large_map_only_what_is_near_the_way_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanelet2_read, "LARGE_MAP_M", 100.0)
+    nodes = "".join(node(f"far{n}", 40.0 * (n // 2), 5_000.0 + 4.0 * (n % 2)) for n in range(4))
+    ways = way("f0", ("far0", "far2"), type="line_thin") + way("f1", ("far1", "far3"))
+    layout = written(tmp_path, osm(LANES, lanelet("30", "f1", "f0"), nodes=NODES + nodes, ways=WAYS + ways))
+    assert [lane.lane_id for lane in layout.road_map.lanes] == ["10", "11", "12"]
+    assert max(np.abs(line.points_world_m).max() for line in layout.road_map.lane_lines) < 200.0
+    assert "1 of 4 lanelets" in lost(layout)
