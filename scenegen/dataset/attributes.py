@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
@@ -51,7 +50,7 @@ def scene_attributes(record: SceneRecord, *, scores: Mapping[str, Any]) -> dict[
             "model_id": provenance.model_id,
             "weights_sha256": provenance.weights_sha256,
             "licence": provenance.model_licence,
-            **({"sampling": asdict(provenance.sampling)} if provenance.sampling else {}),
+            **({"sampling": provenance.sampling.as_attributes()} if provenance.sampling else {}),
         },
         **({"occupancy_model": occupancy} if provenance.occupancy_sha256 else {}),
         "source": {"kind": layout.source, "layout_id": layout.layout_id, "licence": provenance.source_licence},

@@ -349,6 +349,7 @@ def _model_schema() -> dict[str, Any]:
         steps={"type": "integer", "minimum": 1},
         eta={"type": ["number", "null"]},
     )
+    schema["properties"]["sampling"]["properties"]["precision"] = {"enum": ["bf16"]}
     return schema
 
 

@@ -55,6 +55,7 @@ def _build(spec: LayoutSpec, marked: MarkedYaml, source: str) -> Layout:
         ego=build_ego(spec.ego, ground, timeline),
         environment=Environment(**spec.environment.model_dump()),
         edits=tuple(spec.edits),
+        recorded_until_step=spec.recorded_until_step,
     )
 
 

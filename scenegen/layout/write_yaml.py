@@ -49,7 +49,11 @@ class _FlowDict(dict[str, Any]):
     """A mapping that is written on one line."""
 
 
-class _Dumper(yaml.SafeDumper):
+DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""The same dumper in C, where libyaml is there."""
+
+
+class _Dumper(DUMPER):  # type: ignore[misc]
     """Repeats instead of aliases, and some parts on one line."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -72,6 +76,9 @@ def _spec_of(layout: Layout) -> dict[str, Any]:
         words["reference_image"] = environment.reference_image
     if environment.style is not None:
         words["style"] = environment.style
+    history: dict[str, Any] = {"edits": list(layout.edits)} if layout.edits else {}
+    if layout.recorded_until_step is not None:
+        history["recorded_until_step"] = int(layout.recorded_until_step)
     poses = layout.ego.world_from_ego[:, :3, :].reshape(-1, 12)
     return {
         "version": 1,
@@ -80,7 +87,7 @@ def _spec_of(layout: Layout) -> dict[str, Any]:
         "duration_s": float(layout.timeline.duration_s),
         "rate_hz": float(layout.timeline.rate_hz),
         "environment": words,
-        **({"edits": list(layout.edits)} if layout.edits else {}),
+        **history,
         "num_roads": int(road_map.num_roads),
         "lanes": [_lane(lane) for lane in road_map.lanes],
         "lane_lines": [_line(line) for line in road_map.lane_lines],

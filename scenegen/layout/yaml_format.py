@@ -373,6 +373,9 @@ class LayoutSpec(Spec):
     edits: list[str] = Field(
         default_factory=list, description="what was changed of another layout, in order; it is not done again"
     )
+    recorded_until_step: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="steps from this one on were added to a recording"
+    )
     roads: list[RoadSpec] = Field(default_factory=list)
     num_roads: Annotated[int, Field(ge=0)] | None = None
     crosswalks: list[CrosswalkSpec] = Field(default_factory=list)

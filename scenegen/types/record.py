@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from jaxtyping import Float16, Float32, Float64, Int32, UInt8, UInt16
 
 from scenegen.types.camera import CameraRig
 from scenegen.types.layout import Layout
+
+FULL_PRECISION, HALF_PRECISION = "fp32", "bf16"
 
 RECORDED_MODEL_ID = "recorded"
 """What stands in scenes of real logs where others name the model that painted them."""
@@ -23,12 +25,21 @@ class Sampling:
         sampler: `euler` or `cps`.
         steps: network evaluations per frame.
         eta: share of the noise drawn anew in each step, 0..1; None for `euler`, which draws none.
+        precision: of the network's products: `fp32`, or `bf16` (bfloat16).
     """
 
     model: str
     sampler: str
     steps: int
     eta: float | None
+    precision: str = field(default=FULL_PRECISION, repr=False)
+
+    def as_attributes(self) -> dict[str, str | int | float | None]:
+        """Return what a scene stores; full precision goes without saying."""
+        attributes = asdict(self)
+        if self.precision == FULL_PRECISION:
+            del attributes["precision"]
+        return attributes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,9 +23,7 @@ def enu_from_ecef(origin_ecef_m: Float64[np.ndarray, "3"]) -> Float64[np.ndarray
     Raises:
         DependencyError: pyproj is not installed.
     """
-    to_degrees = _transformer("+proj=pipeline +step +inv +proj=cart +ellps=WGS84 +step +proj=unitconvert "
-                              "+xy_in=rad +xy_out=deg")  # fmt: skip
-    longitude_deg, latitude_deg, _ = to_degrees.transform(*origin_ecef_m.tolist())
+    latitude_deg, longitude_deg = degrees_of(origin_ecef_m)
     lon, lat = np.radians(longitude_deg), np.radians(latitude_deg)
     return np.array(
         [
@@ -34,6 +32,21 @@ def enu_from_ecef(origin_ecef_m: Float64[np.ndarray, "3"]) -> Float64[np.ndarray
             [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)],
         ]
     )
+
+
+def degrees_of(place_ecef_m: Float64[np.ndarray, "3"]) -> tuple[float, float]:
+    """Return latitude and longitude of a place in Earth-centred axes.
+
+    >>> degrees_of(np.array([0.0, 6378137.0, 0.0]))
+    (0.0, 90.0)
+
+    Raises:
+        DependencyError: pyproj is not installed.
+    """
+    to_degrees = _transformer("+proj=pipeline +step +inv +proj=cart +ellps=WGS84 +step +proj=unitconvert "
+                              "+xy_in=rad +xy_out=deg")  # fmt: skip
+    longitude_deg, latitude_deg, _ = to_degrees.transform(*place_ecef_m.tolist())
+    return float(latitude_deg), float(longitude_deg)
 
 
 def ecef_from_enu(

@@ -23,6 +23,7 @@ from scenegen.errors import LayoutError
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.layout.importers.earth import ecef_from_enu
 from scenegen.layout.importers.l5kit_message import parse_map
+from scenegen.layout.importers.protobuf_schema import require_few_fields
 from scenegen.layout.importers.source_agents import OwnCar
 from scenegen.layout.importers.source_tracks import open_ring, path_length_m, require_plausible
 from scenegen.layout.importers.zarr2_table import read_json_object
@@ -132,9 +133,9 @@ def read_l5kit_map(path: Path, *, world_from_ecef: Float64[np.ndarray, "4 4"], o
     """
     if path.stat().st_size > LARGEST_MAP:
         raise LayoutError(f"a map of at most {LARGEST_MAP:,} bytes", found=f"{path.stat().st_size:,}", where=str(path))
-    fragment = parse_map(path.read_bytes(), where=str(path))
-    if len(fragment.elements) > MOST_ELEMENTS:
-        raise LayoutError(f"at most {MOST_ELEMENTS:,} elements", found=f"{len(fragment.elements):,}", where=str(path))
+    packed = path.read_bytes()
+    require_few_fields(packed, MOST_ELEMENTS, expected="a MapFragment message", where=str(path))
+    fragment = parse_map(packed, where=str(path))
     counts: Counter[str] = Counter()
     lane_elements, crossing_elements, limits, junctions = [], [], {}, set()
     for element in fragment.elements:

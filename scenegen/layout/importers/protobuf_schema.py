@@ -12,6 +12,8 @@ from typing import Any
 from scenegen.errors import DependencyError, LayoutError
 
 SCALARS = ("double", "float", "int32", "int64", "sint32", "sfixed32", "bool", "string", "bytes")
+VARINT, BLOCK, SIZES = 0, 2, {1: 8, 5: 4}
+"""Wire types; those of fixed size, with their bytes."""
 Fields = Mapping[str, Mapping[str, tuple[int, str, bool]]]
 """Message: {field: (number, type, whether repeated)}; a type that is no scalar is a message of the same table."""
 
@@ -56,3 +58,33 @@ def parse_message(message_type: Any, content: bytes, *, expected: str, where: st
         return message_type.FromString(content)
     except DecodeError as error:
         raise LayoutError(expected, found=str(error), where=where) from error
+
+
+def require_few_fields(content: bytes, most: int, *, expected: str, where: str) -> None:
+    """Check, without parsing it, that a message has at most `most` fields at its top level; parsed, each takes memory.
+
+    >>> require_few_fields(bytes([0x12, 0, 0x08, 1]), 2, expected="a message", where="here")
+
+    Raises:
+        LayoutError: it has more, or groups, which no format has that is read here.
+    """
+    at = count = 0
+    while at < len(content):
+        key, at = _varint(content, at)
+        if key & 7 not in (VARINT, *SIZES, BLOCK):
+            raise LayoutError(expected, found=f"a field of wire type {key & 7} near byte {at}", where=where)
+        number, end = _varint(content, at) if key & 7 in (VARINT, BLOCK) else (SIZES[key & 7], at)
+        at = end if key & 7 == VARINT else end + number
+        count += 1
+        if count > most:
+            raise LayoutError(f"at most {most:,} elements", found="more", where=where)
+
+
+def _varint(content: bytes, at: int) -> tuple[int, int]:
+    """Read a number of at most ten bytes, and return where the next field is."""
+    value = 0
+    for shift, byte in enumerate(content[at : at + 10]):
+        value |= (byte & 0x7F) << (7 * shift)
+        if byte < 0x80:
+            return value, at + shift + 1
+    return value, len(content)

@@ -194,7 +194,8 @@ def _frame_of(draft: WorldDraft, piece: _Piece) -> tuple[Float64[np.ndarray, "4 
     centres = np.asarray(frame.origin_m) + (np.stack([piece.cells.i, piece.cells.j], axis=1) + 0.5) * VOXEL_M
     hull = shapely.MultiPoint(centres).convex_hull
     if hull.geom_type == "Polygon":
-        hull = hull.buffer(VOXEL_M / 2, cap_style="square", join_style="mitre")
+        with np.errstate(divide="ignore", invalid="ignore"):  # of slivers, whose corners are cut off
+            hull = hull.buffer(VOXEL_M / 2, cap_style="square", join_style="mitre")
     else:  # a single column, or a row of them
         around = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]]) * VOXEL_M / 2
         hull = shapely.MultiPoint((centres[:, None] + around).reshape(-1, 2)).convex_hull

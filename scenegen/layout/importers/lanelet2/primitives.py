@@ -186,21 +186,29 @@ def rings_of(relation: Relation, role: str) -> list[Float64[np.ndarray, "N 2"]]:
     Raises:
         LayoutError: the ways do not close.
     """
-    waiting = [(way.nodes, way.points_m) for way in relation.ways.get(role, ())]
+    ways = relation.ways.get(role, ())
+    touching: dict[str, list[int]] = {}
+    for place, way in enumerate(ways):
+        for node in {way.nodes[0], way.nodes[-1]}:
+            touching.setdefault(node, []).append(place)
+    taken: set[int] = set()
     rings = []
-    while waiting:
-        nodes, points_m = waiting.pop(0)
-        pieces = [points_m]
-        first, last = nodes[0], nodes[-1]
-        while first != last or len(nodes) == 1:
-            idx = next((n for n, (others, _) in enumerate(waiting) if last in (others[0], others[-1])), None)
-            if idx is None:
+    for start, way in enumerate(ways):
+        if start in taken:
+            continue
+        taken.add(start)
+        pieces, last = [way.points_m], way.nodes[-1]
+        is_closed = len(way.nodes) > 1 and last == way.nodes[0]
+        while not is_closed:
+            free = [idx for idx in touching[last] if idx not in taken][:1]
+            if not free:
                 relation.element.fail(f"{role} ways that close to a ring", f"an end at node {last!r}")
-            nodes, points_m = waiting.pop(idx)
-            if nodes[0] != last:
-                nodes, points_m = nodes[::-1], points_m[::-1]
-            pieces.append(points_m[1:])
-            last = nodes[-1]
+            idx = free[0]
+            taken.add(idx)
+            forwards = ways[idx].nodes[0] == last
+            pieces.append(ways[idx].points_m[1:] if forwards else ways[idx].points_m[-2::-1])
+            last = ways[idx].nodes[-1 if forwards else 0]
+            is_closed = last == way.nodes[0]
         ring_m = np.concatenate(pieces)[:-1]
         if len(ring_m) < 3:
             relation.element.fail(f"{role} rings of at least three corners", f"{len(ring_m)}")

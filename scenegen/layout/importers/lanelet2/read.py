@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.layout.importers.ground import GROUND_KINDS, areas_of, unite_ground
+from scenegen.layout.importers.ground import GROUND_KINDS, areal, areas_of, unite_ground
 from scenegen.layout.importers.lanelet2.fittings import lane_lines_of, props_of, speed_limits_mps, tagged_limits_mps
 from scenegen.layout.importers.lanelet2.primitives import Primitives, read_primitives
 from scenegen.layout.importers.lanelet2.surfaces import read_areas, read_lanelets
@@ -106,11 +106,7 @@ def _road_map(
         lane_lines=tuple(lines),
         areas=(
             *(area for kind, region in ground.items() for area in areas_of(region, kind)),
-            *(
-                area
-                for outline in outlines.get("crossing", ())
-                for area in areas_of(shapely.make_valid(outline), "crossing")
-            ),
+            *(area for outline in outlines.get("crossing", ()) for area in areas_of(areal(outline), "crossing")),
             *(area for area in areas if area.kind not in GROUND_KINDS),
         ),
         props=tuple(props_beside(props, ground["drivable"], lost)),

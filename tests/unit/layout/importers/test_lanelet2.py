@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import doctest
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from scenegen.errors import DependencyError
+from scenegen.layout.importers import earth, sun
+from scenegen.layout.importers.lanelet2 import fittings
+from scenegen.layout.importers.lanelet2 import read as lanelet2_read
 from scenegen.layout.importers.lanelet2.primitives import Primitives, read_primitives
 from scenegen.layout.importers.lanelet2.surfaces import read_lanelets
 from scenegen.layout.importers.xml_file import read_xml
@@ -212,3 +219,52 @@ def test_local_coordinates_are_taken_as_they_are(tmp_path: Path) -> None:
     )
     layout = written(tmp_path, osm(nodes=nodes))
     assert [round(lane.width_m, 9) for lane in layout.road_map.lanes] == [3.0, 3.0, 3.0]
+
+
+def test_lanelets_over_each_other_are_an_intersection(tmp_path: Path) -> None:
+    """A lanelet to the north crosses the middle one of three."""
+    nodes = "".join(
+        node(name, x, y) for name, x, y in (("a", 58.0, -4.0), ("b", 58.0, 8.0), ("c", 62.0, -4.0), ("d", 62.0, 8.0))
+    )
+    ways = way("ab", "ab") + way("cd", "cd")
+    layout = written(tmp_path, osm(LANES, lanelet("20", "ab", "cd"), nodes=NODES + nodes, ways=WAYS + ways))
+    crossing = {lane.lane_id: lane.is_intersection for lane in layout.road_map.lanes}
+    assert crossing == {"10": False, "11": False, "12": False, "20": True}
+
+
+def test_a_circle_of_short_lanelets_has_an_end(tmp_path: Path) -> None:
+    """Four lanelets of three millimetres that lead into each other, round and round."""
+    begin_s = time.process_time()
+    corners = ((0.0, 0.0), (0.003, 0.0), (0.003, 0.003), (0.0, 0.003))
+    nodes = "".join(
+        node(f"{side}{n}", 50.0 + reach * (x - 0.0015), 50.0 + reach * (y - 0.0015))
+        for side, reach in (("i", 1.0), ("o", 2000.0))
+        for n, (x, y) in enumerate(corners)
+    )
+    ways = "".join(way(f"{side}{n}", (f"{side}{n}", f"{side}{(n + 1) % 4}")) for side in "io" for n in range(4))
+    ring = "".join(lanelet(str(n), f"i{n}", f"o{n}") for n in range(4))
+    layout = written(tmp_path, osm(ring, nodes=nodes, ways=ways))
+    assert layout.ego.position_world_m.shape == (360, 3)
+    assert time.process_time() - begin_s < 2.0
+
+
+def test_doctests_hold() -> None:
+    for module in (fittings, earth, sun):
+        failed, attempted = doctest.testmod(module)
+        assert failed == 0 and attempted > 0
+
+
+def test_a_missing_pyproj_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyproj", None)
+    with pytest.raises(DependencyError, match=r"scenegen\[geo\]"):
+        written(tmp_path, osm())
+
+
+def test_of_a_large_map_only_what_is_near_the_way_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanelet2_read, "LARGE_MAP_M", 100.0)
+    nodes = "".join(node(f"far{n}", 40.0 * (n // 2), 5_000.0 + 4.0 * (n % 2)) for n in range(4))
+    ways = way("f0", ("far0", "far2"), type="line_thin") + way("f1", ("far1", "far3"))
+    layout = written(tmp_path, osm(LANES, lanelet("30", "f1", "f0"), nodes=NODES + nodes, ways=WAYS + ways))
+    assert [lane.lane_id for lane in layout.road_map.lanes] == ["10", "11", "12"]
+    assert max(np.abs(line.points_world_m).max() for line in layout.road_map.lane_lines) < 200.0
+    assert "1 of 4 lanelets" in lost(layout)

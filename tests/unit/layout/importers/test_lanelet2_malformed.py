@@ -10,6 +10,7 @@ import pytest
 from scenegen.cli import main
 from scenegen.errors import LayoutError
 from scenegen.layout.sources import read_layout
+from tests.unit.layout.importers.mutations import is_read_or_refused, mutations
 from tests.unit.layout.importers.osm_text import LANES, NODES, WAYS, lanelet, member, node, osm, relation, way
 
 pytest.importorskip("pyproj", reason="pyproj is not installed (extra `geo`)")
@@ -109,3 +110,19 @@ def test_nothing_is_written_and_the_exit_code_is_two(tmp_path: Path, capsys: pyt
     assert main(["layout", "import", f"lanelet2:{path}", "-o", str(target)]) == 2
     assert "bad.osm:1" in capsys.readouterr().err
     assert not target.exists()
+
+
+def test_whatever_is_changed_in_a_file_it_is_read_or_refused(tmp_path: Path) -> None:
+    parking = member("way", "w1", "outer") + member("way", "w2", "outer")
+    text = osm(
+        LANES, lanelet("20", "012", "011", subtype="walkway", one_way="no"),
+        relation("50", parking, "multipolygon", "parking"),
+        relation("60", member("way", "s1", "refers"), "regulatory_element", "speed_limit"),
+        ways=WAYS + way("w1", ("02", "12", "13")) + way("w2", ("02", "13"))
+        + way("s1", ("22", "23"), type="traffic_sign", subtype="de274-30"),
+    )  # fmt: skip
+    path, outcomes = tmp_path / "changed.osm", {True: 0, False: 0}
+    for number, changed in mutations(text, 250):
+        path.write_text(changed)
+        outcomes[is_read_or_refused(f"lanelet2:{path}", number)] += 1
+    assert min(outcomes.values()) > 20

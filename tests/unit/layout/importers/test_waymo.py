@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,9 @@ from scenegen.layout.sources import read_layout
 from scenegen.types import AgentCategory, Layout
 from tests.unit.layout.importers.motion_world import ACTORS, EGO, Actor
 from tests.unit.layout.importers.protobuf_wire import block, crc32c, double, number, single, tfrecord, varint
+from tests.unit.layout.importers.refusal import assert_refused
+
+pytest.importorskip("google.protobuf", reason="protobuf is not installed (extra `waymo`)")
 
 NUM_STEPS = 20
 ORIGIN_M = np.array([-7300.0, 2150.0])
@@ -274,11 +276,7 @@ CASES: dict[str, tuple[Edit, str]] = {
 
 
 def refused(path: Path, said: str) -> None:
-    begin_s = time.process_time()
-    with pytest.raises(LayoutError) as caught:
-        read_layout(f"waymo:{path}")
-    assert time.process_time() - begin_s < 2.0
-    assert path.name in str(caught.value) and said in str(caught.value), str(caught.value)
+    assert_refused(f"waymo:{path}", path.parent, path.name, said)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -296,7 +294,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "number without end": (b"\x30" + b"\xff" * 40, "a Scenario message"),
     "groups without end": (b"\x0b" * 1_000_000, "a Scenario message"),
     "id that is no text": (block(5, b"\xff\xfe\xfd"), "expected"),
-    "millions of empty states": (block(2, b"\x1a\x00" * (4 * 2**20)), "timestamps_seconds"),
+    "millions of empty states": (block(2, b"\x1a\x00" * (2**21)), "timestamps_seconds"),
 }
 
 
@@ -346,4 +344,4 @@ def test_records_larger_than_any_scenario_are_not_read(tmp_path: Path) -> None:
     path.write_bytes(framed(2**30))
     with path.open("r+b") as file:
         file.truncate(2**30 + 16)
-    refused(path, "at most 16,777,216 bytes")
+    refused(path, "at most 8,388,608 bytes")
