@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt16
 
 from scenegen.config.import_log import ImportLogConfig
 from scenegen.dataset.annotated2d import NO_TRACK, Annotated2d
+from scenegen.logs.occ3d import read_occ3d
 from scenegen.logs.pictures import read_picture
 from scenegen.logs.prepare import PreparedLog, location_of, prepare_log
 from scenegen.logs.sources import read_logs
 from scenegen.scene import SceneStage
-from scenegen.types import OCC3D_GRID, LidarLabels, SceneChunk
+from scenegen.types import OCC3D_GRID, ConditionMaps, LidarLabels, SceneChunk
 
 OnScene = Callable[[str, int, int], None]
 """Called before a scene is written, with its id, its number and how many there are."""
@@ -100,20 +101,55 @@ def chunk_of_step(prepared: PreparedLog, stage: SceneStage, step_idx: int, *, ke
     conditions = stage.render_conditions(step_idx, step_idx + 1)
     pixels = measure_agent_pixels(conditions)
     visibility = agent_visibility(pixels)
+    occupancy = occupancy_of_step(prepared, stage, conditions, step_idx)
+    return SceneChunk(
+        start_step=step_idx,
+        rgb=pictures_of_step(prepared, step_idx),
+        occupancy=occupancy.semantics[None],
+        mask_camera=occupancy.mask_camera[None],
+        visible_fraction=visibility.visible_fraction,
+        visible_height_px=visibility.visible_height_px,
+        occupancy_instance=None if occupancy.instance is None else occupancy.instance[None],
+        agent_pixels=pixels,
+        lidar=lidar_of_step(prepared, step_idx, mask=occupancy.mask_lidar, keep_sweep=keep_sweep),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOccupancy:
+    """What is stored of a step's voxels; `instance` and `mask_lidar` may be unknown."""
+
+    semantics: UInt8[np.ndarray, "X Y Z"]
+    mask_camera: UInt8[np.ndarray, "X Y Z"]
+    mask_lidar: UInt8[np.ndarray, "X Y Z"] | None
+    instance: UInt16[np.ndarray, "X Y Z"] | None
+
+
+def occupancy_of_step(
+    prepared: PreparedLog, stage: SceneStage, conditions: ConditionMaps, step_idx: int
+) -> StepOccupancy:
+    """Return the Occ3D label of a step as it is, or else the world's voxels, known where beams passed."""
+    from scenegen.occupancy.traverse import mark_returns
+
+    file, points = prepared.log.steps[step_idx].occupancy, prepared.points[step_idx]
+    if prepared.log.has_occupancy and file is not None:
+        label = read_occ3d(file)
+        return StepOccupancy(
+            semantics=label.semantics, mask_camera=label.mask_camera, mask_lidar=label.mask_lidar, instance=None
+        )
     view = stage.cut_occupancy(conditions, step=step_idx)
     known = np.zeros(OCC3D_GRID.shape, np.bool_)
     if prepared.world is not None:
         known = prepared.world.known_from(stage.layout.ego.world_from_ego[step_idx])
-    return SceneChunk(
-        start_step=step_idx,
-        rgb=pictures_of_step(prepared, step_idx),
-        occupancy=view.semantics[None],
-        mask_camera=(view.mask_camera & known)[None].astype(np.uint8),
-        visible_fraction=visibility.visible_fraction,
-        visible_height_px=visibility.visible_height_px,
-        occupancy_instance=view.instance[None].astype(np.uint16),
-        agent_pixels=pixels,
-        lidar=lidar_of_step(prepared, step_idx, keep_sweep=keep_sweep),
+    mask_lidar = np.zeros(OCC3D_GRID.shape, np.bool_)
+    if points is not None:
+        origin_m = np.array(OCC3D_GRID.origin_m)
+        mark_returns(mask_lidar, origin_m, OCC3D_GRID.voxel_m, points.sensor_ego_m, points.points_ego_m)
+    return StepOccupancy(
+        semantics=view.semantics,
+        mask_camera=(view.mask_camera & known).astype(np.uint8),
+        mask_lidar=mask_lidar.view(np.uint8) if points is not None else None,
+        instance=view.instance.astype(np.uint16),
     )
 
 
@@ -128,16 +164,13 @@ def pictures_of_step(prepared: PreparedLog, step_idx: int) -> UInt8[np.ndarray, 
     return rgb
 
 
-def lidar_of_step(prepared: PreparedLog, step_idx: int, *, keep_sweep: bool) -> LidarLabels | None:
+def lidar_of_step(
+    prepared: PreparedLog, step_idx: int, *, mask: UInt8[np.ndarray, "X Y Z"] | None, keep_sweep: bool
+) -> LidarLabels | None:
     """Return the recorded sweep of a step and what is counted from it; counts are the source's where it has them."""
-    from scenegen.occupancy.traverse import mark_returns
-
     points, step = prepared.points[step_idx], prepared.log.steps[step_idx]
-    if points is None or step.sweep is None:
+    if points is None or step.sweep is None or mask is None:
         return None
-    mask = np.zeros(OCC3D_GRID.shape, np.bool_)
-    origin_m = np.array(OCC3D_GRID.origin_m)
-    mark_returns(mask, origin_m, OCC3D_GRID.voxel_m, points.sensor_ego_m, points.points_ego_m)
     num_points = points.num_inside.copy()
     agent_of = {agent.agent_id: index for index, agent in enumerate(prepared.record.layout.agents)}
     for box in step.boxes:
@@ -147,7 +180,7 @@ def lidar_of_step(prepared: PreparedLog, step_idx: int, *, keep_sweep: bool) -> 
         lidar2ego=step.sweep.ego_from_lidar,
         sweeps=(points.sweep(),) if keep_sweep else None,
         num_points=num_points[None],
-        mask=mask[None].view(np.uint8),
+        mask=mask[None],
     )
 
 

@@ -25,6 +25,7 @@ from scipy import ndimage
 
 from scenegen.geometry.rigid import transform_points
 from scenegen.logs.moments import StepPoints
+from scenegen.logs.surface import drivable_columns
 from scenegen.types import OCC3D_GRID, GridSpec, Layout, OpenGround, SolidClass, WorldVoxels
 
 GROUND_CELL_M = 2.0
@@ -47,11 +48,15 @@ class SeenWorld:
     Attributes:
         voxels: what stands.
         is_seen: voxels that a beam crossed or hit; nothing is known of the others.
-        grid: of both.
+        is_drivable: columns of the roadway, as seen.
+        is_walkway: columns of other paved ground that the source calls so; none where nothing does.
+        grid: of all.
     """
 
     voxels: WorldVoxels
     is_seen: Bool[np.ndarray, "X Y Z"]
+    is_drivable: Bool[np.ndarray, "X Y"]
+    is_walkway: Bool[np.ndarray, "X Y"]
     grid: GridSpec
 
     def known_from(self, world_from_ego: Float64[np.ndarray, "4 4"]) -> Bool[np.ndarray, "X Y Z"]:
@@ -104,6 +109,8 @@ def build_lidar_world(steps: Sequence[StepPoints], layout: Layout, *, grid: Grid
             is_recorded=True,
         ),
         is_seen=is_seen,
+        is_drivable=drivable_columns(points_m[is_low], layout, grid=grid),
+        is_walkway=np.zeros(grid.shape[:2], np.bool_),
         grid=grid,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +18,18 @@ from scenegen.layout.importers.log_layout import level_layout
 from scenegen.logs.ground import fit_ground
 from scenegen.logs.lidar_world import SeenWorld, build_lidar_world
 from scenegen.logs.moments import StepPoints, place_points, points_ego_m
+from scenegen.logs.occ3d import build_occ3d_world, check_axes, read_occ3d
 from scenegen.logs.pictures import Resize, read_picture
+from scenegen.logs.surface import areas_of_columns, with_seen_surface
 from scenegen.logs.sweeps import read_points
 from scenegen.types import Camera, CameraRig, Layout, Provenance, Recording, SceneRecord
 from scenegen.types.layout_json import layout_sha256
 from scenegen.types.record import RECORDED_MODEL_ID
 from scenegen.types.recorded_log import RecordedCamera, RecordedLog
 
-DERIVED = (
-    "objects/visibility", "objects/visible_fraction", "objects/visible_height", "objects2d", "occupancy/instance",
-)  # fmt: skip
-DERIVED_OF_WORLD = {"lidar": ("occupancy/semantics", "occupancy/mask_camera"), "occ3d": (), "none": ()}
+DERIVED = ("objects/visibility", "objects/visible_fraction", "objects/visible_height", "objects2d")
+DERIVED_OCCUPANCY = ("occupancy/semantics", "occupancy/mask_camera", "occupancy/mask_lidar", "occupancy/instance")
+"""Derived, too, where no Occ3D labels are given."""
 MOST_AWAY_M, MOST_AWAY_RAD = 0.5, 0.05
 """How far one exposure's pose on the car may be from the middle one: beyond, poses or calibration are wrong."""
 
@@ -67,6 +68,11 @@ def prepare_log(log: RecordedLog, config: ImportLogConfig) -> PreparedLog:
     rig, lost = build_log_rig(log, resize)
     points = tuple(place_points(step, layout, step_idx=idx) for idx, step in enumerate(log.steps))
     world, kind = build_world_of(log, layout, points, config)
+    lost_of_layout = layout.report.lost if layout.report else ()
+    if world is not None and log.road_map is None:
+        layout = with_seen_ground(layout, world)
+        validate_layout(layout)
+        lost_of_layout = tuple(what for what in lost_of_layout if "assumed road" not in what)
     recording = Recording(
         stamps_us=tuple(step.stamp_us - log.steps[0].stamp_us for step in log.steps),
         camera_stamps_us={
@@ -75,8 +81,8 @@ def prepare_log(log: RecordedLog, config: ImportLogConfig) -> PreparedLog:
         },
         recorded_size_px={camera.name: camera.size_px for camera in log.cameras},
         world=kind,
-        derived=DERIVED + DERIVED_OF_WORLD[kind],
-        lost=(*(layout.report.lost if layout.report else ()), *lost),
+        derived=DERIVED if log.has_occupancy else DERIVED + DERIVED_OCCUPANCY,
+        lost=(*lost_of_layout, *lost),
     )
     return PreparedLog(
         log=log,
@@ -155,15 +161,35 @@ def build_world_of(
     """
     from scenegen.occupancy.build import begin_world
 
+    labelled = [step.occupancy for step in log.steps if step.occupancy is not None]
     swept = [step for step in points if step is not None]
+    grid = begin_world(layout, seed=config.seed).draft.site.grid
+    if config.world == "occ3d" or (config.world == "auto" and labelled):
+        _require_all(len(labelled), log, "an Occ3D label")
+        labels = [read_occ3d(path) for path in labelled]
+        for step_idx, label in enumerate(labels):
+            check_axes(label, layout, step=step_idx, where=str(labelled[step_idx]))
+        return build_occ3d_world(labels, layout, grid=grid), "occ3d"
     if config.world == "none" or (config.world == "auto" and not swept):
         return None, "none"
-    if len(swept) < len(points):
-        raise RecordingError(
-            "a sweep at every step", found=f"{len(swept)} at {len(points)}", where=log.log_id, fix="or world=none"
-        )
-    grid = begin_world(layout, seed=config.seed).draft.site.grid
+    _require_all(len(swept), log, "a sweep")
     return build_lidar_world(swept, layout, grid=grid), "lidar"
+
+
+def _require_all(count: int, log: RecordedLog, what: str) -> None:
+    if count < len(log.steps):
+        raise RecordingError(
+            f"{what} at each of {len(log.steps)} steps", found=f"{count}", where=log.log_id, fix="choose another world="
+        )
+
+
+def with_seen_ground(layout: Layout, world: SeenWorld) -> Layout:
+    """Return a layout whose ground is what was seen of it; lanes stay those of the assumed road."""
+    areas = (
+        *areas_of_columns(world.is_drivable, grid=world.grid, kind="drivable"),
+        *areas_of_columns(world.is_walkway & ~world.is_drivable, grid=world.grid, kind="sidewalk"),
+    )
+    return replace(layout, road_map=with_seen_surface(layout.road_map, areas))
 
 
 def _check_files(log: RecordedLog, resize: Resize) -> str:
@@ -178,6 +204,7 @@ def _check_files(log: RecordedLog, resize: Resize) -> str:
             read_points(step.sweep)
             digest.update(step.sweep.path.read_bytes())
         if step.occupancy is not None:
+            read_occ3d(step.occupancy)
             digest.update(step.occupancy.read_bytes())
     return digest.hexdigest()
 

@@ -13,7 +13,7 @@ def read_logs(source: str, *, occ3d: Path | None = None) -> list[RecordedLog]:
     """Read the logs that a source names, without pixels and points.
 
     Args:
-        source: `dgp:DIR`, `kitti:DIR[/FRAME]`, `nuscenes_keyframe:DIR`.
+        source: `dgp:DIR`, `kitti:DIR[/FRAME]`, `nuscenes:ROOT[/VERSION[/SCENE]]`, `nuscenes_keyframe:DIR`.
         occ3d: folder of Occ3D labels, for sources whose steps have tokens.
 
     Raises:
@@ -53,6 +53,12 @@ def _read_keyframe(path: Path, occ3d: Path | None) -> list[RecordedLog]:
     return read_keyframe_logs(path)
 
 
+def _read_nuscenes(path: Path, occ3d: Path | None) -> list[RecordedLog]:
+    from scenegen.layout.importers.nuscenes.log import read_nuscenes_logs
+
+    return read_nuscenes_logs(path, occ3d=occ3d)
+
+
 def _refuse_occ3d(occ3d: Path | None, kind: str) -> None:
     if occ3d is not None:
         raise ConfigError("no Occ3D labels, which are of nuScenes", found=str(occ3d), where=f"{kind}: occ3d")
@@ -61,5 +67,6 @@ def _refuse_occ3d(occ3d: Path | None, kind: str) -> None:
 LOG_SOURCES: dict[str, Callable[[Path, Path | None], list[RecordedLog]]] = {
     "dgp": _read_dgp,
     "kitti": _read_kitti,
+    "nuscenes": _read_nuscenes,
     "nuscenes_keyframe": _read_keyframe,
 }

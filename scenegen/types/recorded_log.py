@@ -129,6 +129,11 @@ class RecordedLog:
     lost: tuple[str, ...] = ()
 
     @property
+    def has_occupancy(self) -> bool:
+        """Whether every step has an Occ3D label."""
+        return all(step.occupancy is not None for step in self.steps)
+
+    @property
     def rate_hz(self) -> float:
         """Steps per second, by the median distance of stamps, to a hundredth."""
         if len(self.steps) < 2:
