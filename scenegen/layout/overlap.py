@@ -58,6 +58,7 @@ class Crowd:
         self._low_m = np.full((capacity, 2), np.inf)
         self._high_m = np.full((capacity, 2), -np.inf)
         self._count = 0
+        self._last: tuple[AgentTrack, Float64[np.ndarray, "2"], Float64[np.ndarray, "2"]] | None = None
 
     def add(self, track: AgentTrack) -> None:
         """Take one more track in."""
@@ -70,9 +71,7 @@ class Crowd:
         self._heading_rad[row] = track.heading_rad
         self._half_m[row] = 0.5 * track.size_lwh_m[:2]
         self._radius_m[row] = np.linalg.norm(self._half_m[row])
-        seen_m = track.center_world_m[track.valid, :2]
-        if len(seen_m):
-            self._low_m[row], self._high_m[row] = seen_m.min(axis=0), seen_m.max(axis=0)
+        self._low_m[row], self._high_m[row] = self._rectangle(track)
         self._count += 1
 
     def first_conflict(self, track: AgentTrack, *, margin_m: float = 0.0) -> tuple[int, int] | None:
@@ -103,13 +102,24 @@ class Crowd:
 
     def _rows_around(self, track: AgentTrack, radius_m: float) -> Int64[np.ndarray, " C"]:
         """Return the rows whose ways, as upright rectangles, come near that of a track."""
-        seen_m = track.center_world_m[track.valid, :2]
-        if not len(seen_m):
-            return np.zeros(0, np.int64)
+        low_m, high_m = self._rectangle(track)
         n = self._count
         reach_m = (self._radius_m[:n] + radius_m)[:, None]
-        beyond = (self._low_m[:n] - reach_m > seen_m.max(axis=0)) | (self._high_m[:n] + reach_m < seen_m.min(axis=0))
-        return np.flatnonzero(~beyond.any(axis=1))
+        beyond = (self._low_m[:n] - reach_m > high_m) | (self._high_m[:n] + reach_m < low_m)
+        return np.flatnonzero(~(beyond[:, 0] | beyond[:, 1]))
+
+    def _rectangle(self, track: AgentTrack) -> tuple[Float64[np.ndarray, "2"], Float64[np.ndarray, "2"]]:
+        """Return the corners of the rectangle around a track's way, inside out where it is never there.
+
+        Who is tested is mostly taken in next, so the last answer is kept.
+        """
+        if self._last is None or self._last[0] is not track:
+            low_m, high_m = np.full(2, np.inf), np.full(2, -np.inf)
+            if track.valid.any():
+                x_m, y_m = track.center_world_m[track.valid, 0], track.center_world_m[track.valid, 1]
+                low_m, high_m = np.array([x_m.min(), y_m.min()]), np.array([x_m.max(), y_m.max()])
+            self._last = (track, low_m, high_m)
+        return self._last[1], self._last[2]
 
 
 def find_overlaps(layout: Layout, *, margin_m: float = 0.0) -> list[tuple[str, str, int]]:

@@ -23,7 +23,7 @@ from scenegen.layout.motion import (
     track_along,
 )
 from scenegen.layout.overlap import Crowd, ego_as_agent
-from scenegen.layout.paths import Path, make_path, offset_polyline
+from scenegen.layout.paths import Path, lengths_of, make_path, offset_polyline, polyline_length
 from scenegen.layout.procedural_roads import Crosswalk, Entry, RoadPlan
 from scenegen.layout.roads import RoadFrame
 from scenegen.layout.traffic_mix import DRAWN_MIX, TrafficMix
@@ -48,6 +48,27 @@ def draw_size(rng: np.random.Generator, category: AgentCategory) -> tuple[float,
     return (length_m * float(factors[0]), width_m * float(factors[1]), height_m * float(factors[2]))
 
 
+class _Rate:
+    """`np.gradient` over the times of a scene, with its weights kept."""
+
+    def __init__(self, times_s: Float64[np.ndarray, " T"]) -> None:
+        step_s = np.diff(times_s)
+        one, two = step_s[:-1], step_s[1:]
+        self._times_s, self._step_s = times_s, step_s
+        self._is_even = bool((step_s == step_s[0]).all())
+        self._before, self._after = -two / (one * (one + two)), one / (two * (one + two))
+        self._middle = (two - one) / (one * two)
+
+    def of(self, s_m: Float64[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:
+        """Return the speed of a motion."""
+        if self._is_even:
+            return np.asarray(np.gradient(s_m, self._times_s))
+        speed_mps = np.empty_like(s_m)
+        speed_mps[1:-1] = self._before * s_m[:-2] + self._middle * s_m[1:-1] + self._after * s_m[2:]
+        speed_mps[0], speed_mps[-1] = (s_m[1] - s_m[0]) / self._step_s[0], (s_m[-1] - s_m[-2]) / self._step_s[-1]
+        return speed_mps
+
+
 class Traffic:
     """A scene being filled. Keeps what was accepted, in order, and the ego's track."""
 
@@ -61,7 +82,7 @@ class Traffic:
         mix: TrafficMix = DRAWN_MIX,
     ) -> None:
         """Begin with the ego: drawn with those before it, or with a motion that is given."""
-        self._mix = mix
+        self._mix, self._rate = mix, _Rate(times_s)
         self._plan, self._times_s, self._rng = plan, times_s, rng
         self._crowd = Crowd(len(times_s))
         self._numbers: dict[str, int] = {}
@@ -344,12 +365,13 @@ class Traffic:
             s_m = np.maximum(s_m, 0.3)
         inside = (s_m >= 0.0) & (s_m <= length_m)
         line_m = offset_polyline(frame.path.points_m, left_m)
-        path = make_path(line_m)
-        ratio = path.length_m / length_m
         if direction < 0.0:
-            self._walk(make_path(line_m[::-1]), (length_m - s_m) * ratio, reach_m=FAR_PERSON_M, valid=inside)
+            ratio, path = polyline_length(line_m) / length_m, make_path(line_m[::-1])
+            s_m = length_m - s_m
         else:
-            self._walk(path, s_m * ratio, reach_m=FAR_PERSON_M, valid=inside)
+            path = make_path(line_m)
+            ratio = path.length_m / length_m
+        self._walk(path, s_m * ratio, reach_m=FAR_PERSON_M, valid=inside)
 
     def _walk(
         self, path: Path, s_m: Float64[np.ndarray, " T"], *, reach_m: float, valid: Bool[np.ndarray, " T"] | None = None
@@ -357,7 +379,7 @@ class Traffic:
         category = AgentCategory.PEDESTRIAN
         track = track_along(
             path,
-            Travel(s_m, np.gradient(s_m, self._times_s)),
+            Travel(s_m, self._rate.of(s_m)),
             agent_id=self._name(category),
             category=category,
             size_lwh_m=draw_size(self._rng, category),
@@ -388,7 +410,7 @@ class Traffic:
 
     def _accept(self, track: AgentTrack, *, margin_m: float, reach_m: float) -> bool:
         """Take a track in if it comes near the ego and touches nothing."""
-        distance_m = np.linalg.norm(track.center_world_m[:, :2] - self._ego_xy_m, axis=1)
+        distance_m = lengths_of(track.center_world_m[:, :2] - self._ego_xy_m)
         if not (track.valid & (distance_m < reach_m)).any():
             return False
         if self._crowd.first_conflict(track, margin_m=margin_m) is not None:
