@@ -6,12 +6,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/de
 BIN     = $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: help setup setup-dev system-libs demo test faults check weights weights-video weights-judge weights-occupancy clean
+.PHONY: help setup setup-dev system-libs demo test faults bench check weights weights-video weights-judge weights-occupancy clean
 
 help:
 	@echo "make demo    set up, then generate the library scene crossing_pedestrian (30 s, six cameras) into out/demo"
 	@echo "make test    set up, then run the tests"
 	@echo "make faults  the fault battery, TIER=change, nightly or release; report in out/faults"
+	@echo "make bench   every benchmark of speed with its bound, about ten minutes; figures in out/bench.json"
 	@echo "make check   lint, format, types, import rules"
 	@echo "make weights retrain the shipped weights from nothing: about four hours on two cores"
 	@echo "make clean   remove the environment and caches"
@@ -49,6 +50,9 @@ test: setup-dev system-libs
 TIER ?= change
 faults: setup-dev
 	SCENEGEN_FAULT_TIER=$(TIER) SCENEGEN_FAULT_REPORT=out/faults $(BIN)/python -m pytest -n 0 --timeout 0 tests/faults
+
+bench: setup-dev
+	$(BIN)/python -m benchmarks --json out/bench.json
 
 check: setup-dev
 	$(BIN)/ruff check .

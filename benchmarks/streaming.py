@@ -30,7 +30,8 @@ WARM_S = 1.0
 SPAN_S = 3.0
 """Cost is the median over the steps of so many seconds: those around second 3, and the last."""
 BIN_S = 5.0
-JUDGED_EVERY = 3
+JUDGED_HZ = 4.0
+"""Steps that are judged in a bin: so many a second at most."""
 MOST_COST, LEAST_CONTROL = 1.1, 0.95
 HEADER = (
     "| layout | seed | first frame, s | CPU per step at second 3, s | at the end | MB at 10 s | at the end "
@@ -98,7 +99,7 @@ def stream_drive(config: GenerateConfig) -> Streamed:
             stage = SceneStage(moment.record.layout, rig=moment.record.rig, seed=moment.record.seed)
         at_s, end_s = moment.step / config.rate_hz, config.duration_s
         bin_idx = 0 if at_s < BIN_S else 1 if at_s >= end_s - BIN_S else None
-        if bin_idx is not None and moment.step % JUDGED_EVERY == 0:
+        if bin_idx is not None and moment.step % max(1, round(config.rate_hz / JUDGED_HZ)) == 0:
             bins[bin_idx].look(moment, stage)
         cpu_before_s = process_time()
     return Streamed(

@@ -52,6 +52,10 @@ class CameraError(SceneGenError):
     """A camera or rig is not usable (singular intrinsics, empty image, duplicate name)."""
 
 
+class RecordingError(SceneGenError):
+    """Pictures, points or labels of a real log cannot be read or contradict each other."""
+
+
 class WorldError(SceneGenError):
     """A world cannot be built from a layout."""
 

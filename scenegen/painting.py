@@ -208,6 +208,7 @@ def open_backbone(config: GenerateConfig) -> VideoBackbone:
         sampler=video.sampler,
         steps=video.steps,
         eta=video.eta,
+        precision=video.precision,
         weights=video.weights,
         history=video.history,
         weights_sha256=video.weights_sha256,

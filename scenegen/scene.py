@@ -138,7 +138,7 @@ class SceneStage:
             semantics, mask_camera = np.empty(grid, np.uint8), np.empty(grid, np.uint8)
             instance = np.empty(grid, np.uint16)
             for idx in range(stop_step - start_step):
-                view = self._cut_occupancy(conditions.cut_steps(idx, idx + 1), step=start_step + idx)
+                view = self.cut_occupancy(conditions.cut_steps(idx, idx + 1), step=start_step + idx)
                 semantics[idx], mask_camera[idx], instance[idx] = view.semantics, view.mask_camera, view.instance
         with clock.stage("lidar"):
             lidar = self._sweep_chunk(conditions, start_step=start_step)
@@ -175,7 +175,8 @@ class SceneStage:
             self._held_shapes[step] = shapes
         return shapes
 
-    def _cut_occupancy(self, conditions: ConditionMaps, *, step: int) -> OccupancyView:
+    def cut_occupancy(self, conditions: ConditionMaps, *, step: int) -> OccupancyView:
+        """Return the voxels of one step in the ego frame; `conditions` are those of the step (T = 1)."""
         from scenegen.occupancy.views import build_occupancy_view
 
         return build_occupancy_view(

@@ -102,7 +102,7 @@ def run_verb(options: argparse.Namespace) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe every verb."""
-    from scenegen.cli import clean, cluster, evaluate, export, jobs, look, status
+    from scenegen.cli import clean, cluster, evaluate, export, import_log, jobs, look, status
 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show a traceback when something goes wrong")
@@ -116,6 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"scenegen {scenegen.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     jobs.add_verbs(verbs, common)
+    import_log.add_verbs(verbs, common)
     evaluate.add_verbs(verbs, common)
     export.add_verbs(verbs, common)
     look.add_verbs(verbs, common)

@@ -23,6 +23,7 @@ from scenegen.config.generate import (
     QualityConfig,
     VideoConfig,
 )
+from scenegen.config.import_log import ImportLogConfig
 from scenegen.config.parse import known_keys, parse_config, unknown_key_error
 from scenegen.config.rig import CameraConfig, ImageSizeConfig, LensConfig, RigConfig
 from scenegen.config.rtdmd import RtdmdConfig
@@ -65,6 +66,7 @@ __all__ = [
     "GenerateConfig",
     "HeadConfig",
     "ImageSizeConfig",
+    "ImportLogConfig",
     "LensConfig",
     "OccupancyConfig",
     "QualityConfig",

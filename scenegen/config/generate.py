@@ -13,11 +13,14 @@ from scenegen.config.run import RunConfig
 from scenegen.config.split import AUTO_SPLIT, SPLITS, SplitSharesConfig
 from scenegen.config.sweep import SweepConfig
 from scenegen.errors import ConfigError
+from scenegen.layout.traffic_mix import TrafficMix
 from scenegen.types.layout import STYLES
+from scenegen.types.record import FULL_PRECISION, HALF_PRECISION
 
 VIDEO_NAMES = ("native", "preview")
 VIDEO_MODELS = ("teacher", "student")
 SAMPLER_NAMES = ("euler", "cps")
+VIDEO_PRECISIONS = (FULL_PRECISION, HALF_PRECISION)
 OCCUPANCY_NAMES = ("rules", "masked")
 MIXER_NAMES = ("attention", "bi_rwkv7", "triplet_rwkv7")
 PROGRESS_NAMES = ("auto", "rich", "plain")
@@ -81,6 +84,7 @@ class VideoConfig:
         sampler: `euler`, or `cps`, which draws part of the noise anew in each step; None for what the weights are for.
         steps: sampling steps per frame; None likewise.
         eta: share of new noise in each step of `cps`, 0..1; None likewise.
+        precision: of the network's products: `fp32`, or `bf16`, faster where the processor multiplies bfloat16.
         weights: a safetensors file; None for the shipped one. Its size of network stands in the file.
         weights_sha256: what the file must hash to; None takes any.
         history: carry the previous frame forward; false paints every step from its conditions alone.
@@ -91,6 +95,7 @@ class VideoConfig:
     sampler: str | None
     steps: int | None
     eta: float | None
+    precision: str
     weights: str | None
     weights_sha256: str | None
     history: bool
@@ -101,6 +106,7 @@ class VideoConfig:
             require_choice(self, "model", VIDEO_MODELS)
         if self.sampler is not None:
             require_choice(self, "sampler", SAMPLER_NAMES)
+        require_choice(self, "precision", VIDEO_PRECISIONS)
         if self.steps is not None:
             require_positive(self, "steps")
         if self.eta is not None and not 0.0 <= self.eta <= 1.0:
@@ -177,6 +183,7 @@ class GenerateConfig:
         prompt: words for weather and time of day of all layouts; None keeps their own.
         split: `train`, `val`, `test`, or `auto`: every layout in one of them, by `split_shares`.
         sweep: what is varied beside the layouts.
+        traffic: density and distribution of the traffic of `procedural` layouts.
         stream: give frames away as they are made, and store nothing.
         stream_labels: file that gets a line of labels per step; None writes none.
     """
@@ -195,6 +202,7 @@ class GenerateConfig:
     progress: str
     sweep: SweepConfig
     rig: RigConfig
+    traffic: TrafficMix
     occupancy: OccupancyConfig
     video: VideoConfig
     dataset: DatasetConfig
@@ -250,6 +258,7 @@ class GenerateConfig:
             "stream",
             "stream_labels",
             "sweep",
+            "traffic",  # part of the layout
         ):
             del decisive[key]
         decisive["occupancy"] = self.occupancy.decisive()

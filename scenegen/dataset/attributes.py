@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
 from scenegen.dataset.schema import SCHEMA_VERSION
-from scenegen.types import PINHOLE, AgentCategory, CameraRig, Lens, SceneRecord, Semantic
+from scenegen.types import PINHOLE, AgentCategory, CameraRig, Lens, Recording, SceneRecord, Semantic
 from scenegen.types.layout_json import layout_sha256, layout_to_dict
 
 _VERSIONED_LIBRARIES = ("numpy", "scipy", "zarr", "numcodecs", "pillow", "numba", "torch")
@@ -27,7 +26,8 @@ def scene_attributes(record: SceneRecord, *, scores: Mapping[str, Any]) -> dict[
         "schema_version": SCHEMA_VERSION,
         "scene_id": record.scene_id,
         "split": record.split,
-        "synthetic": True,
+        "synthetic": record.recording is None,
+        **({"recording": recording_to_dict(record.recording)} if record.recording else {}),
         "prompt": environment.prompt,
         "seed": int(record.seed),
         "timeline": {
@@ -50,12 +50,24 @@ def scene_attributes(record: SceneRecord, *, scores: Mapping[str, Any]) -> dict[
             "model_id": provenance.model_id,
             "weights_sha256": provenance.weights_sha256,
             "licence": provenance.model_licence,
-            **({"sampling": asdict(provenance.sampling)} if provenance.sampling else {}),
+            **({"sampling": provenance.sampling.as_attributes()} if provenance.sampling else {}),
         },
         **({"occupancy_model": occupancy} if provenance.occupancy_sha256 else {}),
         "source": {"kind": layout.source, "layout_id": layout.layout_id, "licence": provenance.source_licence},
         "library_versions": library_versions(),
         "scores": dict(scores),
+    }
+
+
+def recording_to_dict(recording: Recording) -> dict[str, Any]:
+    """Return what was recorded as plain lists and numbers."""
+    return {
+        "stamps_us": list(recording.stamps_us),
+        "camera_stamps_us": {name: list(stamps) for name, stamps in recording.camera_stamps_us.items()},
+        "recorded_size_px": {name: list(size) for name, size in recording.recorded_size_px.items()},
+        "world": recording.world,
+        "derived": list(recording.derived),
+        "lost": list(recording.lost),
     }
 
 

@@ -153,6 +153,7 @@ FIELDS: dict[str, Field] = {
     "step": Field(level="step", kind="number", read=lambda facts: np.arange(facts.num_steps)),
     "time_s": Field(level="step", kind="number", read=lambda facts: facts.timeline.timestamps_us() / 1e6),
     "is_key_frame": Field(level="step", kind="flag", read=lambda facts: facts.timeline.is_key_frame()),
+    "is_recorded": Field(level="step", kind="flag", read=lambda facts: facts.scene.is_recorded),
     "ego_speed_mps": Field(level="step", kind="number", read=_ego_speed_mps),
     "num_boxes": Field(level="step", kind="number", read=lambda facts: facts.num_boxes),
     **{

@@ -118,7 +118,8 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "int32",
         "1",
         "all beams",
-        "points of the step's simulated sweep inside the box; never 0 where a camera sees the agent",
+        "points of the step's simulated sweep inside the box; never 0 where a camera sees the agent. Of real logs: as "
+        "the source counted, else those of the recorded sweep",
     ),
     ArraySpec(
         "objects2d/ptr",
@@ -150,6 +151,24 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "share of its pixels in this camera that nothing hides",
     ),
     ArraySpec("objects2d/num_px", ("box2d",), "int32", "px", "one camera", "visible pixels, at least 1"),
+    ArraySpec(
+        "annotated2d/ptr",
+        ("view_boundary",),
+        "int64",
+        "1",
+        "none",
+        "like objects2d/ptr; 2-D boxes that annotators of a real log drew into the pictures",
+    ),
+    ArraySpec("annotated2d/xyxy", ("annotated_box2d", "xyxy"), "float32", "px", "pixel", "pixel edges, as drawn"),
+    ArraySpec(
+        "annotated2d/track_id",
+        ("annotated_box2d",),
+        "int32",
+        "1",
+        "none",
+        "as objects/track_id; -1 where the source does not say, or no 3-D box belongs to it",
+    ),
+    ArraySpec("annotated2d/word", ("annotated_box2d",), "uint8", "1", "none", "index into attribute labels"),
     ArraySpec(
         "occupancy/semantics",
         ("time", "x", "y", "z"),
@@ -188,16 +207,25 @@ ARRAYS: tuple[ArraySpec, ...] = (
     ),
     ArraySpec("lidar/points", ("point", "xyz"), "float32", "m", "lidar", "in firing order, extra returns last"),
     ArraySpec("lidar/intensity", ("point",), "float32", "1", "none", "0..1"),
-    ArraySpec("lidar/ring", ("point",), "uint8", "1", "none", "beam, 0 the lowest; 255 an extra return"),
-    ArraySpec("lidar/instance", ("point",), "uint16", "1", "none", "ids as in cameras/<CAM>/instance"),
+    ArraySpec(
+        "lidar/ring", ("point",), "uint8", "1", "none", "beam, 0 the lowest; 255 an extra return, or not recorded"
+    ),
+    ArraySpec(
+        "lidar/instance",
+        ("point",),
+        "uint16",
+        "1",
+        "none",
+        "ids as in cameras/<CAM>/instance; of real logs agents only, by their boxes",
+    ),
     ArraySpec(
         "world/solid",
         ("world_x", "world_y", "world_z"),
         "uint8",
         "1",
         "world",
-        "the sampled static world: 0 free, 1 manmade, 2 vegetation; voxel (i, j, k) starts at attribute "
-        "origin_m + voxel_m * (i, j, k); worlds made by rules follow from the layout and are not stored",
+        "the sampled static world, or a real log's: 0 free, 1 manmade, 2 vegetation; voxel (i, j, k) starts at "
+        "attribute origin_m + voxel_m * (i, j, k); worlds made by rules follow from the layout and are not stored",
     ),
     ArraySpec(
         "world/ground", ("world_x", "world_y"), "uint8", "1", "world", "open ground: 0 terrain, 1 paved; likewise"
@@ -234,8 +262,11 @@ LIDAR_ARRAYS = tuple(f"lidar/{name}" for name in ("lidar2ego", "ptr", "points", 
 OBJECTS2D_ARRAYS = tuple(
     f"objects2d/{name}" for name in ("ptr", "box", "xyxy", "center", "depth", "visible_fraction", "num_px")
 )
-ADDED_ATTRIBUTES = ("occupancy_model",)
-"""Attributes that a scene may lack: `occupancy_model` says what sampled the static world where rules did not."""
+ANNOTATED2D_ARRAYS = tuple(f"annotated2d/{name}" for name in ("ptr", "xyxy", "track_id", "word"))
+"""Of real logs whose source has them."""
+ADDED_ATTRIBUTES = ("occupancy_model", "recording")
+"""Attributes that a scene may lack: `occupancy_model` says what sampled the static world where rules did not,
+`recording` where a real log's scene comes from."""
 WORLD_ARRAYS = ("world/solid", "world/ground")
 """What an occupancy model sampled; without them a scene's world was made by rules."""
 ADDED_ARRAYS = (
@@ -244,6 +275,7 @@ ADDED_ARRAYS = (
     "occupancy/mask_lidar",
     "occupancy/instance",
     *OBJECTS2D_ARRAYS,
+    *ANNOTATED2D_ARRAYS,
     *LIDAR_ARRAYS,
     *DENSE_ARRAYS,
     *WORLD_ARRAYS,
@@ -277,7 +309,15 @@ def scene_attributes_schema() -> dict[str, Any]:
         "schema_version": {"const": SCHEMA_VERSION},
         "scene_id": _TEXT,
         "split": {"enum": ["train", "val", "test"]},
-        "synthetic": {"const": True},
+        "synthetic": {"type": "boolean", "description": "false: pictures of real cameras, see recording"},
+        "recording": _object(
+            stamps_us={"type": "array"},
+            camera_stamps_us={"type": "object"},
+            recorded_size_px={"type": "object"},
+            world={"enum": ["occ3d", "lidar", "none"]},
+            derived={"type": "array", "items": _TEXT},
+            lost={"type": "array", "items": _TEXT},
+        ),
         "prompt": _TEXT,
         "seed": {"type": "integer"},
         "timeline": _object(rate_hz={"type": "number"}, num_steps={"type": "integer"}, duration_s={"type": "number"}),
@@ -309,6 +349,7 @@ def _model_schema() -> dict[str, Any]:
         steps={"type": "integer", "minimum": 1},
         eta={"type": ["number", "null"]},
     )
+    schema["properties"]["sampling"]["properties"]["precision"] = {"enum": ["bf16"]}
     return schema
 
 

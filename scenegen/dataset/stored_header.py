@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scenegen.types import PINHOLE, Camera, CameraRig, Lens, Provenance, Sampling
+from scenegen.types import PINHOLE, Camera, CameraRig, Lens, Provenance, Recording, Sampling
 
 
 def read_rig(rig: Mapping[str, Any]) -> CameraRig:
@@ -40,6 +40,21 @@ def read_provenance(attributes: Mapping[str, Any]) -> Provenance:
         occupancy_id=occupancy.get("model_id", "rules"),
         occupancy_sha256=occupancy.get("weights_sha256", ""),
         sampling=None if sampling is None else Sampling(**sampling),
+    )
+
+
+def read_recording(attributes: Mapping[str, Any]) -> Recording | None:
+    """Return what was recorded; None for generated scenes."""
+    values = attributes.get("recording")
+    if values is None:
+        return None
+    return Recording(
+        stamps_us=tuple(values["stamps_us"]),
+        camera_stamps_us={name: tuple(stamps) for name, stamps in values["camera_stamps_us"].items()},
+        recorded_size_px={name: (size[0], size[1]) for name, size in values["recorded_size_px"].items()},
+        world=values["world"],
+        derived=tuple(values["derived"]),
+        lost=tuple(values["lost"]),
     )
 
 

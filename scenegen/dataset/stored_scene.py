@@ -10,6 +10,7 @@ import numpy as np
 import zarr
 from jaxtyping import Bool, Float64, Int64, UInt8
 
+from scenegen.dataset.annotated2d import Annotated2d
 from scenegen.dataset.damage import damage_error
 from scenegen.dataset.jpeg_codec import register_image_codecs
 from scenegen.dataset.labels import Boxes, Boxes2d, LidarSweep, Occupancy, missing_label_error
@@ -18,13 +19,14 @@ from scenegen.dataset.rendered import LabelRenderer, RenderedArray
 from scenegen.dataset.scene_files import SceneFiles
 from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, SPEC_OF_PATH
 from scenegen.dataset.stored_array import StoredArray
-from scenegen.dataset.stored_header import read_provenance, read_rig
+from scenegen.dataset.stored_header import read_provenance, read_recording, read_rig
 from scenegen.dataset.strict_store import StrictStore
 from scenegen.errors import DatasetError, StorageError
 from scenegen.types import (
     CameraRig,
     DenseLabels,
     Layout,
+    Recording,
     SceneRecord,
     Sweep,
     WorldVoxels,
@@ -89,6 +91,12 @@ class Scene:
         return self.array("time/is_key_frame")[:]
 
     @cached_property
+    def is_recorded(self) -> Bool[np.ndarray, " T"]:
+        """Steps that the source of the layout gave; the others were added to make it longer."""
+        until = self.attrs["layout"].get("recorded_until_step", self.num_steps)
+        return np.arange(self.num_steps) < until
+
+    @cached_property
     def ego2global(self) -> Float64[np.ndarray, "T 4 4"]:
         """Pose of the ego vehicle in the world frame."""
         return self.array("ego/ego2global")[:]
@@ -113,7 +121,18 @@ class Scene:
             seed=int(self.attrs["seed"]),
             split=self.attrs["split"],
             provenance=read_provenance(self.attrs),
+            recording=self.recording,
         )
+
+    @property
+    def is_synthetic(self) -> bool:
+        """False for real logs."""
+        return bool(self.attrs["synthetic"])
+
+    @property
+    def recording(self) -> Recording | None:
+        """Stamps, world and losses of a real log; None for generated scenes."""
+        return read_recording(self.attrs)
 
     def rgb(self, camera: str) -> StoredArray:
         """Pictures of a camera: lazy, T H W 3, uint8 sRGB."""
@@ -185,6 +204,23 @@ class Scene:
         start, stop = columns["ptr"][row], columns["ptr"][row + 1]
         part = {name: values[start:stop] for name, values in columns.items()}
         return Boxes2d.of_columns(part)
+
+    def annotated2d(self, step: int, camera: str) -> Annotated2d:
+        """Return the 2-D boxes that annotators drew into a picture of a real log.
+
+        Raises:
+            DatasetError: the scene has none.
+        """
+        view = self.cameras.index(self._known_camera(camera))
+        row = self._known_step(step) * len(self.cameras) + view
+        start, stop = self._added_array("annotated2d/ptr")[row : row + 2]
+        word = self._added_array("annotated2d/word")
+        labels = word.attrs["labels"]
+        return Annotated2d(
+            xyxy_px=self._added_array("annotated2d/xyxy")[start:stop],
+            track_id=self._added_array("annotated2d/track_id")[start:stop],
+            word=tuple(labels[code] for code in word[start:stop]),
+        )
 
     @cached_property
     def lidar2ego(self) -> Float64[np.ndarray, "4 4"]:
@@ -263,6 +299,7 @@ class Scene:
             ground=self.array("world/ground")[:],
             origin_world_m=(float(x_m), float(y_m)),
             voxel_m=float(solid.attrs["voxel_m"]),
+            is_recorded=not self.is_synthetic,
         )
 
     def has_array(self, path: str) -> bool:

@@ -8,6 +8,7 @@ whatever the scene's length.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float32
 
+from scenegen.dataset.annotated2d import Annotated2d, annotated2d_columns
 from scenegen.dataset.attributes import scene_attributes
 from scenegen.dataset.columns import Column, header_columns, measured_columns, pointers, world_columns
 from scenegen.dataset.durable import output_errors
@@ -133,6 +135,16 @@ class SceneWriter:
         """
         with output_errors(self._staging.folder):
             for column in world_columns(voxels):
+                self._store.write_column(column)
+
+    def write_annotated2d(self, pictures: Sequence[Annotated2d]) -> None:
+        """Store the 2-D boxes that annotators drew, by step, then camera; only real logs have them.
+
+        Raises:
+            OutputError: the disk is full or cannot be written.
+        """
+        with output_errors(self._staging.folder):
+            for column in annotated2d_columns(pictures):
                 self._store.write_column(column)
 
     def append(self, chunk: SceneChunk) -> None:

@@ -1,45 +1,88 @@
-"""Which way somebody goes on: along the lane they are in and its continuations, else straight."""
+"""Which way a vehicle goes on: along the lane it is in and its continuations, else straight."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.layout.paths import Path, make_path, offset_polyline
+from scenegen.layout.paths import Path, make_path
 from scenegen.types.layout import Lane
 
 NEAREST_LANE_M = 2.5
 LARGEST_TURN_RAD = np.pi / 4
 JOIN_M = 2.5
 """A lane continues another if it begins this near to its end."""
+KEPT_OFFSET_M = 0.4
+"""Who drives this near to the middle of the lane stays there; others come this near to it."""
+MERGING_S, LEAST_MERGING_M, MOST_MERGING_M = 3.0, 8.0, 40.0
+
+
+class WayAhead(NamedTuple):
+    """A path from where somebody is, and how far of it lies on lanes; 0 where no lane was found."""
+
+    path: Path
+    lane_m: float
+    speed_limit_mps: float | None
+
+
+def way_ahead(
+    lanes: Sequence[Lane],
+    position_m: Float64[np.ndarray, "2"],
+    course_rad: float,
+    *,
+    reach_m: float,
+    speed_mps: float,
+    kept_offset_m: float = KEPT_OFFSET_M,
+) -> WayAhead:
+    """Return a path of at least `reach_m` that starts at a position, in the direction of a course.
+
+    Where a vehicle lane lies under the position and runs that way, the path comes to within `kept_offset_m` of the
+    lane's middle without a kink and follows it and the lanes that begin where it ends, each time the one that turns
+    least. Beyond the last lane, and where there is none, it runs straight.
+    """
+    direction = np.array([np.cos(course_rad), np.sin(course_rad)])
+    straight = WayAhead(make_path(position_m + np.array([[0.0], [reach_m]]) * direction), 0.0, None)
+    usable = [lane for lane in lanes if lane.kind != "walk" and len(lane.centerline_world_m) >= 2]
+    found = _lane_at(usable, position_m, course_rad)
+    if found is None:
+        return straight
+    lane, s_m = found
+    middle = make_path(_chain(usable, lane, s_m + reach_m))
+    at = middle.at(np.array([s_m]))
+    lane_m = middle.length_m - s_m
+    if lane_m < 1.0:
+        return straight
+    normal = np.array([-np.sin(at.heading_rad[0]), np.cos(at.heading_rad[0])])
+    left_m = float((position_m - at.position_m[0]) @ normal)
+    slope = float(np.tan(np.clip(_wrap(course_rad - float(at.heading_rad[0])), -0.7, 0.7)))
+    merging_m = float(np.clip(speed_mps * MERGING_S, LEAST_MERGING_M, MOST_MERGING_M))
+    along_m = np.arange(0.0, max(reach_m, 1.0) + 0.5, 0.5)
+    offset_m = _merge(
+        along_m / merging_m, left_m, slope * merging_m, float(np.clip(left_m, -kept_offset_m, kept_offset_m))
+    )
+    line = middle.at(s_m + along_m)
+    normals = np.stack([-np.sin(line.heading_rad), np.cos(line.heading_rad)], axis=1)
+    points_m = line.position_m + offset_m[:, None] * normals
+    points_m[0] = position_m
+    return WayAhead(make_path(points_m), lane_m, lane.speed_limit_mps)
 
 
 def path_ahead(
     lanes: Sequence[Lane], position_m: Float64[np.ndarray, "2"], course_rad: float, *, reach_m: float
 ) -> Path:
-    """Return a path of at least `reach_m` that starts at a position, in about the direction of a course.
+    """Return the path of `way_ahead` that keeps its distance from the lane's middle."""
+    return way_ahead(lanes, position_m, course_rad, reach_m=reach_m, speed_mps=0.0, kept_offset_m=np.inf).path
 
-    Where a vehicle lane lies under the position and runs that way, the path keeps its distance from the lane's
-    centre and follows it and the lanes that begin where it ends, each time the one that turns least.
-    """
-    direction = np.array([np.cos(course_rad), np.sin(course_rad)])
-    straight_m = position_m + np.array([[0.0], [reach_m]]) * direction
-    usable = [lane for lane in lanes if lane.kind != "walk" and len(lane.centerline_world_m) >= 2]
-    found = _lane_at(usable, position_m, course_rad)
-    if found is None:
-        return make_path(straight_m)
-    lane, s_m = found
-    line_m = _chain(usable, lane, s_m + reach_m)
-    path = make_path(line_m)
-    at = path.at(np.array([s_m]))
-    normal = np.array([-np.sin(at.heading_rad[0]), np.cos(at.heading_rad[0])])
-    left_m = float((position_m - at.position_m[0]) @ normal)
-    ahead_m = offset_polyline(path.points_m, left_m)[path.s_m > s_m + 0.5]
-    if len(ahead_m) < 2:
-        return make_path(straight_m)
-    return make_path(np.concatenate([position_m[None], ahead_m]))
+
+def _merge(part: Float64[np.ndarray, " N"], begin_m: float, slope_m: float, end_m: float) -> Float64[np.ndarray, " N"]:
+    """Return the cubic that leaves `begin_m` with a slope and arrives level at `end_m`; constant beyond part 1."""
+    u = np.clip(part, 0.0, 1.0)
+    return np.asarray(
+        begin_m * (2 * u**3 - 3 * u**2 + 1) + slope_m * (u**3 - 2 * u**2 + u) + end_m * (3 * u**2 - 2 * u**3)
+    )
 
 
 def _lane_at(
@@ -58,8 +101,10 @@ def _lane_at(
         turn = np.arctan2(step_m[idx, 1], step_m[idx, 0]) - course_rad
         if distance_m[idx] > NEAREST_LANE_M or np.cos(turn) < np.cos(LARGEST_TURN_RAD):
             continue
-        if best is None or distance_m[idx] < best[0]:
-            best = (float(distance_m[idx]), lane, float(length_m[:idx].sum() + part[idx] * length_m[idx]))
+        # Where lanes part, several lie equally near: the one that runs as the vehicle points is its own.
+        cost = float(distance_m[idx]) + 2.0 * abs(_wrap(float(turn)))
+        if best is None or cost < best[0]:
+            best = (cost, lane, float(length_m[:idx].sum() + part[idx] * length_m[idx]))
     return None if best is None else (best[1], best[2])
 
 

@@ -76,32 +76,39 @@ def drive(
     it can be made with at most `HARDEST_BRAKING_MPS2` when it begins; otherwise the agent passes. `speeds` are
     (from_m, speed_mps) pairs: from that distance on, that speed is wished instead of `cruise_mps`.
     """
-    limit_mps = _speed_limit(path, cruise_mps, speeds)
+    limit_mps = speed_limits(path, cruise_mps, speeds)
     grid_m = float(path.s_m[1] - path.s_m[0])
     last = len(limit_mps) - 1
     step_s = 1.0 / SUBSTEPS_HZ
+    gain_mps = ACCELERATION_MPS2 * step_s
     count = int(np.ceil(times_s[-1] * SUBSTEPS_HZ)) + 1
-    s_m, speed_mps = (
-        start_m,
-        min(cruise_mps if start_mps is None else start_mps, _limit_at(limit_mps, start_m / grid_m)),
-    )
+    s_m = start_m
+    speed_mps = min(cruise_mps if start_mps is None else start_mps, _limit_at(limit_mps, start_m / grid_m))
+    to_come = sorted(range(len(stops)), key=lambda j: stops[j].from_s, reverse=True)
+    current: list[int] = []
     braking = [0.0] * len(stops)
-    fine_s_m, fine_mps = np.empty(count), np.empty(count)
+    fine_s_m, fine_mps = [0.0] * count, [0.0] * count
     for k in range(count):
         fine_s_m[k], fine_mps[k] = s_m, speed_mps
-        now_s = k * step_s
-        allowed_mps = min(limit_mps[min(max(int(s_m / grid_m), 0), last)], speed_mps + ACCELERATION_MPS2 * step_s)
-        for j, stop in enumerate(stops):
-            ahead_m = stop.at_m - s_m
-            if not stop.from_s <= now_s < stop.to_s or ahead_m < -1e-6:
-                continue
-            if braking[j] == 0.0:
-                needed = speed_mps**2 / (2.0 * max(ahead_m, 1e-6))
-                braking[j] = max(BRAKING_MPS2, needed) if needed <= HARDEST_BRAKING_MPS2 else -1.0
-            if braking[j] > 0.0:
-                safe_mps = (2.0 * braking[j] * max(ahead_m, 0.0)) ** 0.5
-                allowed_mps = min(allowed_mps, safe_mps, ahead_m * SUBSTEPS_HZ)
-        speed_mps = max(allowed_mps, 0.0)
+        cell = int(s_m / grid_m)
+        allowed_mps = limit_mps[0 if cell < 0 else last if cell > last else cell]
+        faster_mps = speed_mps + gain_mps
+        if faster_mps < allowed_mps:
+            allowed_mps = faster_mps
+        if to_come or current:
+            now_s = k * step_s
+            while to_come and stops[to_come[-1]].from_s <= now_s:
+                current.append(to_come.pop())
+            current = [j for j in current if now_s < stops[j].to_s and stops[j].at_m - s_m >= -1e-6]
+            for j in current:
+                ahead_m = stops[j].at_m - s_m
+                if braking[j] == 0.0:
+                    needed = speed_mps**2 / (2.0 * max(ahead_m, 1e-6))
+                    braking[j] = max(BRAKING_MPS2, needed) if needed <= HARDEST_BRAKING_MPS2 else -1.0
+                if braking[j] > 0.0:
+                    safe_mps = (2.0 * braking[j] * max(ahead_m, 0.0)) ** 0.5
+                    allowed_mps = min(allowed_mps, safe_mps, ahead_m * SUBSTEPS_HZ)
+        speed_mps = allowed_mps if allowed_mps > 0.0 else 0.0
         s_m += speed_mps * step_s
     fine_s = np.arange(count) * step_s
     return Travel(np.interp(times_s, fine_s, fine_s_m), np.interp(times_s, fine_s, fine_mps))
@@ -111,7 +118,7 @@ def _limit_at(limit_mps: list[float], idx: float) -> float:
     return limit_mps[int(min(max(idx, 0), len(limit_mps) - 1))]
 
 
-def _speed_limit(path: Path, cruise_mps: float, speeds: Sequence[tuple[float, float]]) -> list[float]:
+def speed_limits(path: Path, cruise_mps: float, speeds: Sequence[tuple[float, float]] = ()) -> list[float]:
     """Return the highest speed at every sample of the path that still lets the agent slow for what follows."""
     wished_mps = np.full(len(path.s_m), cruise_mps)
     for from_m, speed_mps in speeds:
@@ -119,7 +126,8 @@ def _speed_limit(path: Path, cruise_mps: float, speeds: Sequence[tuple[float, fl
     limit = np.minimum(wished_mps, np.sqrt(LATERAL_MPS2 / np.maximum(path.curvature(), 1e-6)))
     ramp = 2.0 * GENTLE_BRAKING_MPS2 * path.s_m
     ahead = np.minimum.accumulate((limit**2 + ramp)[::-1])[::-1] - ramp
-    return [float(v) for v in np.sqrt(ahead)]
+    speeds_mps: list[float] = np.sqrt(ahead).tolist()
+    return speeds_mps
 
 
 def follow_leader(

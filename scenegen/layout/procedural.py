@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from scenegen.errors import LayoutError
+from scenegen.layout.long_tail import seen_steps, stage_event
 from scenegen.layout.procedural_roads import RoadPlan, plan_roads
 from scenegen.layout.procedural_traffic import Traffic
 from scenegen.layout.road_style import MIXED_ROADS, ROAD_STYLES
 from scenegen.layout.roads import assemble_road_map
+from scenegen.layout.traffic_mix import DRAWN_MIX, TrafficMix
 from scenegen.types.layout import Environment, Layout, RoadMap
 from scenegen.types.seeding import random_generator
 from scenegen.types.timeline import Timeline
@@ -40,13 +43,21 @@ def build_procedural_layout(
     rate_hz: float = 12.0,
     road_kind: str | None = None,
     style: str | None = None,
+    event: str | None = None,
+    mix: TrafficMix = DRAWN_MIX,
 ) -> Layout:
     """Draw a traffic scene: roads, ego route, vehicles, cyclists, people, parked cars, road works, weather.
 
     Nothing overlaps anything, traffic keeps its distance and waits at signals and for people who cross. The same
     seed gives the same layout. `road_kind` is one of `road_style.ROAD_KINDS`; drawn when None. `style` is the kind of
-    place, one of `road_style.ROAD_STYLES`; None is any mixture.
+    place, one of `road_style.ROAD_STYLES`; None is any mixture. `event` is one of `long_tail.EVENTS`, which happens in
+    front of the ego, in a place of its own choice where no style is given. `mix` says how much traffic, and of what.
+
+    Raises:
+        LayoutError: no road was found on which the event fits into the duration.
     """
+    if event is not None:
+        return _build_event_layout(seed, event, duration_s=duration_s, rate_hz=rate_hz, style=style, mix=mix)
     name = "procedural" if style is None else f"procedural_{style}"
     rng = random_generator(seed, name, stage="layout")
     timeline = Timeline(rate_hz=rate_hz, num_steps=max(2, round(duration_s * rate_hz)))
@@ -54,7 +65,7 @@ def build_procedural_layout(
     plan = plan_roads(
         rng, duration_s=duration_s, kind=road_kind, style=MIXED_ROADS if style is None else ROAD_STYLES[style]
     )
-    traffic = Traffic(plan, times_s, rng)
+    traffic = Traffic(plan, times_s, rng, mix=mix)
     traffic.fill()
     road_map = assemble_road_map(plan.pieces, areas=plan.areas)
     return Layout(
@@ -66,6 +77,39 @@ def build_procedural_layout(
         agents=tuple(traffic.tracks),
         ego=traffic.ego,
         environment=_draw_environment(rng, plan, style),
+    )
+
+
+def _build_event_layout(
+    seed: int, kind: str, *, duration_s: float, rate_hz: float, style: str | None, mix: TrafficMix
+) -> Layout:
+    """Stage an event on the first drawn road that has room for it, with traffic around."""
+    name = f"procedural_{kind}" if style is None else f"procedural_{style}_{kind}"
+    timeline = Timeline(rate_hz=rate_hz, num_steps=max(2, round(duration_s * rate_hz)))
+    times_s = np.arange(timeline.num_steps) / rate_hz
+    staged = stage_event(kind, seed, name, duration_s=duration_s, times_s=times_s, style=style)
+    for attempt, (event, chosen) in enumerate(staged):
+        rng = random_generator(seed, name, stage="traffic", chunk=attempt)
+        traffic = Traffic(event.plan, times_s, rng, ego_travel=event.travel, mix=mix)
+        if not traffic.stage(event.tracks) or seen_steps(traffic.ego, event.tracks[0]).sum() < rate_hz:
+            continue
+        traffic.fill()
+        environment = _draw_environment(rng, event.plan, chosen)
+        return Layout(
+            layout_id=f"{name}_{seed}",
+            source="procedural",
+            licence="CC0-1.0",
+            timeline=timeline,
+            road_map=_with_lines(assemble_road_map(event.plan.pieces, areas=event.plan.areas), event.plan),
+            agents=tuple(traffic.tracks),
+            ego=traffic.ego,
+            environment=replace(environment, prompt=f"{environment.prompt}, {event.words}"),
+        )
+    raise LayoutError(
+        f"room for {kind} within {duration_s:g} s",
+        found="none on any road that was drawn",
+        where=f"{name}_{seed}",
+        fix="draw it for longer: procedural:EVENT/60s/SEED" if duration_s < 20.0 else "take another seed",
     )
 
 

@@ -23,18 +23,13 @@ from scenegen.layout.motion import (
     track_along,
 )
 from scenegen.layout.overlap import Crowd, ego_as_agent
-from scenegen.layout.paths import Path, make_path, offset_polyline
+from scenegen.layout.paths import Path, lengths_of, make_path, offset_polyline, polyline_length
 from scenegen.layout.procedural_roads import Crosswalk, Entry, RoadPlan
 from scenegen.layout.roads import RoadFrame
+from scenegen.layout.traffic_mix import DRAWN_MIX, TrafficMix
 from scenegen.types.layout import AgentTrack, EgoTrack
 from scenegen.types.taxonomy import AgentCategory
 
-MOVING_MIX = {
-    AgentCategory.CAR: 0.74,
-    AgentCategory.TRUCK: 0.12,
-    AgentCategory.BUS: 0.07,
-    AgentCategory.MOTORCYCLE: 0.07,
-}
 FAR_VEHICLE_M = 95.0
 FAR_PERSON_M = 50.0
 """Agents that never come this near to the ego are left out: no camera would show them."""
@@ -53,16 +48,60 @@ def draw_size(rng: np.random.Generator, category: AgentCategory) -> tuple[float,
     return (length_m * float(factors[0]), width_m * float(factors[1]), height_m * float(factors[2]))
 
 
+class _Rate:
+    """`np.gradient` over the times of a scene, with its weights kept."""
+
+    def __init__(self, times_s: Float64[np.ndarray, " T"]) -> None:
+        step_s = np.diff(times_s)
+        one, two = step_s[:-1], step_s[1:]
+        self._times_s, self._step_s = times_s, step_s
+        self._is_even = bool((step_s == step_s[0]).all())
+        self._before, self._after = -two / (one * (one + two)), one / (two * (one + two))
+        self._middle = (two - one) / (one * two)
+
+    def of(self, s_m: Float64[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:
+        """Return the speed of a motion."""
+        if self._is_even:
+            return np.asarray(np.gradient(s_m, self._times_s))
+        speed_mps = np.empty_like(s_m)
+        speed_mps[1:-1] = self._before * s_m[:-2] + self._middle * s_m[1:-1] + self._after * s_m[2:]
+        speed_mps[0], speed_mps[-1] = (s_m[1] - s_m[0]) / self._step_s[0], (s_m[-1] - s_m[-2]) / self._step_s[-1]
+        return speed_mps
+
+
 class Traffic:
     """A scene being filled. Keeps what was accepted, in order, and the ego's track."""
 
-    def __init__(self, plan: RoadPlan, times_s: Float64[np.ndarray, " T"], rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        plan: RoadPlan,
+        times_s: Float64[np.ndarray, " T"],
+        rng: np.random.Generator,
+        *,
+        ego_travel: Travel | None = None,
+        mix: TrafficMix = DRAWN_MIX,
+    ) -> None:
+        """Begin with the ego: drawn with those before it, or with a motion that is given."""
+        self._mix, self._rate = mix, _Rate(times_s)
         self._plan, self._times_s, self._rng = plan, times_s, rng
         self._crowd = Crowd(len(times_s))
         self._numbers: dict[str, int] = {}
-        self._density = float(rng.uniform(0.35, 1.0))
+        self._density = mix.density(float(rng.uniform(0.35, 1.0)))
         self.tracks: list[AgentTrack] = []
-        self.ego = self._fill_ego_lane(plan.entries[0])
+        if ego_travel is None:
+            self.ego = self._fill_ego_lane(plan.entries[0])
+        else:
+            self.ego = self._start_ego(plan.entries[0].paths[0], ego_travel)
+            self._ego_travel = ego_travel
+
+    def stage(self, tracks: Sequence[AgentTrack]) -> bool:
+        """Take in those who play in an event, then fill the ego's lane behind it; say whether all had room."""
+        for track in tracks:
+            self._numbers[track.category.label] = self._numbers.get(track.category.label, 0)
+            if not self._accept(track, margin_m=0.1, reach_m=FAR_VEHICLE_M):
+                return False
+        self._fill_behind(self._plan.entries[0], self._ego_travel)
+        return True
 
     def fill(self) -> None:
         """Add everybody, the rarest and most constrained first."""
@@ -101,19 +140,28 @@ class Traffic:
         )
         if leader is not None:
             free = follow_leader(free, leader[0], self._times_s, spacing_m=0.5 * leader[1] + front_m + 2.5)
-        ego = ego_along(path, free)
-        self._crowd.add(ego_as_agent(ego))
-        self._ego_xy_m = ego.position_world_m[:, :2]
+        ego = self._start_ego(path, free)
         for track in ahead:
             self._accept(track, margin_m=0.1, reach_m=FAR_VEHICLE_M)
-        center = Travel(free.s_m + EGO_CENTER_FROM_AXLE_M, free.speed_mps)
+        self._fill_behind(entry, free)
+        return ego
+
+    def _start_ego(self, path: Path, travel: Travel) -> EgoTrack:
+        ego = ego_along(path, travel)
+        self._crowd.add(ego_as_agent(ego))
+        self._ego_xy_m = ego.position_world_m[:, :2]
+        return ego
+
+    def _fill_behind(self, entry: Entry, ego_travel: Travel) -> None:
+        """Draw those who follow the ego."""
+        plan, rng, path = self._plan, self._rng, entry.paths[0]
+        center = Travel(ego_travel.s_m + EGO_CENTER_FROM_AXLE_M, ego_travel.speed_mps)
         behind = (center, EGO_SIZE_LWH_M[0])
         start_m = plan.ego_start_m
         for _ in range(int(rng.integers(0, 4))):
             start_m -= float(rng.uniform(13.0, 40.0))
             behind, track = self._drive_one(entry, path, start_m, behind, cruise_mps=plan.ego_cruise_mps)
             self._accept(track, margin_m=0.1, reach_m=FAR_VEHICLE_M)
-        return ego
 
     def _fill_lane(self, entry: Entry) -> None:
         """Fill a lane from its far end backwards, each vehicle keeping behind the one before."""
@@ -133,7 +181,8 @@ class Traffic:
     ) -> tuple[tuple[Travel, float], AgentTrack]:
         """Drive one random vehicle; return its motion and length for who follows, and its track."""
         rng = self._rng
-        category = AgentCategory(int(rng.choice([c.value for c in MOVING_MIX], p=list(MOVING_MIX.values()))))
+        shares = self._mix.moving
+        category = AgentCategory(int(rng.choice([c.value for c in shares], p=list(shares.values()))))
         size_lwh_m = draw_size(rng, category)
         half_m = 0.5 * size_lwh_m[0]
         travel = drive(
@@ -160,7 +209,7 @@ class Traffic:
         """Let cyclists ride at the right edge of outer lanes, mostly near the ego's way."""
         rng = self._rng
         outer = [entry for entry in self._plan.entries if entry.is_outer]
-        for _ in range(int(rng.integers(*self._plan.num_cyclists))):
+        for _ in range(self._mix.num_cyclists(int(rng.integers(*self._plan.num_cyclists)), self._way_km())):
             entry = outer[int(rng.integers(len(outer)))] if outer and rng.random() < 0.6 else self._plan.entries[0]
             path = entry.paths[int(rng.integers(len(entry.paths)))]
             edge = make_path(offset_polyline(path.points_m, -float(rng.uniform(1.15, 1.4))))
@@ -186,7 +235,7 @@ class Traffic:
     def _add_parked(self, frame: RoadFrame) -> None:
         """Park vehicles in the bays along a road, clear of crossings."""
         rng, section = self._rng, frame.section
-        fill = float(rng.uniform(0.35, 0.95))
+        fill = self._mix.parked(float(rng.uniform(0.35, 0.95)))
         crossings_m = [walk.at_m for walk in self._plan.crosswalks if walk.frame is frame]
         begin_m = 17.0 if "." in frame.road_id else 5.0
         for side, width_m in ((1.0, section.parking_left_m), (-1.0, section.parking_right_m)):
@@ -290,7 +339,8 @@ class Traffic:
     def _add_sidewalk_people(self) -> None:
         """Spread people along the sidewalks so that the ego passes near many of them."""
         rng = self._rng
-        for _ in range(int(14 + rng.integers(0, 50) * self._density)):
+        drawn = int(14 + rng.integers(0, 50) * self._density)
+        for _ in range(self._mix.num_people(drawn, self._way_km())):
             frame, near_m, sense, step = self._place_near_ego()
             section = frame.section
             if section.sidewalk_m == 0.0:
@@ -315,11 +365,13 @@ class Traffic:
             s_m = np.maximum(s_m, 0.3)
         inside = (s_m >= 0.0) & (s_m <= length_m)
         line_m = offset_polyline(frame.path.points_m, left_m)
-        ratio = make_path(line_m).length_m / length_m
         if direction < 0.0:
-            self._walk(make_path(line_m[::-1]), (length_m - s_m) * ratio, reach_m=FAR_PERSON_M, valid=inside)
+            ratio, path = polyline_length(line_m) / length_m, make_path(line_m[::-1])
+            s_m = length_m - s_m
         else:
-            self._walk(make_path(line_m), s_m * ratio, reach_m=FAR_PERSON_M, valid=inside)
+            path = make_path(line_m)
+            ratio = path.length_m / length_m
+        self._walk(path, s_m * ratio, reach_m=FAR_PERSON_M, valid=inside)
 
     def _walk(
         self, path: Path, s_m: Float64[np.ndarray, " T"], *, reach_m: float, valid: Bool[np.ndarray, " T"] | None = None
@@ -327,7 +379,7 @@ class Traffic:
         category = AgentCategory.PEDESTRIAN
         track = track_along(
             path,
-            Travel(s_m, np.gradient(s_m, self._times_s)),
+            Travel(s_m, self._rate.of(s_m)),
             agent_id=self._name(category),
             category=category,
             size_lwh_m=draw_size(self._rng, category),
@@ -348,13 +400,17 @@ class Traffic:
         sense = 1.0 if np.cos(frame.path.heading_rad[idx] - self.ego.heading_rad[step]) >= 0.0 else -1.0
         return frame, float(frame.path.s_m[idx]), sense, step
 
+    def _way_km(self) -> float:
+        """Return the length of the ego's way, a hundred metres beyond its ends included: where people are put."""
+        return 1e-3 * float(np.linalg.norm(np.diff(self._ego_xy_m, axis=0), axis=1).sum() + 100.0)
+
     def _name(self, category: AgentCategory) -> str:
         self._numbers[category.label] = self._numbers.get(category.label, 0) + 1
         return f"{category.label}_{self._numbers[category.label]}"
 
     def _accept(self, track: AgentTrack, *, margin_m: float, reach_m: float) -> bool:
         """Take a track in if it comes near the ego and touches nothing."""
-        distance_m = np.linalg.norm(track.center_world_m[:, :2] - self._ego_xy_m, axis=1)
+        distance_m = lengths_of(track.center_world_m[:, :2] - self._ego_xy_m)
         if not (track.valid & (distance_m < reach_m)).any():
             return False
         if self._crowd.first_conflict(track, margin_m=margin_m) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,9 +28,24 @@ def read_yaml_layout(path: Path, *, source: Literal["file", "library"] = "file")
     """
     marked = read_marked_yaml(path)
     spec = parse_spec(marked)
+    try:
+        layout = _build(spec, marked, source)
+    except LayoutError as error:
+        if error.where:
+            raise
+        raise LayoutError(error.expected, found=error.found, where=marked.where(()), fix=error.fix) from error
+    problem = find_problem(layout)
+    if problem is not None:
+        raise LayoutError(
+            problem.expected, found=problem.found, where=marked.where(_key_of(problem.subject, spec)), fix=problem.fix
+        )
+    return layout
+
+
+def _build(spec: LayoutSpec, marked: MarkedYaml, source: str) -> Layout:
     timeline = Timeline(rate_hz=spec.rate_hz, num_steps=max(1, round(spec.duration_s * spec.rate_hz)))
     ground = build_ground(spec, marked)
-    layout = Layout(
+    return Layout(
         layout_id=spec.id,
         source=source,
         licence=spec.licence,
@@ -39,13 +55,8 @@ def read_yaml_layout(path: Path, *, source: Literal["file", "library"] = "file")
         ego=build_ego(spec.ego, ground, timeline),
         environment=Environment(**spec.environment.model_dump()),
         edits=tuple(spec.edits),
+        recorded_until_step=spec.recorded_until_step,
     )
-    problem = find_problem(layout)
-    if problem is not None:
-        raise LayoutError(
-            problem.expected, found=problem.found, where=marked.where(_key_of(problem.subject, spec)), fix=problem.fix
-        )
-    return layout
 
 
 def parse_spec(marked: MarkedYaml) -> LayoutSpec:
@@ -97,7 +108,7 @@ def _is_mistyped_key(problem: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

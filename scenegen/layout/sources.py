@@ -5,33 +5,33 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import glob
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from scenegen.errors import LayoutError
 from scenegen.layout.edits import apply_edits
 from scenegen.layout.edits.grammar import join_edits, split_edits
-from scenegen.types.layout import STYLES, Layout
+from scenegen.layout.procedural_reference import parse_procedural, read_procedural
+from scenegen.layout.traffic_mix import DRAWN_MIX, TrafficMix
+from scenegen.types.layout import Layout
 
 LAYOUT_SUFFIXES = (".yaml", ".yml")
-_RANGE = re.compile(r"(\d+)-(\d+)")
-_SECONDS = re.compile(r"[1-9]\d{0,4}s")
-MOST_IN_RANGE = 1_000_000
 
 
-def read_layout(reference: str) -> Layout:
+def read_layout(reference: str, *, mix: TrafficMix = DRAWN_MIX) -> Layout:
     """Read and validate the layout that a single reference names, and apply the edits behind it.
 
     Edits follow a bar: `cut_in | remove(ahead) | mirror` (`layout.edits`).
 
     Args:
         reference: `library:NAME`, `file:PATH.yaml`, `procedural:SEED`, `procedural:STYLE/SEED`,
+            `procedural:EVENT/SEED` (`long_tail.EVENTS`, or `long_tail` for any),
             `procedural:120s/SEED` (drawn for that long; 30 s otherwise), `av2:DIR`, `scenarionet:FILE.pkl`,
             `nuscenes:ROOT/VERSION/SCENE`, `opendrive:FILE.xodr`, `openscenario:FILE.xosc`,
-            `comma2k19:SEGMENT`, `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`, `waymo:FILE[/NUMBER]`;
-            or only NAME for the library, or only PATH.yaml.
+            `comma2k19:SEGMENT`, `av2_motion:DIR`, `kitti_tracking:ROOT/SEQUENCE`, `waymo:FILE[/NUMBER]`,
+            `dgp:SCENE_DIR`,
+            `l5kit:ZARR[/NUMBER]`; or only NAME for the library, or only PATH.yaml.
+        mix: traffic of `procedural` layouts; the others have their own.
 
     Raises:
         LayoutError: unknown source, nothing at that location, a layout or edit that does not make sense.
@@ -40,7 +40,7 @@ def read_layout(reference: str) -> Layout:
 
     plain, edits = split_edits(reference)
     source, location = split_reference(plain)
-    layout = SOURCES[source](location)
+    layout = read_procedural(location, mix=mix) if source == "procedural" else SOURCES[source](location)
     validate_layout(layout)
     return apply_edits(layout, edits)
 
@@ -66,7 +66,7 @@ def expand_references(references: Sequence[str]) -> list[str]:
 def _expand(reference: str) -> list[str]:
     source, location = split_reference(reference)
     if source == "procedural":
-        _, _, seeds = _procedural_parts(location)
+        seeds = parse_procedural(location).seeds
         head = location[: location.rfind("/") + 1]
         return [f"procedural:{head}{seed}" for seed in seeds]
     if glob.has_magic(location):
@@ -128,44 +128,6 @@ def _did_you_mean(name: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else ""
 
 
-def style_and_seeds(location: str) -> tuple[str | None, range]:
-    """Split `STYLE/SEEDS` or `SEEDS`, with or without a duration before the seeds."""
-    style, _, seeds = _procedural_parts(location)
-    return style, seeds
-
-
-def _procedural_parts(location: str) -> tuple[str | None, int | None, range]:
-    """Split `[STYLE/][SECONDSs/]SEEDS`.
-
-    >>> _procedural_parts("suburb/120s/7")
-    ('suburb', 120, range(7, 8))
-    """
-    *heads, seeds = location.split("/")
-    duration_s = int(heads.pop()[:-1]) if heads and _SECONDS.fullmatch(heads[-1]) else None
-    if len(heads) > 1 or (heads and heads[0] not in STYLES):
-        head = "/".join(heads)
-        raise LayoutError(
-            f"a style out of {', '.join(STYLES)}",
-            found=repr(head),
-            where=f"layout reference 'procedural:{location}'",
-            fix=_did_you_mean(head, STYLES),
-        )
-    return heads[0] if heads else None, duration_s, _seeds(seeds)
-
-
-def _seeds(location: str) -> range:
-    where = f"layout reference 'procedural:{location}'"
-    if location.isdecimal():
-        return range(int(location), int(location) + 1)
-    match = _RANGE.fullmatch(location)
-    if match is None:
-        raise LayoutError("a seed like 7 or a range like 1-100", found=repr(location), where=where)
-    first, last = int(match[1]), int(match[2])
-    if not first <= last < first + MOST_IN_RANGE:
-        raise LayoutError("a range that goes up, of at most a million seeds", found=repr(location), where=where)
-    return range(first, last + 1)
-
-
 def _matches(source: str, pattern: str) -> list[str]:
     where = f"layout reference '{source}:{pattern}'"
     if source == "library":
@@ -225,18 +187,6 @@ def _read_file(location: str) -> Layout:
     return read_yaml_layout(_existing(location, "file"), source="file")
 
 
-def _read_procedural(location: str) -> Layout:
-    from scenegen.layout.procedural import build_procedural_layout
-
-    style, duration_s, seeds = _procedural_parts(location)
-    if len(seeds) != 1:
-        raise LayoutError("one seed", found=f"the range {location!r}", where="procedural", fix="expand the range first")
-    if duration_s is None:
-        return build_procedural_layout(seeds[0], style=style)
-    layout = build_procedural_layout(seeds[0], style=style, duration_s=float(duration_s))
-    return replace(layout, layout_id=f"{layout.layout_id}_{duration_s}s")
-
-
 def _read_av2(location: str) -> Layout:
     from scenegen.layout.importers.argoverse2 import read_argoverse2
 
@@ -275,6 +225,12 @@ def _read_waymo(location: str) -> Layout:
     return read_waymo(*_numbered(location, "waymo"))
 
 
+def _read_l5kit(location: str) -> Layout:
+    from scenegen.layout.importers.l5kit import read_l5kit
+
+    return read_l5kit(*_numbered(location, "l5kit"))
+
+
 def _numbered(location: str, source: str) -> tuple[Path, int | None]:
     """Split `PATH` or `PATH/NUMBER`, where the path exists."""
     path = Path(location).expanduser()
@@ -301,24 +257,39 @@ def _read_commonroad(location: str) -> Layout:
     return read_commonroad(_existing(location, "commonroad"))
 
 
+def _read_lanelet2(location: str) -> Layout:
+    from scenegen.layout.importers.lanelet2 import read_lanelet2
+
+    return read_lanelet2(_existing(location, "lanelet2"))
+
+
 def _read_openscenario(location: str) -> Layout:
     from scenegen.layout.importers.openscenario import read_openscenario
 
     return read_openscenario(_existing(location, "openscenario"))
 
 
+def _read_dgp(location: str) -> Layout:
+    from scenegen.layout.importers.dgp import read_dgp
+
+    return read_dgp(_existing(location, "dgp"))
+
+
 SOURCES: dict[str, Callable[[str], Layout]] = {
     "library": _read_library,
     "file": _read_file,
-    "procedural": _read_procedural,
+    "procedural": read_procedural,
     "av2": _read_av2,
     "av2_motion": _read_av2_motion,
     "kitti_tracking": _read_kitti_tracking,
     "waymo": _read_waymo,
+    "l5kit": _read_l5kit,
     "scenarionet": _read_scenarionet,
     "nuscenes": _read_nuscenes,
     "opendrive": _read_opendrive,
     "openscenario": _read_openscenario,
+    "dgp": _read_dgp,
     "commonroad": _read_commonroad,
+    "lanelet2": _read_lanelet2,
     "comma2k19": _read_comma2k19,
 }

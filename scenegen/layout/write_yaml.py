@@ -1,7 +1,9 @@
 """Write any layout as a YAML file that reads back to the same layout.
 
 Roads become explicit lanes, lines and areas; agents become tracks with every step where they are valid. Numbers are
-written with all their digits. Where an agent is not valid the file says nothing.
+written with all their digits. Where an agent is not valid the file says nothing, as long as the reader's rule for that
+(`hold_unsaid`) gives the same bits; else it writes the numbers, marked as not valid. So all comes back bit by bit but
+for the source, which is `file` then, and what an importer reports.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import yaml
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from scenegen.errors import OutputError
+from scenegen.layout.yaml_agents import hold_unsaid
 from scenegen.types.layout import AgentTrack, Area, Lane, LaneLine, Layout, Prop
 
 
@@ -46,7 +49,11 @@ class _FlowDict(dict[str, Any]):
     """A mapping that is written on one line."""
 
 
-class _Dumper(yaml.SafeDumper):
+DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""The same dumper in C, where libyaml is there."""
+
+
+class _Dumper(DUMPER):  # type: ignore[misc]
     """Repeats instead of aliases, and some parts on one line."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -69,6 +76,9 @@ def _spec_of(layout: Layout) -> dict[str, Any]:
         words["reference_image"] = environment.reference_image
     if environment.style is not None:
         words["style"] = environment.style
+    history: dict[str, Any] = {"edits": list(layout.edits)} if layout.edits else {}
+    if layout.recorded_until_step is not None:
+        history["recorded_until_step"] = int(layout.recorded_until_step)
     poses = layout.ego.world_from_ego[:, :3, :].reshape(-1, 12)
     return {
         "version": 1,
@@ -77,13 +87,13 @@ def _spec_of(layout: Layout) -> dict[str, Any]:
         "duration_s": float(layout.timeline.duration_s),
         "rate_hz": float(layout.timeline.rate_hz),
         "environment": words,
-        **({"edits": list(layout.edits)} if layout.edits else {}),
+        **history,
         "num_roads": int(road_map.num_roads),
         "lanes": [_lane(lane) for lane in road_map.lanes],
         "lane_lines": [_line(line) for line in road_map.lane_lines],
         "areas": [_area(area) for area in road_map.areas],
         "props": [_prop(prop) for prop in road_map.props],
-        "agents": [_agent(agent) for agent in layout.agents if agent.valid.any()],
+        "agents": [_agent(agent) for agent in layout.agents],
         "ego": {
             "world_from_ego": [_Flow(row) for row in poses.tolist()],
             "velocity_mps": _rows(layout.ego.velocity_world_mps),
@@ -137,23 +147,31 @@ def _agent(agent: AgentTrack) -> dict[str, Any]:
     }
     if agent.color_rgb is not None:
         spec["color"] = _Flow(int(value) for value in agent.color_rgb)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], agent.valid, [False]]).astype(np.int8)))
-    spec["track"] = [_span(agent, int(first), int(stop)) for first, stop in edges.reshape(-1, 2)]
+    rows = np.column_stack([agent.center_world_m, agent.heading_rad, agent.velocity_world_mps])
+    unlike = (_bits(rows) != _bits(hold_unsaid(rows, agent.valid))).any(axis=1) & ~agent.valid
+    kind = np.where(agent.valid, 1, np.where(unlike, 0, -1))
+    if not agent.valid.any():
+        kind[:] = 0
+    first = np.flatnonzero(np.concatenate([[True], kind[1:] != kind[:-1]]))
+    stops = np.append(first[1:], len(kind))
+    spec["track"] = [
+        _span(rows, int(begin), int(stop), is_valid=bool(kind[begin]))
+        for begin, stop in zip(first, stops, strict=True)
+        if kind[begin] >= 0
+    ]
     return spec
 
 
-def _span(agent: AgentTrack, first: int, stop: int) -> dict[str, Any]:
+def _span(rows: Float64[np.ndarray, "T 6"], first: int, stop: int, *, is_valid: bool) -> dict[str, Any]:
     """Return one unbroken span; what never changes is a single number."""
-    columns = {
-        "x_m": agent.center_world_m[first:stop, 0],
-        "y_m": agent.center_world_m[first:stop, 1],
-        "z_m": agent.center_world_m[first:stop, 2],
-        "heading_rad": agent.heading_rad[first:stop],
-        "vx_mps": agent.velocity_world_mps[first:stop, 0],
-        "vy_mps": agent.velocity_world_mps[first:stop, 1],
-    }
+    names = ("x_m", "y_m", "z_m", "heading_rad", "vx_mps", "vy_mps")
     values = {
-        name: float(column[0]) if (column == column[0]).all() else _Flow(column.tolist())
-        for name, column in columns.items()
+        name: float(column[0]) if (_bits(column) == _bits(column[:1])).all() else _Flow(column.tolist())
+        for name, column in zip(names, rows[first:stop].T, strict=True)
     }
-    return {"first_step": first, "num_steps": stop - first, **values}
+    return {"first_step": first, "num_steps": stop - first, **({} if is_valid else {"valid": False}), **values}
+
+
+def _bits(values: Float64[np.ndarray, "*N"]) -> Int64[np.ndarray, "*N"]:
+    """Return numbers as integers, for which 0 and -0 are two."""
+    return np.ascontiguousarray(values).view(np.int64)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from scenegen.errors import LayoutError
 from scenegen.layout.motion import (
@@ -37,6 +37,9 @@ from scenegen.types.taxonomy import AgentCategory, parse_category
 from scenegen.types.timeline import Timeline
 
 AGENT_FORMS = ("waypoints", "follow", "walk", "pose", "parked", "track")
+MOST_IN_ROW = 5_000
+MOST_BOXES = 20_000_000
+"""Agents times steps: a gigabyte."""
 LARGEST_GAP_M = 4.0
 """Between the end of a lane of a route and the begin of the next."""
 
@@ -48,6 +51,12 @@ def build_agents(spec: LayoutSpec, ground: Ground, timeline: Timeline) -> tuple[
         LayoutError: an id is used twice, or an agent's motion is not said exactly once or names unknown roads.
     """
     times_s = np.arange(timeline.num_steps) / timeline.rate_hz
+    most = len(spec.agents) + sum(max(0, int((row.to_m - row.from_m) / row.every_m) + 1) for row in spec.agent_rows)
+    if most * timeline.num_steps > MOST_BOXES:
+        raise LayoutError(
+            f"at most {MOST_BOXES} boxes, agents times steps", found=f"{most} agents, {timeline.num_steps} steps",
+            where=ground.marked.where(("duration_s",)),
+        )  # fmt: skip
     tracks: dict[str, AgentTrack] = {}
     for idx, agent in enumerate(spec.agents):
         if agent.id in tracks:
@@ -225,23 +234,21 @@ def _from_spans(
     spec: AgentSpec, spans: Sequence[TrackSpanSpec], size_lwh_m: Float64[np.ndarray, "3"], num_steps: int,
     ground: Ground, *, key: KeyPath,
 ) -> AgentTrack:  # fmt: skip
-    """Unfold recorded spans; between them the agent is not valid and holds its last pose."""
+    """Unfold recorded spans; where none says anything the agent is not valid and holds its last pose."""
     rows = np.zeros((num_steps, 6))
-    valid = np.zeros(num_steps, bool)
+    said, valid = np.zeros(num_steps, bool), np.zeros(num_steps, bool)
     for idx, span in enumerate(spans):
         steps = slice(span.first_step, span.first_step + span.num_steps)
         where = ground.marked.where((*key, "track", idx))
-        if steps.stop > num_steps or valid[steps].any():
+        if steps.stop > num_steps or said[steps].any():
             raise LayoutError(f"spans that do not overlap, within {num_steps} steps", where=where)
         for column, name in enumerate(("x_m", "y_m", "z_m", "heading_rad", "vx_mps", "vy_mps")):
             values = getattr(span, name)
             if isinstance(values, list) and len(values) != span.num_steps:
                 raise LayoutError(f"{span.num_steps} numbers in {name}", found=f"{len(values)}", where=where)
             rows[steps, column] = values
-        valid[steps] = True
-    held = np.maximum.accumulate(np.where(valid, np.arange(num_steps), 0))
-    held = np.maximum(held, int(np.argmax(valid)))
-    rows = rows[held] * np.where(valid[:, None], 1.0, [1.0, 1.0, 1.0, 1.0, 0.0, 0.0])
+        said[steps], valid[steps] = True, span.valid
+    rows = np.where(said[:, None], rows, hold_unsaid(rows, valid))
     category = category_of(spec.category)
     return AgentTrack(
         agent_id=spec.id,
@@ -252,6 +259,16 @@ def _from_spans(
         velocity_world_mps=rows[:, 4:].copy(),
         valid=valid,
     )
+
+
+def hold_unsaid(rows: Float64[np.ndarray, "T 6"], valid: Bool[np.ndarray, " T"]) -> Float64[np.ndarray, "T 6"]:
+    """Return what a track says where a file says nothing: the last valid pose, or the first, and no velocity.
+
+    Columns are x, y, z, heading and both velocities.
+    """
+    held = np.maximum.accumulate(np.where(valid, np.arange(len(valid)), 0))
+    held = np.maximum(held, int(np.argmax(valid)))
+    return rows[held] * np.where(valid[:, None], 1.0, [1.0, 1.0, 1.0, 1.0, 0.0, 0.0])
 
 
 def _standing_pose(spec: AgentSpec, ground: Ground, *, key: KeyPath) -> tuple[float, float, float]:
@@ -281,6 +298,9 @@ def _row(row: AgentRowSpec, ground: Ground, num_steps: int, *, key: KeyPath) -> 
         raise LayoutError("either `side` or `left_m`", where=ground.marked.where(key))
     side = row.side or ("left" if (row.left_m or 0.0) > 0.0 else "right")
     category = category_of(row.category)
+    if (row.to_m - row.from_m) / row.every_m > MOST_IN_ROW:
+        found = f"{(row.to_m - row.from_m) / row.every_m:.0f}"
+        raise LayoutError(f"a row of at most {MOST_IN_ROW}", found=found, where=ground.marked.where(key))
     tracks = []
     for number, at_m in enumerate(np.arange(row.from_m, row.to_m + 1e-9, row.every_m)):
         if number in row.skip:

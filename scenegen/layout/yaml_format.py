@@ -14,8 +14,13 @@ Positive = Annotated[float, Field(gt=0.0)]
 Spacing = Annotated[float, Field(ge=0.2)]
 RoadLength = Annotated[float, Field(gt=0.0, le=5000.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
-Point = Annotated[list[float], Field(min_length=2, max_length=2)]
-PointMaybeZ = Annotated[list[float], Field(min_length=2, max_length=3)]
+Width = Annotated[float, Field(ge=0.0, le=100.0)]
+Coordinate = Annotated[float, Field(ge=-1e7, le=1e7)]
+"""Metres; as in importers, northings on a transverse Mercator grid stay below."""
+Along = Annotated[float, Field(ge=-1e5, le=1e5)]
+"""Metres along or beside a road."""
+Point = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
+PointMaybeZ = Annotated[list[Coordinate], Field(min_length=2, max_length=3)]
 Side = Literal["left", "right"]
 Arm = Literal["east", "north", "west", "south"]
 Marking = Literal["double", "solid", "dashed", "none"]
@@ -52,9 +57,9 @@ class SectionSpec(Spec):
     lanes_forward: Annotated[int, Field(ge=0, le=6)] | None = None
     lanes_backward: Annotated[int, Field(ge=0, le=6)] | None = None
     lane_width_m: Annotated[float, Field(ge=2.0, le=8.0)] = 3.5
-    sidewalk_m: NotNegative = 2.5
-    parking_left_m: NotNegative = 0.0
-    parking_right_m: NotNegative = 0.0
+    sidewalk_m: Width = 2.5
+    parking_left_m: Width = 0.0
+    parking_right_m: Width = 0.0
     marking: Marking = "double"
     edge_marking: bool = True
     speed_limit_mps: Positive | None = None
@@ -143,7 +148,7 @@ class CrosswalkSpec(Spec):
     """A zebra crossing over a road at a distance along it, or any outline."""
 
     road: str | None = None
-    at_m: float | None = None
+    at_m: Along | None = None
     depth_m: Positive = 3.5
     stop_lines: bool = True
     polygon: Annotated[list[Point], Field(min_length=3)] | None = None
@@ -153,7 +158,7 @@ class SidewalkSpec(Spec):
     """A footpath along points."""
 
     centerline: Annotated[list[Point], Field(min_length=2)]
-    width_m: Positive = 2.0
+    width_m: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
 
 
 class LaneSpec(Spec):
@@ -180,7 +185,7 @@ class BoxSpec(Spec):
     """A rectangle: `size` is (along heading, across)."""
 
     center: Point
-    size: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    size: Annotated[list[Annotated[float, Field(gt=0.0, le=1e5)]], Field(min_length=2, max_length=2)]
     heading_deg: float = 0.0
 
 
@@ -198,10 +203,10 @@ class RowSpec(Spec):
     """A row along a road: from, to, every so many metres, `left_m` of the centre line (negative: right)."""
 
     road: str
-    from_m: float
-    to_m: float
+    from_m: Along
+    to_m: Along
     every_m: Spacing
-    left_m: float
+    left_m: Along
 
 
 class PropSpec(Spec):
@@ -219,8 +224,8 @@ class WaypointSpec(Spec):
     """Where an agent is at a time; optionally its heading and velocity there."""
 
     t_s: NotNegative
-    x_m: float
-    y_m: float
+    x_m: Coordinate
+    y_m: Coordinate
     heading_deg: float | None = None
     vx_mps: float | None = None
     vy_mps: float | None = None
@@ -229,7 +234,7 @@ class WaypointSpec(Spec):
 class StopSpec(Spec):
     """Where the front of the agent waits, between two times."""
 
-    at_m: float
+    at_m: Along
     from_s: NotNegative = 0.0
     to_s: Positive
 
@@ -237,28 +242,28 @@ class StopSpec(Spec):
 class SpeedSpec(Spec):
     """From this distance on, this speed is wished."""
 
-    from_m: float
+    from_m: Along
     speed_mps: NotNegative
 
 
 class ShiftSpec(Spec):
     """A change of lateral place, `over_m` long: to `left_m` of the lane's centre (negative: right)."""
 
-    at_m: float
+    at_m: Along
     over_m: Positive = 30.0
-    left_m: float
+    left_m: Along
 
 
 class DriveSpec(Spec):
     """How to move along lanes."""
 
-    start_m: float = 0.0
+    start_m: Along = 0.0
     speed_mps: NotNegative
     start_speed_mps: NotNegative | None = None
     stops: list[StopSpec] = Field(default_factory=list)
     speeds: list[SpeedSpec] = Field(default_factory=list)
     shifts: list[ShiftSpec] = Field(default_factory=list)
-    left_m: float = 0.0
+    left_m: Along = 0.0
 
 
 class FollowSpec(DriveSpec):
@@ -270,8 +275,8 @@ class FollowSpec(DriveSpec):
 class PoseSpec(Spec):
     """A place to stand."""
 
-    x_m: float
-    y_m: float
+    x_m: Coordinate
+    y_m: Coordinate
     heading_deg: float = 0.0
 
 
@@ -280,8 +285,8 @@ class ParkedSpec(Spec):
 
     road: str
     side: Side
-    at_m: float
-    left_m: float | None = Field(None, description="instead of the middle of the parking strip")
+    at_m: Along
+    left_m: Along | None = Field(None, description="instead of the middle of the parking strip")
 
 
 class WalkSpec(Spec):
@@ -289,7 +294,7 @@ class WalkSpec(Spec):
 
     road: str
     side: Side
-    start_m: float
+    start_m: Along
     speed_mps: float
     kerb_m: NotNegative = Field(1.2, description="distance from the kerb")
     from_s: NotNegative = 0.0
@@ -300,12 +305,16 @@ class TrackSpanSpec(Spec):
 
     first_step: Annotated[int, Field(ge=0)]
     num_steps: Annotated[int, Field(ge=1)]
-    x_m: float | list[float]
-    y_m: float | list[float]
-    z_m: float | list[float]
-    heading_rad: float | list[float]
-    vx_mps: float | list[float]
-    vy_mps: float | list[float]
+    valid: bool = Field(
+        True,
+        description="false: the agent is not there; numbers without meaning, for layouts to come back bit by bit",
+    )
+    x_m: Coordinate | list[Coordinate]
+    y_m: Coordinate | list[Coordinate]
+    z_m: Coordinate | list[Coordinate]
+    heading_rad: Coordinate | list[Coordinate]
+    vx_mps: Coordinate | list[Coordinate]
+    vy_mps: Coordinate | list[Coordinate]
 
 
 class AgentSpec(Spec):
@@ -334,10 +343,10 @@ class AgentRowSpec(Spec):
     size_lwh_m: Annotated[list[Positive], Field(min_length=3, max_length=3)] | None = None
     road: str
     side: Side | None = Field(None, description="in the parking strip of this side")
-    left_m: float | None = Field(None, description="or at this offset from the centre line")
+    left_m: Along | None = Field(None, description="or at this offset from the centre line")
     heading_deg: float = Field(0.0, description="added to the direction of traffic on that side")
-    from_m: float
-    to_m: float
+    from_m: Along
+    to_m: Along
     every_m: Spacing = 6.4
     skip: list[int] = Field(default_factory=list)
 
@@ -348,7 +357,7 @@ class EgoSpec(Spec):
     route: Annotated[list[str], Field(min_length=1)] | None = None
     drive: DriveSpec | None = None
     waypoints: Annotated[list[WaypointSpec], Field(min_length=2)] | None = None
-    world_from_ego: list[Annotated[list[float], Field(min_length=12, max_length=12)]] | None = None
+    world_from_ego: list[Annotated[list[Coordinate], Field(min_length=12, max_length=12)]] | None = None
     velocity_mps: list[Point] | None = None
 
 
@@ -363,6 +372,9 @@ class LayoutSpec(Spec):
     environment: EnvironmentSpec = Field(default_factory=EnvironmentSpec)
     edits: list[str] = Field(
         default_factory=list, description="what was changed of another layout, in order; it is not done again"
+    )
+    recorded_until_step: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="steps from this one on were added to a recording"
     )
     roads: list[RoadSpec] = Field(default_factory=list)
     num_roads: Annotated[int, Field(ge=0)] | None = None

@@ -41,6 +41,8 @@ from scenegen.layout.yaml_lines import KeyPath, MarkedYaml
 from scenegen.types.layout import Area, Lane, LaneLine, Prop, RoadMap
 
 Named = TypeVar("Named")
+MOST_IN_ROW = 50_000
+LONGEST_ROAD_M = 50_000.0
 SECTION_KEYS = frozenset(SectionSpec.model_fields)
 
 
@@ -123,7 +125,7 @@ def build_piece(road: RoadSpec) -> RoadPiece:
     """
     section = cross_section(road)
     if isinstance(road, CenterlineRoadSpec):
-        return build_road(road.id, smooth_curve(_line(road.centerline)), section=section)
+        return build_road(road.id, smooth_curve(_bounded(_line(road.centerline))), section=section)
     at_m, heading_rad = (road.position[0], road.position[1]), float(np.deg2rad(road.heading_deg))
     if isinstance(road, TemplateRoadSpec):
         angle_rad = float(np.deg2rad(road.angle_deg))
@@ -147,6 +149,14 @@ def build_piece(road: RoadSpec) -> RoadPiece:
         road.id, arms=arms, center_m=at_m, heading_rad=heading_rad, arm_length_m=_arm_lengths(road, arms),
         corner_radius_m=road.corner_radius_m, crossings=tuple(road.crossings),
     )  # fmt: skip
+
+
+def _bounded(line_m: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "N 2"]:
+    """Refuse a centre line that is longer than any town."""
+    length_m = float(np.linalg.norm(np.diff(line_m, axis=0), axis=1).sum())
+    if length_m > LONGEST_ROAD_M:
+        raise LayoutError(f"a centre line of at most {LONGEST_ROAD_M:g} m", found=f"{length_m:g} m")
+    return line_m
 
 
 def cross_section(spec: SectionSpec) -> CrossSection:
@@ -246,6 +256,9 @@ def _props(spec: PropSpec, ground: Ground, key: KeyPath) -> list[Prop]:
     row = spec.row
     assert row is not None
     frame = ground.frame(row.road, key=(*key, "row", "road"))
+    if (row.to_m - row.from_m) / row.every_m > MOST_IN_ROW:
+        found = f"{(row.to_m - row.from_m) / row.every_m:.0f}"
+        raise LayoutError(f"a row of at most {MOST_IN_ROW}", found=found, where=ground.marked.where(key))
     at = frame.path.at(np.arange(row.from_m, row.to_m + 1e-9, row.every_m))
     normal = np.stack([-np.sin(at.heading_rad), np.cos(at.heading_rad)], axis=1)
     return [

@@ -16,6 +16,7 @@ from scenegen.painting import open_occupancy
 from scenegen.rig import build_rig
 from scenegen.types import CameraRig, Layout, Provenance, SceneRecord
 from scenegen.types.layout_json import layout_sha256
+from scenegen.types.record import FULL_PRECISION
 from scenegen.video.interface import VideoBackbone
 
 
@@ -101,7 +102,9 @@ def read_extended(reference: str, config: GenerateConfig) -> Layout:
     from scenegen.layout.extend import extend_layout
     from scenegen.layout.sources import read_layout
 
-    layout = extend_layout(read_layout(reference), duration_s=config.duration_s, rate_hz=config.rate_hz)
+    layout = extend_layout(
+        read_layout(reference, mix=config.traffic), duration_s=config.duration_s, rate_hz=config.rate_hz
+    )
     style = config.occupancy.style
     return layout if style is None else replace(layout, environment=replace(layout.environment, style=style))
 
@@ -154,6 +157,8 @@ def plan_scene(
     decisive: tuple[object, ...] = (sha256, config.seed, config.split, provenance)
     if provenance.sampling is not None:
         decisive = (*decisive, provenance.sampling)
+        if provenance.sampling.precision != FULL_PRECISION:
+            decisive = (*decisive, provenance.sampling.precision)
     if occupancy is not None:
         decisive = (*decisive, provenance.occupancy_id, provenance.occupancy_sha256)
     if config.quality.is_asked:

@@ -341,14 +341,17 @@ def _unpack(manmade: np.ndarray, vegetation: np.ndarray) -> UInt8[np.ndarray, "X
 
 def _read_short(reference: str) -> Layout:
     """Return a layout of SECONDS: a random one drawn at that length, of any other a piece from a moment of its own."""
+    from scenegen.layout.edits.grammar import split_edits
     from scenegen.layout.procedural import build_procedural_layout
-    from scenegen.layout.sources import read_layout, split_reference, style_and_seeds
+    from scenegen.layout.procedural_reference import parse_procedural
+    from scenegen.layout.sources import read_layout, split_reference
     from scenegen.training.excerpts import cut_excerpt
 
-    source, location = split_reference(reference)
-    if source == "procedural":
-        style, seeds = style_and_seeds(location)
-        return build_procedural_layout(seeds[0], style=style, duration_s=SECONDS)
+    plain, edits = split_edits(reference)
+    source, location = split_reference(plain)
+    place = parse_procedural(location) if source == "procedural" and not edits else None
+    if place is not None and place.event is None:
+        return build_procedural_layout(place.seeds[0], style=place.style, duration_s=SECONDS)
     layout = read_layout(reference)
     steps = min(layout.timeline.num_steps, round(SECONDS * layout.timeline.rate_hz))
     generator = random_generator(0, layout.layout_id, stage="world-excerpt")

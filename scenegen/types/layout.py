@@ -208,6 +208,7 @@ class Layout:
         licence: licence of the source data; part of every data set made from it.
         timeline: the source's own rate and length until `extend_layout` resamples it.
         report: what the importer counted and what was lost; None for sources of our own.
+        recorded_until_step: steps from this one on were added by `extend_layout`; None where none were.
         edits: what was changed since, in order, each as text that does it again (`layout.edits`). The id stays: it keys
             the world, with the seed, so an edited scene stands in the same place.
     """
@@ -221,10 +222,15 @@ class Layout:
     ego: EgoTrack
     environment: Environment = field(default_factory=Environment)
     report: SourceReport | None = None
+    recorded_until_step: int | None = None
     edits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         steps = self.timeline.num_steps
+        if self.recorded_until_step is not None and not 0 < self.recorded_until_step < steps:
+            raise LayoutError(
+                f"recorded_until_step between 0 and {steps}", found=f"{self.recorded_until_step}", where=self.layout_id
+            )
         if len(self.ego.world_from_ego) != steps:
             raise LayoutError(f"{steps} ego poses", found=f"{len(self.ego.world_from_ego)}", where=self.layout_id)
         seen: set[str] = set()
@@ -236,3 +242,8 @@ class Layout:
                 raise LayoutError(
                     f"{steps} steps", found=f"{len(agent.valid)}", where=f"{self.layout_id}: agent {agent.agent_id!r}"
                 )
+
+    def is_recorded(self) -> Bool[np.ndarray, " T"]:
+        """Say which steps the source gave; the others were added by `extend_layout`."""
+        until = self.recorded_until_step
+        return np.arange(self.timeline.num_steps) < (self.timeline.num_steps if until is None else until)

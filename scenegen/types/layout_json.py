@@ -76,6 +76,7 @@ def layout_sha256(layout: Layout) -> str:
 
 
 def _encode_layout(layout: Layout, pack: PackArray) -> dict[str, Any]:
+    added = {} if layout.recorded_until_step is None else {"recorded_until_step": int(layout.recorded_until_step)}
     edits = {"edits": list(layout.edits)} if layout.edits else {}  # others keep the hash of before there were edits
     return {
         "format_version": FORMAT_VERSION,
@@ -93,6 +94,7 @@ def _encode_layout(layout: Layout, pack: PackArray) -> dict[str, Any]:
         },
         "agents": [{**_encode(agent, pack), "category": agent.category.label} for agent in layout.agents],
         "ego": _encode(layout.ego, pack),
+        **added,
         **edits,
     }
 
@@ -160,6 +162,7 @@ def _decode_layout(data: Mapping[str, Any]) -> Layout:
         ),
         agents=tuple(AgentTrack(**_decode(agent)) for agent in data["agents"]),
         ego=EgoTrack(**_decode(data["ego"])),
+        recorded_until_step=data.get("recorded_until_step"),
         edits=tuple(str(edit) for edit in data.get("edits", ())),
     )
 

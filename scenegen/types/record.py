@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from jaxtyping import Float16, Float32, Float64, Int32, UInt8, UInt16
 
 from scenegen.types.camera import CameraRig
 from scenegen.types.layout import Layout
+
+FULL_PRECISION, HALF_PRECISION = "fp32", "bf16"
+
+RECORDED_MODEL_ID = "recorded"
+"""What stands in scenes of real logs where others name the model that painted them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +25,21 @@ class Sampling:
         sampler: `euler` or `cps`.
         steps: network evaluations per frame.
         eta: share of the noise drawn anew in each step, 0..1; None for `euler`, which draws none.
+        precision: of the network's products: `fp32`, or `bf16` (bfloat16).
     """
 
     model: str
     sampler: str
     steps: int
     eta: float | None
+    precision: str = field(default=FULL_PRECISION, repr=False)
+
+    def as_attributes(self) -> dict[str, str | int | float | None]:
+        """Return what a scene stores; full precision goes without saying."""
+        attributes = asdict(self)
+        if self.precision == FULL_PRECISION:
+            del attributes["precision"]
+        return attributes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +70,27 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What a scene has that was recorded and not generated; becomes the attribute `recording`.
+
+    Attributes:
+        stamps_us: of every step in the recording, from its first; the timeline's are equally spaced.
+        camera_stamps_us: likewise, of every camera's exposures.
+        recorded_size_px: (width, height) of every camera's pictures before they were resized.
+        world: where the static world comes from: `occ3d`, `lidar` or `none`.
+        derived: arrays that no instrument and no annotator made: rendered or counted from boxes and world.
+        lost: what the source says and the scene does not.
+    """
+
+    stamps_us: tuple[int, ...]
+    camera_stamps_us: dict[str, tuple[int, ...]]
+    recorded_size_px: dict[str, tuple[int, int]]
+    world: str
+    derived: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SceneRecord:
     """The header of a scene: all that is known before the first pixel.
 
@@ -66,6 +101,7 @@ class SceneRecord:
         seed: seed of the scene.
         split: `train`, `val` or `test`.
         provenance: versions, hashes and licences.
+        recording: None for generated scenes.
     """
 
     scene_id: str
@@ -74,6 +110,7 @@ class SceneRecord:
     seed: int
     split: str
     provenance: Provenance
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

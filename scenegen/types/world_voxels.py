@@ -35,12 +35,15 @@ class WorldVoxels:
         ground: `OpenGround` of every column, by its centre.
         origin_world_m: (x, y) of the corner of column (0, 0); level 0 begins at z = 0.
         voxel_m: edge of a voxel.
+        is_recorded: whether they are what a real log's instruments saw, not what a model sampled: then they stand as
+            they are, in roads too, and nothing is added.
     """
 
     solid: UInt8[np.ndarray, "X Y Z"]
     ground: UInt8[np.ndarray, "X Y"]
     origin_world_m: tuple[float, float]
     voxel_m: float
+    is_recorded: bool = False
 
     def __post_init__(self) -> None:
         if self.ground.shape != self.solid.shape[:2]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scenegen.errors import ConfigError, WeightsError
+from scenegen.types.record import FULL_PRECISION
 from scenegen.video.interface import VideoBackbone
 
 SHIPPED_WEIGHTS = Path(__file__).parent.parent / "weights" / "native_tiny.safetensors"
@@ -19,6 +20,7 @@ def load_backbone(
     sampler: str | None = None,
     steps: int | None = None,
     eta: float | None = None,
+    precision: str = FULL_PRECISION,
     history: bool = True,
     weights_sha256: str | None = None,
 ) -> VideoBackbone:
@@ -31,6 +33,7 @@ def load_backbone(
         sampler: `euler` or `cps`; None for what the weights were made for (native, as are the two below).
         steps: sampling steps per frame; None likewise.
         eta: share of new noise in each step of `cps`; None likewise.
+        precision: of the network's products, `fp32` or `bf16` (native).
         history: carry the previous frame forward (native).
         weights_sha256: what the file must hash to; None takes any (native).
 
@@ -40,6 +43,8 @@ def load_backbone(
     """
     if name == "preview":
         given = {"weights": weights, "weights_sha256": weights_sha256, "model": model, "sampler": sampler, "eta": eta}
+        if precision != FULL_PRECISION:
+            given["precision"] = precision
         for key, value in given.items():
             if value is not None:
                 raise ConfigError(f"no {key} with video=preview", found=str(value), where=f"video.{key}")
@@ -53,7 +58,15 @@ def load_backbone(
         path = _shipped(role) if weights is None else Path(weights)
         if path.suffix != ".safetensors":
             raise WeightsError("a .safetensors file", found=path.name, where="video.weights")
-        backbone = load_native(weights=path, role=role, sampler=sampler, steps=steps, eta=eta, use_history=history)
+        backbone = load_native(
+            weights=path,
+            role=role,
+            sampler=sampler,
+            steps=steps,
+            eta=eta,
+            precision=precision,
+            use_history=history,
+        )
         if weights_sha256 not in (None, backbone.weights_sha256):
             raise WeightsError(f"weights with sha256 {weights_sha256}", found=backbone.weights_sha256, where=str(path))
         return backbone

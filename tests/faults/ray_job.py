@@ -43,7 +43,7 @@ def run_job(location: Path | str, executor: Executor, *overrides: str) -> None:
     with ExitStack() as stack:
         for target, replacement in (
             ("scenegen.layout.sources.expand_references", list),
-            ("scenegen.layout.sources.read_layout", lambda reference: make_street("street")),
+            ("scenegen.layout.sources.read_layout", lambda reference, **_: make_street("street")),
             ("scenegen.layout.extend.extend_layout", lambda layout, **options: layout),
         ):
             stack.enter_context(mock.patch(target, replacement))

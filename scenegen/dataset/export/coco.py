@@ -21,7 +21,10 @@ from scenegen.dataset.picture_files import PictureFiles
 from scenegen.dataset.stored_scene import Scene
 from scenegen.types import VEHICLE_CATEGORIES, AgentCategory
 
-INFO = {"description": "exported by scenegen; every picture is synthetic", "version": "1.0"}
+INFO = {
+    "description": "exported by scenegen; pictures are synthetic, or recorded where their scene says so",
+    "version": "1.0",
+}
 
 
 class CocoFile:

@@ -19,12 +19,13 @@ def mirror_layout(layout: Layout) -> Layout:
     Lanes, marks, areas, props, agents and the ego are mirrored. Rigs, boxes and colours are not: cameras stay where
     they are on the car, and what a world makes up by itself (buildings, plants, signs) is drawn for the new streets.
     """
+    poses = layout.ego.world_from_ego
     return replace(
         layout,
         road_map=_mirrored_map(layout.road_map),
         agents=tuple(_mirrored_agent(agent) for agent in layout.agents),
         ego=EgoTrack(
-            world_from_ego=SIDE[:, None] * layout.ego.world_from_ego * SIDE,
+            world_from_ego=np.concatenate([SIDE[:3, None] * poses[:, :3] * SIDE, poses[:, 3:]], axis=1),
             velocity_world_mps=_flipped(layout.ego.velocity_world_mps),
         ),
     )

@@ -52,7 +52,19 @@ def view_from(layout: Layout, agent: str) -> Layout:
         world_from_ego=planar_poses(np.column_stack([axle_m, np.zeros(len(axle_m))]), seen.heading_rad),
         velocity_world_mps=seen.velocity_world_mps,
     )
-    return replace(layout, timeline=Timeline(rate_hz=rate_hz, num_steps=stop - first), agents=shown, ego=ego)
+    timeline = Timeline(rate_hz=rate_hz, num_steps=stop - first)
+    until = _recorded_until(layout, first, stop, where)
+    return replace(layout, timeline=timeline, agents=shown, ego=ego, recorded_until_step=until)
+
+
+def _recorded_until(layout: Layout, first: int, stop: int, where: str) -> int | None:
+    """Return the mark of the added part of the steps that stay."""
+    until = layout.recorded_until_step
+    if until is None or until >= stop:
+        return None
+    if until <= first:
+        raise LayoutError("an agent that was recorded", found="one that is there in the added part only", where=where)
+    return until - first
 
 
 def _cut(track: AgentTrack, first: int, stop: int) -> AgentTrack:

@@ -9,6 +9,8 @@ from scenegen.layout.importers.argoverse2_motion import read_argoverse2_motion
 from scenegen.layout.importers.comma2k19 import read_comma2k19
 from scenegen.layout.importers.commonroad import read_commonroad
 from scenegen.layout.importers.kitti_tracking import read_kitti_tracking
+from scenegen.layout.importers.l5kit import read_l5kit
+from scenegen.layout.importers.lanelet2 import read_lanelet2
 from scenegen.layout.importers.nuscenes import read_nuscenes
 from scenegen.layout.importers.opendrive import read_opendrive
 from scenegen.layout.importers.openscenario import read_openscenario
@@ -21,6 +23,8 @@ __all__ = [
     "read_comma2k19",
     "read_commonroad",
     "read_kitti_tracking",
+    "read_l5kit",
+    "read_lanelet2",
     "read_nuscenes",
     "read_opendrive",
     "read_openscenario",

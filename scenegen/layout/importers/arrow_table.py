@@ -15,7 +15,8 @@ from scenegen.layout.importers.source_tracks import require_plausible
 if TYPE_CHECKING:
     import pyarrow
 
-MOST_ROWS, MOST_BYTES = 4_000_000, 512 * 2**20
+MOST_ROWS, MOST_BYTES = 200_000, 64 * 2**20
+"""Of a parquet file; a motion-forecasting scenario has some ten thousand rows."""
 
 
 class ArrowTable:

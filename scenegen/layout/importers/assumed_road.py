@@ -2,25 +2,23 @@
 
 What is assumed, and said in `AssumedRoad.lost`: the ego keeps to the middle of one lane; that lane and its neighbours
 are equally wide all the way; the road goes straight on beyond both ends of the way; there are no junctions, side
-roads and crossings. Vehicles that drive along the ego's way widen the road by whole lanes, up to `MOST_LANES` each
-way; how many moving vehicles still are beside it is counted. A way driven backwards adds no road, but for what lies
-behind the first position.
+roads and crossings. Vehicles that drive along the ego's way widen the road by whole lanes, up to four each
+way, and where several stand along its edge it gets a strip to park on; how many vehicles still are beside it is
+counted. A way driven backwards adds no road, but for what lies behind the first position.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
+from scenegen.layout.importers.assumed_width import WIDENING, first_step, is_driving, is_standing, widen_section
 from scenegen.layout.paths import make_path, smooth_curve
 from scenegen.layout.roads import CrossSection, Ring, RoadPiece, assemble_road_map, flat
-from scenegen.types import AgentCategory, AgentTrack, EgoTrack, Lane, LaneLine, RoadMap
-from scenegen.types.layout import MOVING_MPS
-from scenegen.types.taxonomy import VEHICLE_CATEGORIES
+from scenegen.types import AgentTrack, EgoTrack, Lane, LaneLine, RoadMap
 
 if TYPE_CHECKING:
     from shapely import LineString
@@ -30,18 +28,10 @@ SPACING_M = 3.0
 LONGEST_STEP_M = 12.0
 BEYOND_M, BEYOND_S = 150.0, 30.0
 """How far the road goes on beyond both ends, and for how long at the last speed ahead: layouts are extended."""
-MOST_LANES = 4
-"""Each way."""
-SUPPORT_STEPS = 10
-"""A lane is added where vehicles drive in it for so many steps, all together."""
-DRIVING_MPS = 1.0
-PARALLEL_COS = 0.9
 PIECE_POINTS = 30
 """Of the way, a metre apart; pieces of the surface overlap by one."""
 OFF_ROAD_SHARE = 0.05
 """Of the steps at which a vehicle drives; one that is off the road for more counts as beside it."""
-WIDENING = VEHICLE_CATEGORIES - {AgentCategory.BICYCLE}
-"""Cyclists ride in a lane or beside the road."""
 CITY_STREET = CrossSection(centre_marking="dashed", edge_marking=False)
 """One lane each way with sidewalks."""
 MOTORWAY = CrossSection(lanes_forward=3, lanes_backward=0, sidewalk_m=0.0, lane_width_m=3.7)
@@ -64,13 +54,13 @@ def build_assumed_road(
 
     Args:
         ego: the track whose way becomes the middle of a lane.
-        agents: vehicles among them widen the road where they drive along it.
-        section: the least that the road has; parking is not drawn. Traffic keeps right.
+        agents: vehicles among them widen the road where they drive or park along it.
+        section: the least that the road has. Traffic keeps right.
         ego_lane: which forward lane the ego is in, 1 beside the line that divides the directions.
         rate_hz: of the tracks.
     """
     way_m = _way_of(ego)
-    section, ego_lane = _widened(section, ego_lane, way_m, agents)
+    section, ego_lane = widen_section(section, ego_lane, way_m, agents)
     to_ego_m = section.divider_left_m - (ego_lane - 0.5) * section.lane_width_m
     road_map = assemble_road_map([_road_along(_with_ends(way_m, ego, rate_hz), section, shift_m=-to_ego_m)])
     lanes = f"{section.lanes_forward} + {section.lanes_backward} lanes of {section.lane_width_m:g} m"
@@ -114,64 +104,13 @@ def _with_ends(way_m: Ring, ego: EgoTrack, rate_hz: float) -> Ring:
     return make_path(np.concatenate([before_m[None], way_m, after_m[None]]), spacing_m=1.0).points_m
 
 
-def _widened(
-    section: CrossSection, ego_lane: int, way_m: Ring, agents: Sequence[AgentTrack]
-) -> tuple[CrossSection, int]:
-    """Add lanes where vehicles drive along the way."""
-    same, opposite = _lanes_driven(section, way_m, agents)
-    left = min(_outermost(same), MOST_LANES - 1)
-    right = min(_outermost(-same), MOST_LANES - 1)
-    ego_lane = max(ego_lane, 1 + left)
-    forward = min(max(section.lanes_forward, ego_lane + right), MOST_LANES + left)
-    backward = min(max(section.lanes_backward, _outermost(opposite) - (ego_lane - 1)), MOST_LANES)
-    if section.lanes_backward == 0:
-        backward = 0  # the other carriageway is another road
-    return replace(section, lanes_forward=forward, lanes_backward=backward), ego_lane
-
-
-def _outermost(lanes: Float64[np.ndarray, " N"]) -> int:
-    """Return the highest lane number on the left (positive) that enough steps support; 0 for none."""
-    numbers, counts = np.unique(lanes[lanes > 0], return_counts=True)
-    supported = numbers[counts >= SUPPORT_STEPS]
-    return int(supported.max()) if len(supported) else 0
-
-
-def _lanes_driven(
-    section: CrossSection, way_m: Ring, agents: Sequence[AgentTrack]
-) -> tuple[Float64[np.ndarray, " N"], Float64[np.ndarray, " M"]]:
-    """Count lanes to the left of the ego's, per step of vehicles that drive with and against it, both along the way."""
-    from scipy.spatial import cKDTree
-
-    path = make_path(way_m)
-    normal = np.stack([-np.sin(path.heading_rad), np.cos(path.heading_rad)], axis=1)
-    tree = cKDTree(path.points_m)
-    same, opposite = [np.zeros(0)], [np.zeros(0)]
-    for agent in agents:
-        driven = _drives(agent)
-        if not driven.any():
-            continue
-        points_m = agent.center_world_m[driven, :2]
-        distance_m, at = tree.query(points_m)
-        within = (distance_m <= MOST_LANES * section.lane_width_m) & (at > 0) & (at < len(path.points_m) - 1)
-        lane = np.round(((points_m - path.points_m[at]) * normal[at]).sum(axis=1) / section.lane_width_m)
-        along = np.cos(agent.heading_rad[driven] - path.heading_rad[at])
-        same.append(lane[within & (along > PARALLEL_COS)])
-        opposite.append(lane[within & (along < -PARALLEL_COS)])
-    return np.concatenate(same), np.concatenate(opposite)
-
-
-def _drives(agent: AgentTrack) -> Bool[np.ndarray, " T"]:
-    if agent.category not in WIDENING:
-        return np.zeros(len(agent.valid), bool)
-    return np.asarray(agent.valid & (np.linalg.norm(agent.velocity_world_mps, axis=1) > DRIVING_MPS))
-
-
 def _road_along(way_m: Ring, section: CrossSection, *, shift_m: float) -> RoadPiece:
     """Build lanes, lines and surface; `shift_m` is where the middle of the carriageway lies, to the left of the way."""
     from shapely import LineString
 
     way = LineString(way_m)
     half_m, divider_m = section.half_width_m, shift_m + section.divider_left_m
+    kerb_left_m, kerb_right_m = shift_m + section.kerb_left_m, shift_m + section.kerb_right_m
     lanes = []
     for direction, count, name in ((1, section.lanes_forward, "f"), (-1, section.lanes_backward, "b")):
         for number in range(1, count + 1):
@@ -189,7 +128,8 @@ def _road_along(way_m: Ring, section: CrossSection, *, shift_m: float) -> RoadPi
         lanes=tuple(lanes),
         lane_lines=_lines_along(way, section, shift_m=shift_m),
         drivable=_surface(way_m, shift_m + half_m, shift_m - half_m),
-        paved=_surface(way_m, shift_m + half_m + section.sidewalk_m, shift_m - half_m - section.sidewalk_m)
+        parking=_surface(way_m, kerb_left_m, kerb_right_m) if kerb_left_m - kerb_right_m > 2.0 * half_m else (),
+        paved=_surface(way_m, kerb_left_m + section.sidewalk_m, kerb_right_m - section.sidewalk_m)
         if section.sidewalk_m > 0.0
         else (),
     )
@@ -237,26 +177,21 @@ def _surface(way_m: Ring, left_m: float, right_m: float) -> tuple[Ring, ...]:
 
 
 def _said_of(agents: Sequence[AgentTrack], road_map: RoadMap) -> tuple[str, ...]:
-    """Count the vehicles that drive, and those of them that the road does not carry."""
+    """Count vehicles, and those of them that the road does not carry."""
     from shapely import Polygon, covers, points, prepare, union_all
 
-    road = union_all([Polygon(area.polygon_world_m, area.holes_world_m) for area in road_map.areas_of("drivable")])
+    areas = (*road_map.areas_of("drivable"), *road_map.areas_of("parking"))
+    road = union_all([Polygon(area.polygon_world_m, area.holes_world_m) for area in areas])
     prepare(road)
-    moving = beside = 0
+    counts = {"drive": [0, 0], "stand": [0, 0]}
     for agent in agents:
-        driven = _drives(agent)
-        if driven.any():
-            moving += 1
-            on_road = covers(road, points(agent.center_world_m[driven, :2]))
-            beside += bool((~on_road).mean() > OFF_ROAD_SHARE)
-    standing = sum(
-        agent.category in WIDENING
-        and bool((np.linalg.norm(agent.velocity_world_mps[agent.valid], axis=1) < MOVING_MPS).all())
-        for agent in agents
+        steps, what = (first_step(agent), "stand") if is_standing(agent) else (is_driving(agent), "drive")
+        if agent.category in WIDENING and steps.any():
+            is_beside = ~covers(road, points(agent.center_world_m[steps, :2]))
+            counts[what][0] += 1
+            counts[what][1] += bool(is_beside.mean() > OFF_ROAD_SHARE)
+    return tuple(
+        f"{beside} of {known} vehicles that {what} are beside the assumed road" + (", at times" * (what == "drive"))
+        for what, (known, beside) in counts.items()
+        if beside
     )
-    said = []
-    if beside:
-        said.append(f"{beside} of {moving} vehicles that drive are beside the assumed road for part of their way")
-    if standing:
-        said.append(f"{standing} vehicles stand where the assumed road knows no parking")
-    return tuple(said)

@@ -11,6 +11,7 @@ ending; they are read without pickles.
 * Where the device sits in the car is not recorded. Its place is taken for the middle of the rear axle. Its heading
   relative to the car is: the median angle between its x axis and its course at speed; headings are corrected by it.
 * Velocities are the recorded ones. A recording whose velocities contradict its positions is refused.
+* Whether it was day, dusk or night follows from where the sun stood by the GPS times.
 * The road is assumed (`assumed_road.py`): two lanes each way from `FAST_MPS` on, one each way below.
 """
 
@@ -24,7 +25,7 @@ from jaxtyping import Float64
 from scenegen.errors import LayoutError
 from scenegen.geometry.rigid import planar_poses
 from scenegen.layout.importers.assumed_road import build_assumed_road
-from scenegen.layout.importers.earth import SEMI_MAJOR_AXIS_M, enu_from_ecef
+from scenegen.layout.importers.earth import SEMI_MAJOR_AXIS_M, degrees_of, enu_from_ecef
 from scenegen.layout.importers.npy_file import read_stamps_s, read_table
 from scenegen.layout.importers.source_tracks import (
     headings_of_quaternions,
@@ -32,6 +33,7 @@ from scenegen.layout.importers.source_tracks import (
     path_length_m,
     velocity_by_differences,
 )
+from scenegen.layout.importers.sun import sun_elevation_deg
 from scenegen.layout.roads import CrossSection
 from scenegen.types import EgoTrack, Environment, Layout, SourceReport, Timeline
 
@@ -45,7 +47,10 @@ CONTRADICTION_MPS = 2.0
 """Half of all steps may differ by less than this between stated velocities and those of positions."""
 COURSE_MPS = 3.0
 """From this speed on, the course says where the car is heading."""
-FAST_MPS = 14.0
+FAST_MPS, HIGHWAY_MPS = 14.0, 25.0
+WEEK_S = 604_800.0
+DAY_DEG, NIGHT_DEG = 3.0, -6.0
+"""Elevations of the sun: between them is dusk (or dawn)."""
 TWO_LANES = CrossSection(lanes_forward=2, lanes_backward=2, lane_width_m=3.6, sidewalk_m=0.0)
 ONE_LANE = CrossSection(sidewalk_m=0.0)
 
@@ -86,6 +91,7 @@ def read_comma2k19(folder: Path) -> Layout:
     mean_mps = float(speed_mps.mean())
     road = build_assumed_road(ego, section=TWO_LANES if mean_mps >= FAST_MPS else ONE_LANE, ego_lane=1, rate_hz=RATE_HZ)
     can, told = _can_speed(folder, mean_mps)
+    time_of_day, clock = _time_of_day(pose / "frame_gps_times", position_ecef_m[0], frames)
     return Layout(
         layout_id=layout_id_of("comma2k19", f"{folder.resolve().parent.name}-{folder.resolve().name}"),
         source="comma2k19",
@@ -94,7 +100,11 @@ def read_comma2k19(folder: Path) -> Layout:
         road_map=road.road_map,
         agents=(),
         ego=ego,
-        environment=Environment(prompt="a road by day", style="highway" if speed_mps.max() >= 25.0 else "rural"),
+        environment=Environment(
+            time_of_day=time_of_day,
+            prompt=f"a road by {time_of_day}",
+            style="highway" if speed_mps.max() >= HIGHWAY_MPS else "rural",
+        ),
         report=SourceReport(
             counts={"frames": frames, "can_speed_rows": can},
             lost=(
@@ -104,7 +114,7 @@ def read_comma2k19(folder: Path) -> Layout:
                 f" points {np.degrees(mount_rad):+.2f} degrees to the left of the course; headings are corrected",
                 f"heights from {position_m[:, 2].min():.1f} to {position_m[:, 2].max():.1f} m, roll and pitch;"
                 f" {path_length_m(position_m):.1f} m are driven on slopes",
-                "time of day and weather, which are not recorded",
+                f"weather, which is not recorded; {clock}",
                 told,
             ),
         ),
@@ -174,6 +184,16 @@ def _at(
     at_s: Float64[np.ndarray, " T"], t_s: Float64[np.ndarray, " N"], values: Float64[np.ndarray, "N 2"]
 ) -> Float64[np.ndarray, "T 2"]:
     return np.stack([np.interp(at_s, t_s, column) for column in values.T], axis=1)
+
+
+def _time_of_day(path: Path, place_ecef_m: Float64[np.ndarray, "3"], frames: int) -> tuple[str, str]:
+    """Say whether it was day, dusk or night by where the sun stood at the first frame, and what that rests on."""
+    if not path.exists():
+        return "day", "it is taken to be day, for want of GPS times"
+    week, second = read_table(path, 2, num_rows=frames)[0].tolist()
+    elevation_deg = sun_elevation_deg(week * WEEK_S + second, *degrees_of(place_ecef_m))
+    time_of_day = "day" if elevation_deg > DAY_DEG else "dusk" if elevation_deg > NIGHT_DEG else "night"
+    return time_of_day, f"the sun stood at {elevation_deg:.0f} degrees by the GPS time"
 
 
 def _can_speed(folder: Path, mean_mps: float) -> tuple[int, str]:

@@ -29,23 +29,32 @@ def unite_ground(outlines: Mapping[str, Iterable[BaseGeometry]]) -> dict[str, Ba
     import shapely
 
     parts = {
-        kind: [shapely.make_valid(shapely.simplify(outline, SIMPLER_BY_M)) for outline in outlines.get(kind, ())]
+        kind: [areal(shapely.simplify(outline, SIMPLER_BY_M)) for outline in outlines.get(kind, ())]
         for kind in GROUND_KINDS
     }
     united = {kind: _closed(shapely.union_all(found, grid_size=GRID_M)) for kind, found in parts.items()}
     taken = united["drivable"]
     for kind in GROUND_KINDS[1:]:
-        united[kind] = shapely.difference(united[kind], taken, grid_size=GRID_M)
-        taken = shapely.union(taken, united[kind], grid_size=GRID_M)
+        united[kind] = areal(shapely.difference(united[kind], taken, grid_size=GRID_M))
+        taken = areal(shapely.union(taken, united[kind], grid_size=GRID_M))
     return united
+
+
+def areal(outline: BaseGeometry) -> BaseGeometry:
+    """Make an outline valid and keep what has an area: an outline that crosses itself leaves lines, too."""
+    import shapely
+
+    valid = shapely.make_valid(outline)
+    if valid.geom_type in ("Polygon", "MultiPolygon"):
+        return valid
+    parts = shapely.get_parts(shapely.get_parts(valid))
+    return shapely.MultiPolygon([part for part in parts if part.geom_type == "Polygon"])
 
 
 def _closed(region: BaseGeometry) -> BaseGeometry:
     """Close slits between neighbours."""
-    import shapely
-
     closed = region.buffer(CLOSING_M, join_style="mitre").buffer(-CLOSING_M, join_style="mitre")
-    return shapely.make_valid(closed)
+    return areal(closed)
 
 
 def areas_of(region: BaseGeometry, kind: str, *, height_m: float = 0.0) -> list[Area]:

@@ -109,7 +109,7 @@ def read_labels(path: Path) -> Labels:
         LayoutError: naming the line.
     """
     lines, kinds, numbers = [], [], []
-    for line, words in _lines(path):
+    for line, words in lines_of(path):
         where = f"{path}:{line}"
         if len(words) not in NUM_LABEL_COLUMNS:
             raise LayoutError("17 columns, or 18 with a score", found=f"{len(words)}", where=where)
@@ -118,7 +118,7 @@ def read_labels(path: Path) -> Labels:
             raise LayoutError("a frame and a track from 0 on", found=f"{frame_track}", where=where)
         lines.append(line)
         kinds.append(words[2])
-        numbers.append([*frame_track, *(_number(word, where=where) for word in words[3:17])])
+        numbers.append([*frame_track, *(number_of(word, where=where) for word in words[3:17])])
     if not lines:
         raise LayoutError("at least one label", found="none", where=str(path))
     table = np.array(numbers)
@@ -140,7 +140,7 @@ def read_calibration(path: Path) -> Calibration:
         LayoutError: a matrix is missing, of another size, or no rotation.
     """
     found: dict[str, Float64[np.ndarray, " N"]] = {}
-    for line, words in _lines(path):
+    for line, words in lines_of(path):
         name = words[0].rstrip(":")
         name = SYNONYMS.get(name, name)
         if name not in WORDS:
@@ -148,7 +148,7 @@ def read_calibration(path: Path) -> Calibration:
         where = f"{path}:{line}: {name}"
         if len(words) != WORDS[name] + 1:
             raise LayoutError(f"{WORDS[name]} numbers", found=f"{len(words) - 1}", where=where)
-        found[name] = np.array([_number(word, where=where) for word in words[1:]])
+        found[name] = np.array([number_of(word, where=where) for word in words[1:]])
     missing = [name for name in WORDS if name not in found]
     if missing:
         raise LayoutError(f"matrices {', '.join(WORDS)}", found=f"no {', '.join(missing)}", where=str(path))
@@ -176,11 +176,11 @@ def read_oxts(path: Path) -> Oxts:
         LayoutError: naming the line.
     """
     rows = []
-    for line, words in _lines(path):
+    for line, words in lines_of(path):
         where = f"{path}:{line}"
         if len(words) != NUM_OXTS_COLUMNS:
             raise LayoutError(f"{NUM_OXTS_COLUMNS} columns", found=f"{len(words)}", where=where)
-        row = [_number(word, where=where) for word in words]
+        row = [number_of(word, where=where) for word in words]
         if not (abs(row[0]) < 89.0 and abs(row[1]) <= 180.0):
             raise LayoutError("a latitude and a longitude in degrees", found=f"{row[:2]}", where=where)
         rows.append(row)
@@ -196,7 +196,7 @@ def read_oxts(path: Path) -> Oxts:
     )
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
+def lines_of(path: Path) -> list[tuple[int, list[str]]]:
     """Split a small text file into its lines' words, numbered from 1, without empty lines."""
     try:
         size = path.stat().st_size
@@ -208,7 +208,8 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     return [(number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
-def _number(word: str, *, where: str) -> float:
+def number_of(word: str, *, where: str) -> float:
+    """Return the finite number that a word spells, or raise `LayoutError`."""
     try:
         value = float(word)
     except ValueError as error:
@@ -219,7 +220,7 @@ def _number(word: str, *, where: str) -> float:
 
 
 def _whole(word: str, *, where: str) -> int:
-    value = _number(word, where=where)
+    value = number_of(word, where=where)
     if value != int(value):
         raise LayoutError("a whole number", found=f"{word!r:.40}", where=where)
     return int(value)

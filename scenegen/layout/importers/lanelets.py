@@ -6,7 +6,7 @@ lengths where they have different numbers of points. Frame: that of the file, me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.errors import LayoutError
+from scenegen.layout.importers.ground import GRID_M, areal
 from scenegen.layout.importers.longest_route import NARROWEST_M, RouteLane
 from scenegen.layout.importers.source_tracks import path_length_m
 from scenegen.layout.roads import flat
@@ -29,6 +30,10 @@ WIDEST_M = 200.0
 LARGEST_GAP_M = 2.0
 """Linked lanelets that are further apart do not go on into each other."""
 HIGHWAY_MPS = 22.0
+SHARED_GROUND = 0.25
+"""Of a lanelet: neighbours and followers share less."""
+MOST_NEIGHBOURS = 50
+"""Of a lanelet, that are looked at."""
 
 RouteKey = tuple[str, bool]
 """A lanelet, and whether it is driven against its direction."""
@@ -106,13 +111,14 @@ def _at_shares(line_m: Float64[np.ndarray, "N 2"], shares: Float64[np.ndarray, "
 def lanes_of(lanelets: Iterable[Lanelet]) -> tuple[Lane, ...]:
     """Return the lanelets that something drives along.
 
+    Those that share much of their ground with others lead over an intersection, whatever the source says.
+
     Raises:
         LayoutError: a lanelet is wider than `WIDEST_M`.
     """
     lanes = []
-    for lanelet in lanelets:
-        if lanelet.lane_kind is None:
-            continue
+    driven = [lanelet for lanelet in lanelets if lanelet.lane_kind is not None]
+    for lanelet, shared in zip(driven, _shared_ground(driven), strict=True):
         width_m = float(np.median(lanelet.widths_m))
         if width_m > WIDEST_M:
             raise LayoutError(f"a width of at most {WIDEST_M:g} m", found=f"{width_m:.3g} m", where=lanelet.where)
@@ -121,12 +127,28 @@ def lanes_of(lanelets: Iterable[Lanelet]) -> tuple[Lane, ...]:
                 lane_id=lanelet.lanelet_id,
                 centerline_world_m=flat(lanelet.centerline_m),
                 width_m=max(width_m, 0.1),
-                kind=lanelet.lane_kind,
-                is_intersection=lanelet.is_intersection,
+                kind=lanelet.lane_kind or "vehicle",
+                is_intersection=lanelet.is_intersection or shared > SHARED_GROUND,
                 speed_limit_mps=lanelet.limit_mps,
             )
         )
     return tuple(lanes)
+
+
+def _shared_ground(lanelets: Sequence[Lanelet]) -> Float64[np.ndarray, " N"]:
+    """Return which share of each lanelet the other one has that overlaps it most."""
+    import shapely
+
+    outlines = np.array([areal(lanelet.outline) for lanelet in lanelets], object)
+    tree = shapely.STRtree(outlines)
+    shares = np.zeros(len(lanelets))
+    for idx, outline in enumerate(outlines):
+        others = tree.query(outline, predicate="intersects")
+        others = others[others != idx][:MOST_NEIGHBOURS]
+        if len(others):
+            common_m2 = shapely.area(shapely.intersection(outlines[others], outline, grid_size=GRID_M))
+            shares[idx] = common_m2.max() / max(outline.area, 1e-6)
+    return shares
 
 
 def outlines_by_ground(lanelets: Iterable[Lanelet]) -> dict[str, list[BaseGeometry]]:
@@ -153,8 +175,9 @@ def route_lanes_of(lanelets: Mapping[str, Lanelet]) -> dict[RouteKey, RouteLane]
 
 
 def environment_of(road_map: RoadMap, *, is_motorway: bool, is_urban: bool) -> Environment:
-    """Choose the kind of place: any where there are sidewalks, so that none are grown elsewhere but in towns."""
-    is_fast = any((lane.speed_limit_mps or 0.0) >= HIGHWAY_MPS for lane in road_map.lanes)
+    """Choose the kind of place: highway by most of the limits, any one where there are sidewalks."""
+    limits_mps = [lane.speed_limit_mps for lane in road_map.lanes if lane.speed_limit_mps is not None]
+    is_fast = bool(limits_mps) and float(np.median(limits_mps)) >= HIGHWAY_MPS
     if is_motorway or is_fast:
         return Environment(prompt="a highway by day", style="highway")
     if road_map.areas_of("sidewalk") or is_urban:

@@ -33,6 +33,8 @@ START_M = 20.0
 BEFORE_END_M = 1.0
 NARROWEST_M = 1.8
 """Lanes that are narrower somewhere are no way for the ego."""
+MOST_LANES = 2_000
+"""Of a route; a circle of lanes as short as nothing has no end."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,7 +131,7 @@ def straight_on(
 ) -> tuple[Key, ...]:
     """Return the lanes from a lane on, by the straightest wherever there is a choice, until they are long enough."""
     route, length_m = [start], lanes[start].length_m
-    while length_m < need_m:
+    while length_m < need_m and len(route) < MOST_LANES:
         going = [key for key in following[route[-1]] if key in lanes]
         if not going:
             break

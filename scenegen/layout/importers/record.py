@@ -59,10 +59,18 @@ class Record:
         Raises:
             LayoutError: it is missing, not a list, or holds anything else.
         """
+        return [Record(item, where=f"{self._at(key)}[{index}]") for index, item in enumerate(self.sequence(key))]
+
+    def sequence(self, key: str) -> list[object]:
+        """Return the list under a key.
+
+        Raises:
+            LayoutError: it is missing or not a list.
+        """
         value = self._value(key)
         if not isinstance(value, list):
             raise LayoutError("a list", found=type(value).__name__, where=self._at(key))
-        return [Record(item, where=f"{self._at(key)}[{index}]") for index, item in enumerate(value)]
+        return value
 
     def choice(self, key: str, known: Collection[str]) -> str:
         """Return the text under a key, which must be one of the known ones.

@@ -1,7 +1,8 @@
 """Unpickle records of plain containers and numpy arrays, and nothing else.
 
-A pickle is a program. This reader resolves only the four numpy names that an array or a numpy scalar needs,
-so that a foreign file cannot name, and therefore cannot call, anything else.
+A pickle is a program. This reader resolves only the four numpy names that an array or a numpy scalar needs, and a
+function of its own where old protocols turn text into bytes, so that a foreign file cannot name, and therefore cannot
+call, anything else.
 """
 
 from __future__ import annotations
@@ -24,11 +25,20 @@ ALLOWED_GLOBALS = frozenset(
 """(module, name) pairs a record may refer to; `numpy._core` is what numpy 2 writes for `numpy.core`."""
 
 
+def _latin1_bytes(text: str, encoding: str) -> bytes:
+    """Stand in for `_codecs.encode`, by which old protocols write bytes: no other codec is known."""
+    if encoding != "latin1":
+        raise LayoutError("bytes written as latin1", found=f"{encoding!r:.40}")
+    return text.encode("latin1")
+
+
 class _RestrictedUnpickler(pickle.Unpickler):
     """An unpickler that knows only `ALLOWED_GLOBALS`."""
 
     def find_class(self, module: str, name: str) -> object:
         """Return an allowed global, or refuse."""
+        if (module, name) == ("_codecs", "encode"):
+            return _latin1_bytes
         if (module, name) not in ALLOWED_GLOBALS:
             raise LayoutError(
                 "a record of plain containers and numpy arrays",

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from scenegen.errors import LayoutError
 
 MASK = 0xA282EAD8
-LARGEST_RECORD = 16 * 2**20
-"""A scenario has about a megabyte. Messages unpack to some twenty times their bytes at most."""
+LARGEST_RECORD = 8 * 2**20
+"""A scenario has about a megabyte. Messages unpack to some twenty times their bytes at most, 200 MB."""
 
 
 def read_record(path: Path, number: int | None) -> bytes:

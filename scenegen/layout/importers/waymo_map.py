@@ -4,7 +4,8 @@
   which the file names one; where it names none, or both together are no plausible width, it is the median of the
   scenario's lanes of that kind, or `NOMINAL_WIDTH_M`. Lanes that interpolate between two others lie in intersections.
 * The drivable area is not in the file: it is all lanes at their widths, out to a road edge where one bounds them, and
-  driveways; gaps of up to two metres between them are closed.
+  driveways; gaps of up to two metres between them are closed, and of up to five metres to an outer road edge, where
+  cars park.
 * Stop signs face the lane that they are for. What has too few points for a line or an area is left out and counted.
 """
 
@@ -35,7 +36,10 @@ SAMPLES = 20
 """Points of a lane at which the distance to one boundary is measured, at most."""
 MOST_FEATURES, MOST_POINTS, MOST_BOUNDARIES = 20_000, 1_000_000, 50
 """Of a scenario, of all its features, of one side of a lane."""
-CLOSED_M = 1.0
+CLOSED_M, EDGE_CLOSED_M = 1.0, 2.5
+"""Half the widest gap that is closed between lanes, and between lanes and an outer road edge."""
+OUTER_EDGE = 1
+"""Type of a road edge that has no traffic on its other side."""
 SMALLEST_AREA_M2 = 1.0
 MPS_OF_MPH = 0.44704
 LINE_OF_TYPE = {
@@ -68,6 +72,7 @@ class _Features:
     lanes: dict[int, tuple[Any, Points]] = field(default_factory=dict)
     lines: dict[int, tuple[int, Points]] = field(default_factory=dict)
     edges: dict[int, Points] = field(default_factory=dict)
+    outer_edges: list[Points] = field(default_factory=list)
     areas: dict[str, list[Points]] = field(default_factory=lambda: {"crosswalk": [], "driveway": []})
     signs: list[tuple[Any, Points]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -84,7 +89,7 @@ def read_waymo_map(scenario: Any, *, origin_source_m: Float64[np.ndarray, "2"], 
     features = _collect(scenario.map_features, origin_source_m, where=where)
     sides_m = {name: _sides_of(lane, points_m, features) for name, (lane, points_m) in features.lanes.items()}
     lanes, surfaces = _lanes_of(features, sides_m)
-    drivable = _drivable(surfaces, features.areas["driveway"])
+    drivable = _drivable(surfaces, features)
     unknown = sum(kind not in LINE_OF_TYPE for kind, _ in features.lines.values())
     lost = [f"{count} features of kind {kind} without enough points" for kind, count in features.left_out.items()]
     if unknown:
@@ -149,6 +154,8 @@ def _add(
         features.lines[name] = (content.type, points_m)
     elif kind == "road_edge":
         features.edges[name] = points_m
+        if content.type == OUTER_EDGE:
+            features.outer_edges.append(points_m)
     elif kind in features.areas:
         features.areas[kind].append(points_m)
 
@@ -226,21 +233,35 @@ def _surface(points_m: Points, left_m: float, right_m: float) -> BaseGeometry:
     return union_all([line.buffer(left_m, single_sided=True), line.buffer(-right_m, single_sided=True)])
 
 
-def _drivable(surfaces: list[BaseGeometry], driveways_m: list[Points]) -> list[Area]:
+def _drivable(surfaces: list[BaseGeometry], features: _Features) -> list[Area]:
     """Unite surfaces and driveways, gaps closed, slivers left out."""
     from shapely import Polygon, get_coordinates, get_parts, make_valid, simplify, union_all
 
-    united = union_all([*surfaces, *(make_valid(Polygon(ring_m)) for ring_m in driveways_m)])
-    closed = simplify(united.buffer(CLOSED_M).buffer(-CLOSED_M), 0.02)
+    driveways = [make_valid(Polygon(ring_m)) for ring_m in features.areas["driveway"]]
+    lanes = union_all([*surfaces, *driveways]).buffer(CLOSED_M).buffer(-CLOSED_M)
+    road = simplify(union_all([lanes, *_beside_edges(lanes, features.outer_edges)]), 0.02)
     return [
         Area(
             kind="drivable",
             polygon_world_m=open_ring(get_coordinates(part.exterior)),
             holes_world_m=tuple(open_ring(get_coordinates(hole)) for hole in part.interiors),
         )
-        for part in get_parts(closed)
+        for part in get_parts(road)
         if part.geom_type == "Polygon" and part.area >= SMALLEST_AREA_M2
     ]
+
+
+def _beside_edges(lanes: BaseGeometry, edges_m: list[Points]) -> list[BaseGeometry]:
+    """Return what lies between lanes and outer road edges nearby, and touches both."""
+    from shapely import LineString, get_parts, union_all
+
+    if not edges_m:
+        return []
+    edges = union_all([LineString(points_m) for points_m in edges_m])
+    reached = union_all([lanes, edges.buffer(0.05)]).buffer(EDGE_CLOSED_M).buffer(-EDGE_CLOSED_M)
+    between = (reached - lanes).buffer(-0.1).buffer(0.15)
+    touched = edges.buffer(0.1)
+    return [part for part in get_parts(between) if part.intersects(touched) and part.intersects(lanes)]
 
 
 def _sign(sign: Any, place_m: Points, features: _Features) -> Prop:

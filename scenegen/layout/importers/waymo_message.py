@@ -1,7 +1,6 @@
-"""The parts of Waymo's Scenario message that a layout needs, described at run time for the protobuf library.
+"""The parts of Waymo's Scenario message that a layout needs; Waymo's own package needs TensorFlow.
 
-Waymo's own package needs TensorFlow. Fields that are not named here are skipped by the library; enumerations are read
-as numbers, so that values of tomorrow arrive. Field numbers are facts of the published format.
+Field numbers are facts of the published format.
 """
 
 from __future__ import annotations
@@ -9,12 +8,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from scenegen.errors import DependencyError, LayoutError
+from scenegen.layout.importers.protobuf_schema import build_message_type, parse_message
 
-PACKAGE = "scenegen.waymo"
-SCALARS = ("double", "float", "int32", "int64", "bool", "string")
-
-# message: {field: (number, type, whether repeated)}; a type that is no scalar is a message of this table
 _POINT = {"x": (1, "double", False), "y": (2, "double", False)}
 _LINE = {"type": (1, "int32", False), "polyline": (2, "MapPoint", True)}
 _POLYGON = {"polygon": (1, "MapPoint", True)}
@@ -82,37 +77,9 @@ def parse_scenario(content: bytes, *, where: str) -> Any:
         LayoutError: the bytes are no such message.
         DependencyError: protobuf is not installed.
     """
-    message_type = _scenario_type()
-    from google.protobuf.message import DecodeError
-
-    try:
-        return message_type.FromString(content)
-    except DecodeError as error:
-        raise LayoutError("a Scenario message", found=str(error), where=where) from error
+    return parse_message(_scenario_type(), content, expected="a Scenario message", where=where)
 
 
 @cache
 def _scenario_type() -> Any:
-    """Build the message classes."""
-    try:
-        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    except ImportError as error:
-        raise DependencyError(
-            "protobuf, to read Waymo scenarios", found=str(error), fix="install scenegen[waymo]"
-        ) from error
-    kinds = descriptor_pb2.FieldDescriptorProto
-    scalars = {
-        name: getattr(kinds, f"TYPE_{name.upper()}") for name in ("double", "float", "int32", "int64", "bool", "string")
-    }
-    file = descriptor_pb2.FileDescriptorProto(name="scenegen_waymo.proto", package=PACKAGE, syntax="proto2")
-    for message_name, fields in _FIELDS.items():
-        message = file.message_type.add(name=message_name)
-        for field_name, (number, kind, is_repeated) in fields.items():
-            field = message.field.add(name=field_name, number=number)
-            field.label = kinds.LABEL_REPEATED if is_repeated else kinds.LABEL_OPTIONAL
-            field.type = scalars.get(kind, kinds.TYPE_MESSAGE)
-            if kind not in scalars:
-                field.type_name = f".{PACKAGE}.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.Scenario"))
+    return build_message_type(_FIELDS, "Scenario", package="scenegen.waymo")

@@ -28,7 +28,7 @@ def draw_layout(
         layout: any layout.
         step: who is there then is drawn.
         width_px: of the picture; its height follows from what is shown.
-        around_m: shows this far around the ego; None shows the ego's whole way.
+        around_m: shows this far to either side of the ego; None shows the ego's whole way.
 
     Raises:
         LayoutError: the layout has no such step.

@@ -8,13 +8,16 @@ from pathlib import Path
 from PIL import Image
 
 from scenegen.errors import LayoutError, OutputError
+from scenegen.layout.picture.agents import ARROW_RGB, CATEGORY_RGB, EGO_RGB
 from scenegen.layout.picture.draw import draw_layout
+from scenegen.layout.picture.ground import AREA_RGB, BACKGROUND, LINE_RGB, PROP_RGB
+from scenegen.layout.picture.margins import PAPER_RGB
 from scenegen.types.layout import Layout
 
 FILM_HZ = 5.0
 FILM_WIDTH_PX = 640
 MOST_PICTURES = 1_000
-NUM_COLORS = 64
+NUM_COLORS = 128
 
 
 def write_gif(
@@ -53,10 +56,22 @@ def write_gif(
 
 
 def _pictures(layout: Layout, steps: range, around_m: float | None, width_px: int) -> Iterator[Image.Image]:
-    """Draw the pictures, all with the colours of the first, so that nothing flickers."""
+    """Draw the pictures, all with the same colours, so that nothing flickers."""
     palette: Image.Image | None = None
     for step in steps:
         picture = Image.fromarray(draw_layout(layout, step=step, width_px=width_px, around_m=around_m))
         if palette is None:
-            palette = picture.quantize(NUM_COLORS)
+            palette = _palette(picture)
         yield picture.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def _palette(picture: Image.Image) -> Image.Image:
+    """Return the colours that mean something, and those that a picture needs most beside them."""
+    named = [EGO_RGB, ARROW_RGB, PAPER_RGB, BACKGROUND]
+    for table in (CATEGORY_RGB, AREA_RGB, LINE_RGB, PROP_RGB):
+        named += table.values()
+    wanted = picture.quantize(NUM_COLORS - len(named))
+    others = (wanted.getpalette() or [])[: 3 * (NUM_COLORS - len(named))]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(value for rgb in named for value in rgb), *others])
+    return palette

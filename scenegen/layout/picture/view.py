@@ -13,6 +13,8 @@ from scenegen.types.layout import Layout
 TITLE_PX, KEY_PX = 34, 58
 """Strips above and below the map."""
 AROUND_WAY_M = 30.0
+AROUND_HEIGHT = 0.7
+"""Of the view around the ego, height over width."""
 WIDEST = 2.4
 """Of the map, width over height; a long straight street is shown with what is beside it."""
 
@@ -64,10 +66,10 @@ class View:
 
 
 def view_of(layout: Layout, *, width_px: int, step: int, around_m: float | None) -> View:
-    """Return the view of the ego's whole way, or of a square of 2 `around_m` around the ego at a step."""
+    """Return the view of the ego's whole way, or one 2 `around_m` wide (and less high) around the ego at a step."""
     way_m = layout.ego.position_world_m[:, :2]
     if around_m is not None:
-        height_px = width_px
+        height_px = round(AROUND_HEIGHT * width_px)
         scale = width_px / (2.0 * around_m)
         return View(center_world_m=way_m[step], scale=scale, size_px=(width_px, height_px + TITLE_PX + KEY_PX))
     low, high = way_m.min(axis=0) - AROUND_WAY_M, way_m.max(axis=0) + AROUND_WAY_M

@@ -14,6 +14,7 @@ import shapely
 from jaxtyping import Bool, Float64, Int64, UInt8
 from scipy import ndimage
 
+from scenegen.errors import WorldError
 from scenegen.geometry.rigid import planar_pose
 from scenegen.occupancy.appearance import WALL_SRGB, draw_color, draw_detail
 from scenegen.occupancy.build import Beginning, begin_world
@@ -44,13 +45,36 @@ LOWEST_TREE_M = 3.2
 def read_world(layout: Layout, *, seed: int, voxels: WorldVoxels) -> World:
     """Return the world of sampled voxels, with everything that the layout fixes set to its value.
 
-    The same layout, seed and voxels give the same bytes.
+    Recorded voxels stand as they are: nothing is cleared, smoothed or added. The same layout, seed and voxels give the
+    same bytes.
 
     Raises:
         WorldError: the voxels are of another grid, or the layout has no road near the ego.
     """
     beginning = begin_world(layout, seed=seed)
+    if voxels.is_recorded:
+        return fill_recorded_world(beginning, voxels=voxels)
     return fill_world(beginning, fixed=fixed_voxels(beginning.draft), voxels=voxels)
+
+
+def fill_recorded_world(beginning: Beginning, *, voxels: WorldVoxels) -> World:
+    """Fill a begun world with what the instruments of a real log saw stand.
+
+    Raises:
+        WorldError: the voxels are of another grid.
+    """
+    draft, key = beginning.draft, beginning.key.at("read")
+    grid = draft.site.grid
+    if voxels.solid.shape != grid.shape or voxels.origin_world_m != grid.origin_m[:2]:
+        found = f"{voxels.solid.shape} from {voxels.origin_world_m}"
+        raise WorldError(f"voxels of grid {grid.shape} from {grid.origin_m[:2]}", found=found, where="recorded voxels")
+    manmade, leaves = voxels.solid == SolidClass.MANMADE, voxels.solid == SolidClass.VEGETATION
+    is_leafy = leaves.sum(axis=2) > manmade.sum(axis=2)  # all voxels of a column belong to one thing
+    solid = manmade | leaves
+    _pave(draft, voxels.ground)
+    _add_manmade(draft, solid & ~is_leafy[..., None], key)
+    _add_hedges(draft, solid & is_leafy[..., None], is_leafy, key.at("hedge"))
+    return draft.finish()
 
 
 def fill_world(beginning: Beginning, *, fixed: FixedVoxels, voxels: WorldVoxels) -> World:
@@ -168,7 +192,13 @@ def _frame_of(draft: WorldDraft, piece: _Piece) -> tuple[Float64[np.ndarray, "4 
     """Return the tightest box of a thing's columns: its pose, the nearest roadway on its -y side, and its sides."""
     frame = draft.site.column_frame
     centres = np.asarray(frame.origin_m) + (np.stack([piece.cells.i, piece.cells.j], axis=1) + 0.5) * VOXEL_M
-    hull = shapely.MultiPoint(centres).convex_hull.buffer(VOXEL_M / 2, cap_style="square", join_style="mitre")
+    hull = shapely.MultiPoint(centres).convex_hull
+    if hull.geom_type == "Polygon":
+        with np.errstate(divide="ignore", invalid="ignore"):  # of slivers, whose corners are cut off
+            hull = hull.buffer(VOXEL_M / 2, cap_style="square", join_style="mitre")
+    else:  # a single column, or a row of them
+        around = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]]) * VOXEL_M / 2
+        hull = shapely.MultiPoint((centres[:, None] + around).reshape(-1, 2)).convex_hull
     corners = shapely.get_coordinates(hull.minimum_rotated_rectangle)[:4]
     middle = corners.mean(axis=0)
     near = shapely.get_coordinates(shapely.shortest_line(draft.site.roadway, shapely.Point(middle)))[0]

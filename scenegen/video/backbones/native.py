@@ -21,6 +21,7 @@ from scenegen.diffusion.tensor_file import write_tensors
 from scenegen.diffusion.weight_file import WeightFile, read_weights
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, Sampling, random_key
+from scenegen.types.record import FULL_PRECISION, HALF_PRECISION
 from scenegen.video.cross_view import find_partners
 from scenegen.video.history import HISTORY_KEEP, CarriedFrame, carry_forward, contract_history, no_history
 from scenegen.video.interface import SceneContext
@@ -49,6 +50,7 @@ class NativeBackbone:
         role: `teacher`, or `student` of one, distilled to few steps.
         use_history: carry the previous frame forward; False paints every step from conditions alone.
         temperature: what all noise is multiplied by, 0..1.
+        precision: `fp32`, or `bf16`: products in bfloat16, sums and norms in single precision (autocast).
     """
 
     licence = "Apache-2.0"
@@ -63,6 +65,7 @@ class NativeBackbone:
         role: str = TEACHER,
         use_history: bool = True,
         temperature: float = TEMPERATURE,
+        precision: str = FULL_PRECISION,
     ) -> None:
         if not 1 <= sampler.steps <= MAX_STEPS:
             raise ConfigError(f"video.steps between 1 and {MAX_STEPS}", found=f"{sampler.steps}", where="video.steps")
@@ -72,13 +75,19 @@ class NativeBackbone:
         self.weights_sha256 = weights_sha256
         self.use_history = use_history
         self.temperature = temperature
+        self.precision = precision
         self.model_id = f"native-{size_name}"
 
     @property
     def sampling(self) -> Sampling:
         """What is stored of how frames are sampled."""
         eta = self.sampler.eta if self.sampler.name == "cps" else None
-        return Sampling(model=self.role, sampler=self.sampler.name, steps=self.sampler.steps, eta=eta)
+        sampler = self.sampler
+        return Sampling(model=self.role, sampler=sampler.name, steps=sampler.steps, eta=eta, precision=self.precision)
+
+    def products(self) -> torch.autocast:
+        """Return the context in which the network multiplies."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.precision == HALF_PRECISION)
 
     def open_session(self, scene: SceneContext) -> NativeSession:
         """Start a scene without history."""
@@ -155,7 +164,8 @@ class NativeSession:
         ).contiguous(memory_format=torch.channels_last)
         noise = noise * backbone.temperature
         network = backbone.network
-        encoded = network.encode(planes, self._style.expand(len(planes), -1))
+        with backbone.products():
+            encoded = network.encode(planes, self._style.expand(len(planes), -1))
         carried_rgb = torch.cat([carried.rgb, carried.valid], dim=1)
         seen = contract_history(carried_rgb, encoded.base, keep=HISTORY_KEEP).contiguous(
             memory_format=torch.channels_last
@@ -165,16 +175,17 @@ class NativeSession:
         memory = self._memory if backbone.use_history else None
 
         def predict(noisy: Tensor, t: Tensor, k: int) -> Tensor:
-            clean, self._memory = network(
-                noisy,
-                t,
-                conditions=encoded,
-                carried=seen,
-                noise=backbone.sampler.fresh_noise(noise, k),
-                partners=partners,
-                memory=memory,
-            )
-            return clean
+            with backbone.products():
+                clean, self._memory = network(
+                    noisy,
+                    t,
+                    conditions=encoded,
+                    carried=seen,
+                    noise=backbone.sampler.fresh_noise(noise, k),
+                    partners=partners,
+                    memory=memory,
+                )
+            return clean.float()
 
         rgb = backbone.sampler.sample(predict, noise).clamp(-1.0, 1.0)
         self._previous = (rgb, code)
@@ -217,6 +228,7 @@ def load_native(
     sampler: str | None = None,
     steps: int | None = None,
     eta: float | None = None,
+    precision: str = FULL_PRECISION,
     use_history: bool = True,
 ) -> NativeBackbone:
     """Load the native backbone from a safetensors file.
@@ -227,6 +239,7 @@ def load_native(
         sampler: `euler` or `cps`; None for what the weights are for, as in the two below.
         steps: sampling steps per frame.
         eta: share of new noise in each step of `cps`.
+        precision: `fp32` or `bf16`.
         use_history: carry the previous frame forward.
 
     Raises:
@@ -248,6 +261,7 @@ def load_native(
         sampler=replace(chosen, **{key: value for key, value in asked.items() if value is not None}),
         role=role,
         weights_sha256=file.sha256,
+        precision=precision,
         use_history=use_history,
     )
 

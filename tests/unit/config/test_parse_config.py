@@ -83,7 +83,7 @@ def test_every_yaml_key_is_a_field_and_every_field_has_a_yaml_value() -> None:
 
 
 def test_every_choice_of_every_group_composes() -> None:
-    for group in ("rig", "occupancy", "video", "dataset", "quality", "run"):
+    for group in ("rig", "traffic", "occupancy", "video", "dataset", "quality", "run"):
         for path in sorted((config_folder() / group).glob("*.yaml")):
             compose(f"{group}={path.stem}")
     for path in sorted((config_folder() / "recipe").glob("*.yaml")):

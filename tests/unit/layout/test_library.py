@@ -62,7 +62,7 @@ def test_motion_is_smooth_and_velocity_is_its_derivative(name: str) -> None:
 
 def test_picture_shows_the_ego_and_has_the_asked_size() -> None:
     picture = draw_layout(read_layout("crossing_pedestrian"), step=5, width_px=400, around_m=30.0)
-    assert picture.shape == (492, 400, 3) and picture.dtype == np.uint8
+    assert picture.shape == (372, 400, 3) and picture.dtype == np.uint8
     assert (picture == (40, 200, 90)).all(axis=-1).sum() > 50
 
 

@@ -79,7 +79,7 @@ class SilentReporter:
         self.outcomes.append(outcome)
 
 
-def make_street(layout_id: str) -> Layout:
+def make_street(layout_id: str, **_: object) -> Layout:
     time_s = np.arange(STEPS) / 12.0
     ego_m = np.stack([6.0 * time_s, np.zeros(STEPS), np.zeros(STEPS)], axis=1)
     walker_m = np.stack([np.full(STEPS, 12.0), -2.0 + 1.4 * time_s, np.full(STEPS, 0.9)], axis=1)

@@ -113,7 +113,7 @@ def test_a_bad_layout_is_found_before_any_work(
 ) -> None:
     use_streets(GreyBackbone())
 
-    def read(reference: str) -> object:
+    def read(reference: str, **_: object) -> object:
         if reference == "bad":
             raise LayoutError("a layout", where="bad.yaml:3")
         return make_street(reference)

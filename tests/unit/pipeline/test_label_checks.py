@@ -37,7 +37,7 @@ CAR, BEHIND = 1, 2
 Change = Callable[[Any], None]
 
 
-def street_with_cars(reference: str) -> Layout:
+def street_with_cars(reference: str, **_: object) -> Layout:
     street = make_street(reference)
     time_s = np.arange(STEPS) / 12.0
 

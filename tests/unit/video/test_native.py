@@ -219,6 +219,27 @@ def test_a_teacher_is_no_student(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         load_backbone("native", model="student", weights=None)
 
 
+def test_half_precision_paints_the_same_scene_by_other_bytes(
+    scene: tuple[ConditionMaps, SceneContext], tmp_path: Path
+) -> None:
+    maps, context = scene
+    path = tmp_path / "nano.safetensors"
+    torch.manual_seed(0)
+    save_network(VideoNetwork(SIZES["nano"]), path, notes={})
+    full = load_backbone("native", weights=str(path))
+    half = load_backbone("native", weights=str(path), precision="bf16")
+    assert full.sampling is not None and half.sampling is not None
+    assert "precision" not in full.sampling.as_attributes()
+    assert half.sampling.as_attributes()["precision"] == "bf16"
+    frames = [backbone.open_session(context).paint(maps, start_step=0).astype(int) for backbone in (full, half)]
+    difference = np.abs(frames[0] - frames[1])
+    assert 0.0 < difference.mean() < 2.0
+    again = half.open_session(context).paint(maps, start_step=0)
+    assert np.array_equal(frames[1], again)
+    with pytest.raises(ConfigError, match="no precision with video=preview"):
+        load_backbone("preview", weights=None, precision="bf16")
+
+
 @pytest.mark.parametrize("fact", ['"cps"', '{"name": "heun", "steps": 4, "eta": 0.9}', '{"name": "cps", "eta": 0.9}'])
 def test_a_header_without_a_whole_sampler_is_refused(tmp_path: Path, fact: str) -> None:
     path = tmp_path / "student.safetensors"

@@ -26,6 +26,7 @@ from scenegen.dataset.export.html.viewer_data import moment_data, picture_urls, 
 from scenegen.dataset.preview import Mosaic
 from scenegen.dataset.stored_scene import Scene
 from scenegen.dataset.video_file import VideoFile
+from scenegen.types.record import RECORDED_MODEL_ID
 
 JPEG_QUALITY = 92
 
@@ -79,6 +80,9 @@ def _index_page(job: ExportJob, cards: list[str], totals: Mapping[str, LabelCoun
     return fill(
         resource("index.html"),
         summary=html.escape(summary),
+        nature="Every picture and label is synthetic."
+        if all(entry.model_id != RECORDED_MODEL_ID for entry in entries)
+        else "Pictures of recorded scenes are real: see each scene's provenance.",
         style=resource("style.css"),
         cards="\n".join(cards),
         labels=LabelCounts.as_table(totals),

@@ -40,7 +40,12 @@ def provenance_of(scene: Scene) -> list[tuple[str, Any]]:
     attributes, receipt = scene.attrs, scene.receipt
     model, source = attributes["model"], attributes["source"]
     return [
-        ("synthetic", "yes: every picture and label is made by a program"),
+        (
+            "synthetic",
+            "yes: every picture and label is made by a program"
+            if scene.is_synthetic
+            else f"no: a recording. Derived from it: {', '.join(attributes['recording']['derived'])}",
+        ),
         ("prompt", attributes["prompt"]),
         ("seed", str(attributes["seed"])),
         ("model", model["model_id"]),

@@ -168,7 +168,7 @@ def _facts(scene: Scene) -> dict[str, str]:
     errors_px = {camera.name: describe_lens(camera).largest_error_px for camera in scene.rig.cameras}
     return {
         "scene_id": scene.scene_id,
-        "synthetic": "true",
+        "synthetic": str(scene.is_synthetic).lower(),
         "split": attributes["split"],
         "prompt": attributes["prompt"],
         "seed": str(attributes["seed"]),

@@ -55,7 +55,7 @@ def _about(scene: Scene, place: ScenePlace) -> dict[str, Any]:
     return {
         "scene_id": scene.scene_id,
         "split": attributes["split"],
-        "synthetic": True,
+        "synthetic": scene.is_synthetic,
         "prompt": attributes["prompt"],
         "model": attributes["model"],
         "source": attributes["source"],

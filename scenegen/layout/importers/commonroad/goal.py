@@ -9,11 +9,8 @@ junctions. It looks out for nobody.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -27,6 +24,7 @@ from scenegen.layout.importers.commonroad.values import (
     state_of,
     steps_of,
 )
+from scenegen.layout.importers.commonroad.way import NEAREST_LANE_M, draw_way, lane_at, shortest_route
 from scenegen.layout.importers.lanelets import RouteKey, route_lanes_of
 from scenegen.layout.importers.longest_route import (
     FASTEST_MPS,
@@ -41,16 +39,11 @@ from scenegen.layout.paths import Path, make_path
 from scenegen.types.layout import MOVING_MPS, EgoTrack
 from scenegen.types.timeline import Timeline
 
-if TYPE_CHECKING:
-    from shapely import LineString
-
-NEAREST_LANE_M = 5.0
-CHANGE_M = 40.0
-"""What a lane change is worth of way, and how long it is at most."""
 JOIN_S, SHORTEST_JOIN_M = 3.0, 15.0
 """How soon the ego is in the middle of its lane."""
 AHEAD_M = 50.0
 FASTER_THAN_LIMIT = 1.5
+FEWEST_STEPS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +64,11 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A planning problem as read."""
+    """A planning problem as read, and how many goals it has beside the first one."""
 
     start: State
     goal: Goal
+    other_goals: int
     where: XmlElement
 
 
@@ -89,6 +83,7 @@ def read_problem(element: XmlElement, network: Network) -> Problem:
     if start.heading_rad is None or start.speed_mps is None:
         initial.fail("an orientation and a velocity", "none")
     state = element.one("goalState")
+    other_goals = len(element.all("goalState")) - 1
     first, last = steps_of(state.one("time"))
     if last < start.step:
         state.fail(f"a goal after step {start.step}, where the ego starts", f"one until step {last}")
@@ -111,21 +106,23 @@ def read_problem(element: XmlElement, network: Network) -> Problem:
         last_step=last,
         speed_mps=0.5 * sum(interval_of(speed)) if speed is not None else None,
     )
-    return Problem(start=start, goal=goal, where=element)
+    return Problem(start=start, goal=goal, other_goals=other_goals, where=element)
 
 
-def drive_to_goal(problem: Problem, network: Network, timeline: Timeline) -> tuple[EgoTrack, list[str]]:
-    """Return the ego's track in the frame of the file, and what it does not do of its problem.
+def drive_to_goal(problem: Problem, network: Network, timeline: Timeline) -> tuple[EgoTrack, Timeline, list[str]]:
+    """Return the ego's track in the frame of the file, its timeline, and what it does not do of its problem.
+
+    The timeline ends where its road does, if that is earlier.
 
     Raises:
         LayoutError: the ego starts beside all lanes.
     """
-    lost: list[str] = []
+    lost = [f"{problem.other_goals} more goals: the first one is driven to"] if problem.other_goals else []
     lanes = route_lanes_of(network.lanelets)
     heading_rad = problem.start.heading_rad or 0.0
     middle_m = np.array(problem.start.position_m)
     axle_m = middle_m - EGO_CENTER_FROM_AXLE_M * np.array([np.cos(heading_rad), np.sin(heading_rad)])
-    begin = _lane_at(middle_m, heading_rad, lanes)
+    begin = lane_at(middle_m, heading_rad, lanes)
     if begin is None:
         problem.where.one("initialState").fail(f"a lane within {NEAREST_LANE_M:g} m of the ego", "none")
     speed_mps = problem.start.speed_mps or 0.0
@@ -134,34 +131,20 @@ def drive_to_goal(problem: Problem, network: Network, timeline: Timeline) -> tup
     need_m = AHEAD_M + max(speed_mps, USUAL_MPS) * timeline.duration_s
     goals = _goal_lanes(problem.goal, lanes)
     route = shortest_route(begin, goals, lanes, following, beside) if goals else None
-    if problem.goal.has_place and route is None:
+    is_reached = route is not None
+    if problem.goal.has_place and not is_reached:
         lost.append("the goal of the ego: no lanes lead there; it goes straight on")
     route = route or (begin,)
-    route = (*route[:-1], *straight_on(route[-1], lanes, following, need_m))
-    path = make_path(_way(route, lanes, following, axle_m, join_m=max(SHORTEST_JOIN_M, JOIN_S * speed_mps)))
-    travel = _travel(problem, path, lanes, goals if len(lost) == 0 else (), timeline, lost)
-    return ego_along(path, travel), lost
-
-
-def _lane_at(
-    point_m: Float64[np.ndarray, "2"], heading_rad: float, lanes: Mapping[RouteKey, RouteLane]
-) -> RouteKey | None:
-    """Return the lane whose middle is nearest and runs along, or None."""
-    import shapely
-
-    best: tuple[float, RouteKey] | None = None
-    for key, lane in lanes.items():
-        line = shapely.LineString(lane.centerline_m)
-        apart_m = float(line.distance(shapely.Point(point_m)))
-        if apart_m > NEAREST_LANE_M:
-            continue
-        along_m = line.project(shapely.Point(point_m))
-        ends_m = shapely.get_coordinates(line.interpolate([max(along_m - 1.0, 0.0), along_m + 1.0]))
-        way_m = ends_m[1] - ends_m[0]
-        turn = float(np.cos(np.arctan2(way_m[1], way_m[0]) - heading_rad))
-        if turn > 0.5 and (best is None or (apart_m + 2.0 * (1.0 - turn), key) < best):
-            best = (apart_m + 2.0 * (1.0 - turn), key)
-    return best[1] if best is not None else None
+    # The ego may be at the very end of the lane that it is on.
+    route = (*route[:-1], *straight_on(route[-1], lanes, following, lanes[route[-1]].length_m + need_m))
+    path = make_path(draw_way(route, lanes, following, axle_m, join_m=max(SHORTEST_JOIN_M, JOIN_S * speed_mps)))
+    travel = _travel(problem, path, lanes, goals if is_reached else (), timeline, lost)
+    on_road = travel.s_m <= path.length_m - EGO_CENTER_FROM_AXLE_M
+    if not on_road.all():
+        timeline = replace(timeline, num_steps=max(int(np.argmin(on_road)), FEWEST_STEPS))
+        travel = Travel(travel.s_m[: timeline.num_steps], travel.speed_mps[: timeline.num_steps])
+        lost.append(f"what is after {timeline.duration_s:.1f} s, when the ego's road ends")
+    return ego_along(path, travel), timeline, lost
 
 
 def _goal_lanes(goal: Goal, lanes: Mapping[RouteKey, RouteLane]) -> tuple[RouteKey, ...]:
@@ -174,75 +157,6 @@ def _goal_lanes(goal: Goal, lanes: Mapping[RouteKey, RouteLane]) -> tuple[RouteK
     apart_m = {key: float(shapely.LineString(lane.centerline_m).distance(place)) for key, lane in lanes.items()}
     nearest_m = min(apart_m.values(), default=np.inf)
     return tuple(key for key, value in apart_m.items() if value <= min(nearest_m + 0.5, NEAREST_LANE_M))
-
-
-def shortest_route(
-    begin: RouteKey,
-    goals: Sequence[RouteKey],
-    lanes: Mapping[RouteKey, RouteLane],
-    following: Mapping[RouteKey, Sequence[RouteKey]],
-    beside: Mapping[RouteKey, Sequence[RouteKey]],
-) -> tuple[RouteKey, ...] | None:
-    """Return the lanes of the shortest way to any goal, lane changes counted as `CHANGE_M`; None where there is none.
-
-    Source: E. W. Dijkstra, A note on two problems in connexion with graphs, Numerische Mathematik 1 (1959).
-    """
-    waiting: list[tuple[float, RouteKey, tuple[RouteKey, ...]]] = [(0.0, begin, (begin,))]
-    done: set[RouteKey] = set()
-    while waiting:
-        cost_m, key, route = heapq.heappop(waiting)
-        if key in goals:
-            return route
-        if key in done:
-            continue
-        done.add(key)
-        steps = [(lanes[key].length_m, other) for other in following[key]]
-        steps += [(CHANGE_M, other) for other in beside[key]]
-        for step_m, other in steps:
-            if other in lanes and other not in done:
-                heapq.heappush(waiting, (cost_m + step_m, other, (*route, other)))
-    return None
-
-
-def _way(
-    route: Sequence[RouteKey],
-    lanes: Mapping[RouteKey, RouteLane],
-    following: Mapping[RouteKey, Sequence[RouteKey]],
-    start_m: Float64[np.ndarray, "2"],
-    *,
-    join_m: float,
-) -> Float64[np.ndarray, "N 2"]:
-    """Draw the way over the lanes of a route: from a place smoothly to the middle, and smoothly to neighbours."""
-    import shapely
-
-    line = shapely.LineString(lanes[route[0]].centerline_m)
-    at_m = float(line.project(shapely.Point(start_m)))
-    pieces: list[Float64[np.ndarray, "_ 2"]] = []
-    for before, after in pairwise(route):
-        next_line = shapely.LineString(lanes[after].centerline_m)
-        if after in following[before]:
-            pieces.append(_part(line, at_m, line.length))
-            line, at_m = next_line, 0.0
-            continue
-        change_m = _part(line, at_m, min(at_m + CHANGE_M, line.length))
-        beside_m = next_line.project(shapely.points(change_m))
-        share = np.linspace(0.0, 1.0, len(change_m))[:, None]
-        share = share * share * (3.0 - 2.0 * share)
-        pieces.append(change_m + share * (shapely.get_coordinates(next_line.interpolate(beside_m)) - change_m))
-        line, at_m = next_line, float(beside_m[-1])
-    pieces.append(_part(line, at_m, line.length))
-    way_m = np.concatenate(pieces)
-    along_m = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(way_m, axis=0), axis=1))])
-    share = np.clip(along_m / join_m, 0.0, 1.0)
-    offset_m = start_m - way_m[0]
-    return np.asarray(way_m + (1.0 - share * share * (3.0 - 2.0 * share))[:, None] * offset_m)
-
-
-def _part(line: LineString, begin_m: float, end_m: float) -> Float64[np.ndarray, "N 2"]:
-    import shapely
-
-    count = max(2, int(np.ceil(end_m - begin_m)) + 1)
-    return shapely.get_coordinates(line.interpolate(np.linspace(begin_m, max(end_m, begin_m), count)))
 
 
 def _travel(
@@ -264,7 +178,7 @@ def _travel(
         goal_m = float(np.clip(0.5 * (begin_mps + end_mps) * needed_s, *span_m))
         if goal_m / needed_s <= FASTER_THAN_LIMIT * FASTEST_MPS:
             end_mps = end_mps if problem.goal.speed_mps is not None else goal_m / needed_s
-            return _cubic(times_s, goal_m, needed_s, begin_mps, end_mps)
+            return _by_cubic(path, times_s, goal_m=goal_m, needed_s=needed_s, begin_mps=begin_mps, end_mps=end_mps)
         lost.append("the time of the ego's goal, which is too far away")
     cruise_mps = begin_mps if begin_mps > MOVING_MPS else USUAL_MPS
     return drive(
@@ -294,16 +208,26 @@ def _goal_along(
     return begin_m, max(begin_m, end_m - EGO_CENTER_FROM_AXLE_M)
 
 
-def _cubic(
-    times_s: Float64[np.ndarray, " T"], goal_m: float, needed_s: float, begin_mps: float, end_mps: float
+def _by_cubic(
+    path: Path,
+    times_s: Float64[np.ndarray, " T"],
+    *,
+    goal_m: float,
+    needed_s: float,
+    begin_mps: float,
+    end_mps: float,
 ) -> Travel:
-    """Go by a cubic from place 0 at one speed to a place at another in a time, then on at that speed; never back."""
-    part = np.clip(times_s / needed_s, 0.0, 1.0)
+    """Go by a cubic from place 0 at one speed to a place at another in a time, never back; then on at that speed."""
+    part = np.minimum(times_s / needed_s, 1.0)
     s_m = (
         (part**3 - 2.0 * part**2 + part) * needed_s * begin_mps
         + (3.0 * part**2 - 2.0 * part**3) * goal_m
         + (part**3 - part**2) * needed_s * end_mps
-        + np.maximum(times_s - needed_s, 0.0) * end_mps
     )
+    later_s = times_s[times_s > needed_s] - needed_s
+    if len(later_s):
+        stop = stop_before_end(path, goal_m)
+        later = drive(path, later_s, start_m=goal_m, cruise_mps=end_mps, start_mps=end_mps, stops=[stop])
+        s_m[times_s > needed_s] = later.s_m
     s_m = np.maximum.accumulate(np.maximum(s_m, 0.0))
-    return Travel(s_m, np.gradient(s_m, times_s) if len(times_s) > 1 else np.full(1, begin_mps))
+    return Travel(s_m, np.gradient(s_m, times_s))

@@ -37,7 +37,7 @@ CATEGORY_OF_TYPE = {
 }
 AREA_OF_TYPE = {"constructionZone": "construction", "building": "building"}
 BUILDING_HEIGHT_M = 9.0
-MOST_STATES = 5_000_000
+MOST_STATES = 1_000_000
 DISAGREES_MPS = 1.0
 
 

@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from scenegen.layout.importers.commonroad.goal import drive_to_goal, read_problem
 from scenegen.layout.importers.commonroad.network import Network, read_network
@@ -32,7 +31,7 @@ from scenegen.layout.importers.commonroad.obstacles import (
 )
 from scenegen.layout.importers.commonroad.signs import Signs, props_of, read_signs
 from scenegen.layout.importers.commonroad.values import State
-from scenegen.layout.importers.ground import areas_of, unite_ground
+from scenegen.layout.importers.ground import areal, areas_of, unite_ground
 from scenegen.layout.importers.lanelets import environment_of, lanes_of, outlines_by_ground, route_lanes_of
 from scenegen.layout.importers.longest_route import ROUTE_TIMELINE, drive_longest_route
 from scenegen.layout.importers.moved import moved_to_ego
@@ -42,9 +41,6 @@ from scenegen.layout.importers.xml_file import XmlElement, read_xml
 from scenegen.layout.overlap import find_overlaps
 from scenegen.types.layout import AgentTrack, Area, EgoTrack, Environment, Layout, RoadMap, SourceReport
 from scenegen.types.timeline import Timeline
-
-if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
 
 LICENCE = "unknown: that of the CommonRoad file"
 VERSIONS = ("2018b", "2020a")
@@ -117,18 +113,15 @@ def _lanelets_of_junctions(root: XmlElement) -> set[str]:
 
 
 def _road_map(root: XmlElement, network: Network, signs: Signs, areas: list[Area], lost: Counter[str]) -> RoadMap:
-    import shapely
-
     outlines = outlines_by_ground(network.lanelets.values())
     ground = unite_ground(outlines)
-    crossings: list[BaseGeometry] = [shapely.make_valid(outline) for outline in outlines.get("crossing", ())]
     props = props_beside(props_of(root, signs, network.lanelets, lost), ground["drivable"], lost)
     return RoadMap(
         lanes=lanes_of(network.lanelets.values()),
         lane_lines=network.lines,
         areas=(
             *(area for kind, region in ground.items() for area in areas_of(region, kind)),
-            *(area for outline in crossings for area in areas_of(outline, "crossing")),
+            *(area for outline in outlines.get("crossing", ()) for area in areas_of(areal(outline), "crossing")),
             *areas,
         ),
         props=tuple(props),
@@ -151,7 +144,7 @@ def _ego(
     first = problem.start.step
     num_steps = max(last, problem.goal.last_step, first + 1) - first + 1
     timeline = Timeline(rate_hz=1.0 / step_s, num_steps=num_steps)
-    ego, lost = drive_to_goal(problem, network, timeline)
+    ego, timeline, lost = drive_to_goal(problem, network, timeline)
     told = ["no ego trajectory in the file: the ego drives from its initial state to its goal, looking out for nobody"]
     if len(problems) > 1:
         told.append(f"{len(problems) - 1} more planning problems: the first one is the ego's")

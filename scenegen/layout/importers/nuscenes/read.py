@@ -47,7 +47,7 @@ def read_nuscenes(path: Path) -> Layout:
     folder, name = (path, "") if path.is_dir() else (path.parent, path.name)
     version = find_version(folder)
     database = open_tables(version)
-    scene = _pick(database.scene, name, version)
+    scene = pick_scene(database.scene, name, version)
     rows = rows_of_scene(database, scene, version)
     timeline = timeline_of(rows)
     ego, origin_m = ego_of(rows, timeline, version)
@@ -69,7 +69,7 @@ def read_nuscenes(path: Path) -> Layout:
         road_map=road_map,
         agents=agents,
         ego=ego,
-        environment=_environment_of(scene, location),
+        environment=environment_of(scene, location),
         report=SourceReport(
             counts={
                 "samples": len(rows.samples),
@@ -84,7 +84,7 @@ def read_nuscenes(path: Path) -> Layout:
     )
 
 
-def _pick(scenes: list[Row], name: str, version: Path) -> Row:
+def pick_scene(scenes: list[Row], name: str, version: Path) -> Row:
     """Return the scene of a name, or the only one."""
     found = [row for row in scenes if not name or row["name"] == name]
     if len(found) == 1:
@@ -99,7 +99,7 @@ def _pick(scenes: list[Row], name: str, version: Path) -> Row:
     )
 
 
-def _environment_of(scene: Row, location: str) -> Environment:
+def environment_of(scene: Row, location: str) -> Environment:
     """Read night and rain from the description."""
     description = str(scene.get("description", ""))
     words = description.lower()

@@ -269,3 +269,15 @@ def test_pairs_that_overlap_in_a_recording_may_go_on_doing_so(town: Layout) -> N
     apart = replace(double, center_world_m=double.center_world_m + np.array([0.0, 5.0, 0.0]))
     with pytest.raises(LayoutError, match="runs into 'walker_3'"):
         move_agent(replace(town, agents=(*town.agents, apart)), "double", left_m=5.0)
+
+
+def test_worlds_of_edited_layouts_have_the_same_buildings(town: Layout) -> None:
+    from scenegen.layout.extend import extend_layout
+    from scenegen.occupancy.build import build_world
+
+    short = extend_layout(town, duration_s=1.0, rate_hz=12.0)
+    edited = apply_edits(short, ["remove(parked_right_4)", "move(walker_1, forward_m=4)", "environment(rain)",
+                                 "category(oncoming_1, to=truck)", "insert(pedestrian, x_m=90, y_m=-9.2)"])  # fmt: skip
+    before, after = build_world(short, seed=3), build_world(edited, seed=3)
+    assert np.array_equal(before.semantics, after.semantics)
+    assert np.array_equal(before.ground, after.ground)

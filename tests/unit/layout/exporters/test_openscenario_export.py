@@ -60,14 +60,14 @@ def require_same(before: Layout, after: Layout, *, within_mps: float) -> None:
     )
 
 
-@pytest.mark.parametrize("reference", ["night_rain", "roundabout", "procedural:8"])
+@pytest.mark.parametrize("reference", ["night_rain", "procedural:8"])
 def test_who_is_where_comes_back_within_five_centimetres(tmp_path: Path, reference: str) -> None:
-    layout = extend_layout(read_layout(reference), duration_s=4.0, rate_hz=12.0)
+    layout = extend_layout(read_layout(reference), duration_s=3.0, rate_hz=12.0)
     require_same(layout, leave_and_return(layout, tmp_path), within_mps=0.01)
 
 
 def test_edited_layouts_leave_as_they_are(tmp_path: Path) -> None:
-    layout = extend_layout(read_layout("cut_in"), duration_s=5.0, rate_hz=12.0)
+    layout = extend_layout(read_layout("cut_in"), duration_s=4.0, rate_hz=12.0)
     inserted = "insert(pedestrian, x_m=60, y_m=-11, from_s=1, to_s=3)"
     layout = apply_edits(layout, ["remove(left_*)", inserted, "environment(fog, time_of_day=night)"])
     require_same(layout, leave_and_return(layout, tmp_path), within_mps=0.01)
@@ -94,7 +94,7 @@ def test_every_category_and_weather_comes_back(tmp_path: Path) -> None:
 def test_recordings_leave_too(tmp_path: Path, shared_data: Path) -> None:
     logs = sorted(path for path in need_recorded(shared_data / "argoverse2").iterdir() if path.is_dir())
     recorded = read_layout(f"av2:{logs[0]}")
-    layout = extend_layout(recorded, duration_s=3.0, rate_hz=recorded.timeline.rate_hz)
+    layout = extend_layout(recorded, duration_s=1.5, rate_hz=recorded.timeline.rate_hz)
     require_same(layout, leave_and_return(layout, tmp_path), within_mps=0.6)
 
 

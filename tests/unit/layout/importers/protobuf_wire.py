@@ -54,3 +54,13 @@ def tfrecord(records: Iterable[bytes]) -> bytes:
         length = struct.pack("<Q", len(record))
         out += length + masked(length) + record + masked(record)
     return out
+
+
+def zigzag(values: Iterable[int]) -> bytes:
+    """The packed content of a repeated sint32."""
+    return b"".join(varint(value << 1 if value >= 0 else (-value << 1) - 1) for value in values)
+
+
+def fixed(field: int, value: int) -> bytes:
+    """A sfixed32."""
+    return varint(field << 3 | 5) + struct.pack("<i", value)

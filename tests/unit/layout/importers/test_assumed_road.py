@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,13 +127,48 @@ def test_vehicles_along_the_way_widen_the_road() -> None:
     assert "forward lane 2 from the left" in road.lost[0]
 
 
+@pytest.mark.parametrize(("left_m", "lanes"), [(3.5, 1), (4.5, 1), (5.2, 2), (9.5, 3), (15.0, 4)])
+def test_lanes_reach_to_the_outer_side_of_oncoming_vehicles(left_m: float, lanes: int) -> None:
+    oncoming = car("oncoming", left_m, speed_mps=6.0, heading_rad=np.pi)
+    road = build_assumed_road(straight(), [oncoming], section=CITY_STREET, rate_hz=RATE_HZ)
+    assert road.section.lanes_backward == lanes
+
+
+def test_a_lane_is_of_those_who_drive_in_it_longer() -> None:
+    left = replace(car("left", 3.5, speed_mps=6.0), valid=np.arange(60) < 20)
+    oncoming = car("oncoming", 3.5, speed_mps=6.0, heading_rad=np.pi)
+    road = build_assumed_road(straight(), [left, oncoming], section=CITY_STREET, rate_hz=RATE_HZ)
+    assert (road.section.lanes_forward, road.section.lanes_backward) == (1, 1)
+
+
+def test_cyclists_and_a_glimpse_of_a_car_widen_nothing() -> None:
+    bike = replace(car("bike", -3.5, speed_mps=6.0), category=AgentCategory.BICYCLE)
+    glimpse = replace(car("glimpse", -3.5, speed_mps=6.0), valid=np.arange(60) < 9)
+    road = build_assumed_road(straight(), [bike, glimpse], section=CITY_STREET, rate_hz=RATE_HZ)
+    assert road.section.lanes_forward == 1
+
+
+def test_standing_cars_along_an_edge_get_a_strip_to_park_on() -> None:
+    parked = [replace(car(f"p{k}", -3.2, speed_mps=0.0), center_world_m=np.tile([12.0 * k, -3.2, 0.8], (60, 1)))
+              for k in range(4)]  # fmt: skip
+    road = build_assumed_road(straight(), parked, section=CITY_STREET, rate_hz=RATE_HZ)
+    assert road.section.parking_right_m == pytest.approx(2.4) and road.section.parking_left_m == 0.0
+    low, high = region(road.road_map, "parking").bounds[1::2]
+    assert (low, high) == pytest.approx((-4.15, -1.75), abs=0.05)
+    assert region(road.road_map, "sidewalk").bounds[1] == pytest.approx(-6.65, abs=0.05)
+    assert len(road.lost) == 1
+    assert (
+        build_assumed_road(straight(), parked[:1], section=CITY_STREET, rate_hz=RATE_HZ).section.parking_right_m == 0.0
+    )
+
+
 def test_vehicles_elsewhere_are_counted() -> None:
     far, parked = car("far", -60.0, speed_mps=6.0), car("parked", -5.0, speed_mps=0.0)
     road = build_assumed_road(straight(), [far, parked], section=CITY_STREET, rate_hz=RATE_HZ)
     assert road.section.lanes_forward == 1
     assert road.lost[1:] == (
-        "1 of 1 vehicles that drive are beside the assumed road for part of their way",
-        "1 vehicles stand where the assumed road knows no parking",
+        "1 of 1 vehicles that drive are beside the assumed road, at times",
+        "1 of 1 vehicles that stand are beside the assumed road",
     )
 
 

@@ -254,3 +254,15 @@ def test_a_route_is_told_its_segments_and_nothing_is_written(
     assert main(["layout", "import", f"comma2k19:{route}", "-o", str(target)]) == 2
     assert "Segments below it: 3" in capsys.readouterr().err
     assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("week", "second", "expected"), [(2012, 404_106.0, "day"), (2012, 443_700.0, "dusk"), (2012, 460_000.0, "night")]
+)
+def test_time_of_day_follows_the_sun(
+    tmp_path: Path, drive: dict[str, np.ndarray], week: int, second: float, expected: str
+) -> None:
+    """2 August 2018 at 34.4 N, 120.3 W: morning, a quarter past eight in the evening by local time, after midnight."""
+    stamps = np.column_stack([np.full(NUM_FRAMES, float(week)), second + np.arange(NUM_FRAMES) * 0.05])
+    layout = read_comma2k19(written(tmp_path, {**drive, "frame_gps_times": stamps}))
+    assert layout.environment.time_of_day == expected

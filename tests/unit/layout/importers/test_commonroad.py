@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,7 @@ def test_counts_are_those_of_the_readme(recorded: Layout, name: str) -> None:
     assert {key: counts[key] for key in COUNTS[name]} == COUNTS[name]
     assert counts["lanelets"] == len(recorded.road_map.lanes)
     assert counts["obstacles"] == len(recorded.agents)
+    assert "road ends" not in lost(recorded) and "overlap" not in lost(recorded)
     assert recorded.timeline.rate_hz == RATE_HZ.get(name, 12.0)
 
 
@@ -271,3 +273,59 @@ def test_reading_twice_gives_the_same(tmp_path: Path) -> None:
     path = tmp_path / "small.xml"
     path.write_text(scenario())
     assert repr(read_commonroad(path)) == repr(read_commonroad(path))
+
+
+def test_successors_in_a_circle_have_an_end(tmp_path: Path) -> None:
+    """Two lanelets of a millimetre, each the successor of the other."""
+    begin_s = time.process_time()
+    first = lanelet("1", end=0.001, links='<successor ref="2"/>')
+    layout = written(tmp_path, scenario(first, lanelet("2", end=0.001, links='<successor ref="1"/>')))
+    assert layout.timeline.duration_s == 30.0
+    assert time.process_time() - begin_s < 2.0
+
+
+def test_a_long_chain_of_lanelets_is_read_in_time(tmp_path: Path) -> None:
+    """A thousand lanelets in a row, with the goal on the last one."""
+    count = 1_000
+    links = [*(f'<successor ref="{n + 1}"/>' for n in range(count - 1)), ""]
+    chain = [lanelet(str(n), begin=10.0 * n, end=10.0 * n + 10.0, links=link) for n, link in enumerate(links)]
+    begin_s = time.process_time()
+    layout = written(tmp_path, scenario(*chain, problem(position=f'<position><lanelet ref="{count - 1}"/></position>')))
+    assert time.process_time() - begin_s < 4.0
+    assert len(layout.road_map.lanes) == count and "too far away" in lost(layout)
+
+
+def test_further_goals_and_problems_are_said(tmp_path: Path) -> None:
+    goals = "<goalState><time><exact>15</exact></time></goalState>"
+    layout = written(tmp_path, scenario(lanelet("1"), problem(goal=goals * 3), problem()))
+    assert "2 more goals" in lost(layout) and "1 more planning problems" in lost(layout)
+
+
+def test_ego_goes_on_into_what_follows_a_long_lanelet(tmp_path: Path) -> None:
+    """It starts 20 m before the end of 500 m; what follows lies a metre further to the left."""
+    first = lanelet("1", end=500.0, links='<successor ref="2"/>')
+    second = lanelet("2", begin=500.0, end=900.0, right=-0.75)
+    initial = state("initialState", 0, x=480.0)
+    layout = written(tmp_path, scenario(first, second, problem(initial=initial, last=60)))
+    assert layout.timeline.num_steps == 61
+    assert middle_m(layout)[-1, 1] - middle_m(layout)[0, 1] == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_scene_ends_where_the_egos_road_does(tmp_path: Path) -> None:
+    """The goal is 5 m before the end of the road, to be passed at 10 m/s after 4 s; the scene would last 6 s."""
+    goal = f"<position>{points((55.0, 0.0))}</position>"
+    speed = "<velocity><intervalStart>10</intervalStart><intervalEnd>10</intervalEnd></velocity>"
+    layout = written(tmp_path, scenario(lanelet("1"), problem(position=goal, velocity=speed, last=70)))
+    assert middle_m(layout)[40, 0] - middle_m(layout)[0, 0] == pytest.approx(50.0, abs=0.2)
+    assert 43 <= layout.timeline.num_steps <= 46
+    assert "when the ego's road ends" in lost(layout)
+
+
+def test_the_ego_halts_before_the_end_of_its_road_where_it_can(tmp_path: Path) -> None:
+    goal = f"<position>{points((25.0, 0.0))}</position>"
+    layout = written(tmp_path, scenario(lanelet("1"), problem(position=goal, last=40), obstacle(states=[
+        state("state", 200, x=21.0)
+    ])))  # fmt: skip
+    assert layout.timeline.num_steps == 201
+    assert np.linalg.norm(layout.ego.velocity_world_mps[-1]) < 0.1
+    assert middle_m(layout)[-1, 0] - middle_m(layout)[0, 0] < 55.0

@@ -11,6 +11,7 @@ from scenegen.cli import main
 from scenegen.errors import LayoutError
 from scenegen.layout.sources import read_layout
 from tests.unit.layout.importers.commonroad_text import RECTANGLE, lanelet, obstacle, points, problem, scenario, state
+from tests.unit.layout.importers.mutations import is_read_or_refused, mutations
 
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa">'
@@ -134,3 +135,23 @@ def test_nothing_is_written_and_the_exit_code_is_two(tmp_path: Path, capsys: pyt
     assert main(["layout", "import", f"commonroad:{path}", "-o", str(target)]) == 2
     assert "bad.xml:1" in capsys.readouterr().err
     assert not target.exists()
+
+
+def test_whatever_is_changed_in_a_file_it_is_read_or_refused(tmp_path: Path) -> None:
+    sign = "<trafficSignElement><trafficSignID>274</trafficSignID><additionalValue>8</additionalValue>"
+    first = lanelet(
+        "1", marks=("dashed", "solid"), links='<successor ref="2"/><adjacentLeft ref="3" drivingDir="same"/>',
+        inside='<laneletType>urban</laneletType><trafficSignRef ref="70"/><stopLine/>',
+    )  # fmt: skip
+    goal = "<position><rectangle><length>4</length><width>2</width><center><x>80</x><y>0</y></center></rectangle>"
+    text = scenario(
+        first, lanelet("2", begin=60.0, end=120.0), lanelet("3", right=1.75), CAR,
+        f'<trafficSign id="70">{sign}</trafficSignElement></trafficSign>',
+        problem(position=f"{goal}</position>", last=60),
+        '<intersection id="80"><incoming id="81"><successorsLeft ref="2"/></incoming></intersection>',
+    )  # fmt: skip
+    path, outcomes = tmp_path / "changed.xml", {True: 0, False: 0}
+    for number, changed in mutations(text, 250):
+        path.write_text(changed)
+        outcomes[is_read_or_refused(f"commonroad:{path}", number)] += 1
+    assert min(outcomes.values()) > 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,9 @@ from scenegen.layout.sources import read_layout
 from scenegen.types import AgentCategory, Layout
 from tests.unit.layout.importers.motion_world import ACTORS, EGO, Actor
 from tests.unit.layout.importers.protobuf_wire import block, crc32c, double, number, single, tfrecord, varint
+from tests.unit.layout.importers.refusal import assert_refused
+
+pytest.importorskip("google.protobuf", reason="protobuf is not installed (extra `waymo`)")
 
 NUM_STEPS = 20
 ORIGIN_M = np.array([-7300.0, 2150.0])
@@ -90,6 +92,8 @@ def features() -> list[bytes]:
         number(1, 7) + block(8, polyline(1, *ring)),
         number(1, 8) + block(9, polyline(1, *ring)),
         number(1, 9) + block(10, polyline(1, (5.0, 50.0), (12.0, 50.0), (12.0, 56.0), (5.0, 56.0))),
+        number(1, 12) + block(5, number(1, 1) + along(2, -9.5)),
+        number(1, 13) + block(5, number(1, 2) + along(2, 15.0)),
         number(1, 10) + block(4, number(1, 1) + polyline(2, (0.0, 0.0))),
         number(1, 11) + block(4, number(1, 0) + polyline(2, (9.0, 0.0), (9.0, 5.0))),
     ]
@@ -164,7 +168,8 @@ def test_the_map_has_lanes_widths_lines_and_areas(layout: Layout) -> None:
     (line,) = layout.road_map.lane_lines
     assert (line.kind, line.color) == ("double_solid", "yellow")
     road = shapely.union_all([shapely.Polygon(area.polygon_world_m) for area in layout.road_map.areas_of("drivable")])
-    assert road.bounds[2] == pytest.approx(12.0, abs=0.05)
+    assert road.bounds[2] == pytest.approx(12.0, abs=0.05)  # the driveway; the edge of a median beyond widens nothing
+    assert road.bounds[0] == pytest.approx(-9.5, abs=0.15)  # 2.6 m from the lane to the outer edge, where cars park
     assert shapely.covers(road, shapely.points(layout.ego.position_world_m[:, :2])).all()
     assert len(layout.road_map.areas_of("crossing")) == 1
     (sign,) = layout.road_map.props
@@ -174,7 +179,7 @@ def test_the_map_has_lanes_widths_lines_and_areas(layout: Layout) -> None:
 def test_counts_and_what_is_lost(layout: Layout) -> None:
     assert layout.report is not None
     assert layout.report.counts == {
-        "tracks": 4, "cyclist": 1, "pedestrian": 1, "vehicle": 2, "lane": 3, "road_line": 3, "road_edge": 1,
+        "tracks": 4, "cyclist": 1, "pedestrian": 1, "vehicle": 2, "lane": 3, "road_line": 3, "road_edge": 3,
         "stop_sign": 1, "crosswalk": 1, "speed_bump": 1, "driveway": 1,
     }  # fmt: skip
     said = "\n".join(layout.report.lost)
@@ -260,7 +265,7 @@ CASES: dict[str, tuple[Edit, str]] = {
     "flat box": (states_of(0, height=0.0), "tracks[0]"),
     "inside out": (states_of(1, length=-1.0), "tracks[1]"),
     "id twice": (lambda c: c["tracks"].append(c["tracks"][0]), "tracks[4]: expected unique ids, found 100 twice"),
-    "feature id twice": (lambda c: c["features"].append(c["features"][0]), "map_features[11], id 1"),
+    "feature id twice": (lambda c: c["features"].append(c["features"][0]), "map_features[13], id 1"),
     "crossing is NaN": (
         lambda c: c["features"].append(number(1, 99) + block(8, block(1, double(1, float("nan"))))), "id 99"),
     "features without end": (
@@ -271,11 +276,7 @@ CASES: dict[str, tuple[Edit, str]] = {
 
 
 def refused(path: Path, said: str) -> None:
-    begin_s = time.process_time()
-    with pytest.raises(LayoutError) as caught:
-        read_layout(f"waymo:{path}")
-    assert time.process_time() - begin_s < 2.0
-    assert path.name in str(caught.value) and said in str(caught.value), str(caught.value)
+    assert_refused(f"waymo:{path}", path.parent, path.name, said)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -293,7 +294,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "number without end": (b"\x30" + b"\xff" * 40, "a Scenario message"),
     "groups without end": (b"\x0b" * 1_000_000, "a Scenario message"),
     "id that is no text": (block(5, b"\xff\xfe\xfd"), "expected"),
-    "millions of empty states": (block(2, b"\x1a\x00" * (4 * 2**20)), "timestamps_seconds"),
+    "millions of empty states": (block(2, b"\x1a\x00" * (2**21)), "timestamps_seconds"),
 }
 
 
@@ -343,4 +344,4 @@ def test_records_larger_than_any_scenario_are_not_read(tmp_path: Path) -> None:
     path.write_bytes(framed(2**30))
     with path.open("r+b") as file:
         file.truncate(2**30 + 16)
-    refused(path, "at most 16,777,216 bytes")
+    refused(path, "at most 8,388,608 bytes")
