@@ -1,7 +1,7 @@
 """Curves of a distillation from its log: `python -m benchmarks.rtdmd_curves NAME=OUTPUT_FOLDER ... --output FILE.png`.
 
-Diversity of a student's draws, and its held-out layout agreement by the judge and by the rewards' network, each relative
-to the teacher in 50 steps, over training steps. Matplotlib comes with the extra `nuscenes`.
+Diversity of a student's draws, and its held-out layout agreement by the judge and by the rewards' network, each
+relative to the teacher in 50 steps, over training steps. Matplotlib comes with the extra `nuscenes`.
 """
 
 from __future__ import annotations
