@@ -175,13 +175,13 @@ class LidarScanner:
     """
 
     def __init__(self, world: World, *, model: LidarModel, seed: int, scene_id: str) -> None:
-        from scenegen.conditions.open_way import lowest_levels_nearby
+        from scenegen.conditions.lidar_static import measure_gaps
 
         self.model = model
         self._seed, self._scene_id = seed, scene_id
         self._static_shapes = world.shapes
         self._world = pack_world(world)
-        self._lowest = lowest_levels_nearby(self._world[0])
+        self._gaps = measure_gaps(self._world)
         _, column_instance, static_material, _, _ = pack_tables(world)
         self._tables = (column_instance, static_material)
         self._reflectivity = np.zeros(256)
@@ -244,7 +244,7 @@ class LidarScanner:
         solids = (joined.kind, joined.half_extent_m, joined.taper, joined.world_from_shape)
         lidar_from_world = np.ascontiguousarray(invert_rigid(world_from_lidar))
         lidar = (world_from_lidar, lidar_from_world, model.packed(), self._directions)
-        cast_sweep(self._world, self._lowest, solids, lidar, model.max_range_m, *self._hits)
+        cast_sweep(self._world, self._gaps, solids, lidar, model.max_range_m, *self._hits)
         key = random_key(self._seed, self._scene_id, "lidar", step) & (2**64 - 1)
         size = model.num_azimuths * model.num_beams
         out = (np.empty((size, 3), np.float32), np.empty(size, np.float32), np.empty(size, np.uint8),

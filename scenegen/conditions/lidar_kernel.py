@@ -12,16 +12,9 @@ import math
 import numpy as np
 from numba import njit
 
-from scenegen.conditions.open_way import MAX_ASIDE, open_way_m
-from scenegen.conditions.raycast import NO_HIT, cast_ground, cast_voxels, enter_solid, into_solid, out_of_solid
-from scenegen.conditions.static_kernel import (
-    GRASS,
-    KERB,
-    SURFACE_GROUND,
-    SURFACE_NONE,
-    SURFACE_SHAPE,
-    SURFACE_VOXEL,
-)
+from scenegen.conditions.lidar_static import cast_static
+from scenegen.conditions.raycast import NO_HIT, enter_solid, into_solid, out_of_solid
+from scenegen.conditions.static_kernel import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
 from scenegen.conditions.view_kernel import FOLIAGE, STATIC
 
 ANGLE_MARGIN_RAD = 1e-9
@@ -71,46 +64,14 @@ def aim(world_from_lidar, direction, d):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def cast_sweep(world, lowest, solids, lidar, reach_m, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
+def cast_sweep(world, gaps, solids, lidar, reach_m, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
     """Fill range, kind and detail (as `view_kernel.find_surfaces`) and the cosine of incidence of every beam.
 
     Arrays are indexed [azimuth, beam]. `lidar` is (world_from_lidar, lidar_from_world, packed scan, directions);
-    `lowest` is `open_way.lowest_levels_nearby` of the world's columns.
+    `gaps` are `lidar_static.measure_gaps` of the world.
     """
-    cast_static(world, lowest, lidar, reach_m, range_m, surface, detail, facing)
+    cast_static(world, gaps, lidar, reach_m, range_m, surface, detail, facing)
     cast_solids(solids, lidar, reach_m, range_m, surface, detail, facing)
-
-
-@njit(cache=True, nogil=True)
-def cast_static(world, lowest, lidar, reach_m, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
-    """Cast every beam to the ground and to the voxels; see `cast_sweep`."""
-    masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
-    world_from_lidar, _, _, directions = lidar
-    num_azimuths, num_beams = range_m.shape
-    o = world_from_lidar[:3, 3].copy()
-    d = np.empty(3)
-    for k in range(num_azimuths):
-        aim(world_from_lidar, directions[k, 0], d)
-        level = math.hypot(d[0], d[1])
-        along_x, along_y = d[0] / level, d[1] / level
-        way_m = open_way_m(lowest, origin_m, voxel_m, o, along_x, along_y, reach_m)
-        for r in range(num_beams):
-            aim(world_from_lidar, directions[k, r], d)
-            range_m[k, r], surface[k, r], facing[k, r] = reach_m, SURFACE_NONE, 0.0
-            if d[2] < 0.0 and o[2] + reach_m * d[2] < kerb_m:
-                t, material, axis = cast_ground(ground, raised, corner_m, cell_m, kerb_m, o, d, GRASS)
-                if t < range_m[k, r]:
-                    range_m[k, r], surface[k, r], facing[k, r] = t, SURFACE_GROUND, abs(d[axis])
-                    detail[k, r, 0] = material if axis == 2 else KERB
-            forward_m = range_m[k, r] * (d[0] * along_x + d[1] * along_y)
-            aside_m = range_m[k, r] * abs(d[1] * along_x - d[0] * along_y)
-            if d[2] <= 0.0 and 0.0 <= forward_m < way_m and aside_m < MAX_ASIDE * voxel_m:
-                continue
-            t, ix, iy, iz, axis = cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, range_m[k, r])
-            if t < range_m[k, r]:
-                range_m[k, r], surface[k, r] = t, SURFACE_VOXEL
-                facing[k, r] = abs(d[axis]) if axis < 3 else 1.0
-                detail[k, r, 0], detail[k, r, 1] = ix, iy
 
 
 @njit(cache=True, nogil=True)

@@ -23,7 +23,8 @@ from scenegen.layout.motion import (
     track_along,
 )
 from scenegen.layout.overlap import Crowd, ego_as_agent
-from scenegen.layout.paths import Path, make_path, offset_polyline
+from scenegen.layout.paths import Path, lengths_of, make_path, offset_polyline, polyline_length
+from scenegen.layout.procedural_draws import Rate, draw_size
 from scenegen.layout.procedural_roads import Crosswalk, Entry, RoadPlan
 from scenegen.layout.roads import RoadFrame
 from scenegen.layout.traffic_mix import DRAWN_MIX, TrafficMix
@@ -33,19 +34,6 @@ from scenegen.types.taxonomy import AgentCategory
 FAR_VEHICLE_M = 95.0
 FAR_PERSON_M = 50.0
 """Agents that never come this near to the ego are left out: no camera would show them."""
-
-
-def draw_size(rng: np.random.Generator, category: AgentCategory) -> tuple[float, float, float]:
-    """Draw a size around the category's usual one; one pedestrian in eight is a child."""
-    length_m, width_m, height_m = DEFAULT_SIZE_LWH_M[category]
-    if category is AgentCategory.PEDESTRIAN:
-        height_m = float(rng.uniform(1.1, 1.45) if rng.random() < 0.125 else rng.normal(1.72, 0.09))
-        scale = height_m / 1.75
-        return (length_m * scale, width_m * scale * float(rng.uniform(0.92, 1.1)), height_m)
-    if category is AgentCategory.CAR and rng.random() < 0.3:
-        height_m = 1.95  # a van or sport utility vehicle
-    factors = rng.uniform([0.9, 0.95, 0.92], [1.1, 1.05, 1.08])
-    return (length_m * float(factors[0]), width_m * float(factors[1]), height_m * float(factors[2]))
 
 
 class Traffic:
@@ -61,7 +49,7 @@ class Traffic:
         mix: TrafficMix = DRAWN_MIX,
     ) -> None:
         """Begin with the ego: drawn with those before it, or with a motion that is given."""
-        self._mix = mix
+        self._mix, self._rate = mix, Rate(times_s)
         self._plan, self._times_s, self._rng = plan, times_s, rng
         self._crowd = Crowd(len(times_s))
         self._numbers: dict[str, int] = {}
@@ -344,12 +332,13 @@ class Traffic:
             s_m = np.maximum(s_m, 0.3)
         inside = (s_m >= 0.0) & (s_m <= length_m)
         line_m = offset_polyline(frame.path.points_m, left_m)
-        path = make_path(line_m)
-        ratio = path.length_m / length_m
         if direction < 0.0:
-            self._walk(make_path(line_m[::-1]), (length_m - s_m) * ratio, reach_m=FAR_PERSON_M, valid=inside)
+            ratio, path = polyline_length(line_m) / length_m, make_path(line_m[::-1])
+            s_m = length_m - s_m
         else:
-            self._walk(path, s_m * ratio, reach_m=FAR_PERSON_M, valid=inside)
+            path = make_path(line_m)
+            ratio = path.length_m / length_m
+        self._walk(path, s_m * ratio, reach_m=FAR_PERSON_M, valid=inside)
 
     def _walk(
         self, path: Path, s_m: Float64[np.ndarray, " T"], *, reach_m: float, valid: Bool[np.ndarray, " T"] | None = None
@@ -357,7 +346,7 @@ class Traffic:
         category = AgentCategory.PEDESTRIAN
         track = track_along(
             path,
-            Travel(s_m, np.gradient(s_m, self._times_s)),
+            Travel(s_m, self._rate.of(s_m)),
             agent_id=self._name(category),
             category=category,
             size_lwh_m=draw_size(self._rng, category),
@@ -388,7 +377,7 @@ class Traffic:
 
     def _accept(self, track: AgentTrack, *, margin_m: float, reach_m: float) -> bool:
         """Take a track in if it comes near the ego and touches nothing."""
-        distance_m = np.linalg.norm(track.center_world_m[:, :2] - self._ego_xy_m, axis=1)
+        distance_m = lengths_of(track.center_world_m[:, :2] - self._ego_xy_m)
         if not (track.valid & (distance_m < reach_m)).any():
             return False
         if self._crowd.first_conflict(track, margin_m=margin_m) is not None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from scenegen.conditions.build import ConditionRenderer
+from scenegen.conditions.build import ConditionRenderer, pack_world
 from scenegen.conditions.lidar import INNER_M, AgentBoxes, CountedSweep, LidarModel, LidarScanner
-from scenegen.conditions.lidar_kernel import cast_sweep, intensity_of
-from scenegen.conditions.static_kernel import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
+from scenegen.conditions.lidar_kernel import aim, cast_sweep, intensity_of
+from scenegen.conditions.lidar_static import cast_static, measure_gaps
+from scenegen.conditions.raycast import cast_ground, cast_voxels
+from scenegen.conditions.static_kernel import GRASS, SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
 from scenegen.errors import ConfigError
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import EXTRA_RING, STATIC_INSTANCE_OFFSET, ConditionMaps, Material, Semantic, ShapeSet, World
@@ -56,7 +59,7 @@ def test_every_beam_hits_what_the_oracle_hits(seed: int) -> None:
     directions = model.directions()
     range_m, surface, detail, facing = scanner._hits
     lidar = (pose, np.ascontiguousarray(invert_rigid(pose)), model.packed(), directions)
-    cast_sweep(scanner._world, scanner._lowest, solids, lidar, model.max_range_m, *scanner._hits)
+    cast_sweep(scanner._world, scanner._gaps, solids, lidar, model.max_range_m, *scanner._hits)
     rays = directions.reshape(-1, 3) @ pose[:3, :3].T
     truth = cast_rays(world, agents, np.tile(pose[:3, 3], (len(rays), 1)), rays, near_m=0.0)
     is_hit = truth.depth_m < model.max_range_m
@@ -72,6 +75,39 @@ def test_every_beam_hits_what_the_oracle_hits(seed: int) -> None:
     assert np.array_equal(columns[on_ground, 0], truth.ground_material[on_ground])
     assert min(on_shape.sum(), on_voxel.sum()) > 20
     assert (facing >= 0.0).all() and (facing <= 1.0 + 1e-12).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_beams_cast_together_meet_what_each_meets_alone_to_the_bit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    world = random_world(rng)
+    if seed >= 3:  # less in the way, so that beams get far
+        world.semantics[rng.random(world.semantics.shape) < 0.95] = Semantic.FREE
+    packed = pack_world(world)
+    model = LidarModel(num_azimuths=90, num_beams=40, max_elevation_deg=30.0, max_range_m=rng.uniform(4.0, 20.0))
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_euler("zy", [rng.uniform(0.0, 6.0), 0.1 if seed % 4 == 3 else 0.0]).as_matrix()
+    pose[:3, 3] = rng.uniform([-6, -6, 0.5], [6, 6, 4]) if seed % 6 else [-40.0, 3.0, 2.0]
+    directions, shape = model.directions(), (model.num_azimuths, model.num_beams)
+    range_m, surface, detail, facing = hits = (
+        np.empty(shape), np.empty(shape, np.uint8), np.zeros((*shape, 2), np.int64), np.empty(shape)
+    )  # fmt: skip
+    cast_static(packed, measure_gaps(packed), (pose, pose, model.packed(), directions), model.max_range_m, *hits)
+    masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = packed
+    origin, aimed = pose[:3, 3].copy(), np.empty(3)
+    for k in range(model.num_azimuths):
+        for r in range(model.num_beams):
+            aim(pose, directions[k, r], aimed)
+            nearest_m, met, where, towards = model.max_range_m, SURFACE_NONE, (), 0.0
+            t, material, axis = cast_ground(ground, raised, corner_m, cell_m, kerb_m, origin, aimed, GRASS)
+            if t < nearest_m:
+                nearest_m, met, towards = t, SURFACE_GROUND, abs(aimed[axis])
+                where = (material if axis == 2 else Material.KERB,)
+            t, ix, iy, _, axis = cast_voxels(masks, origin_m, voxel_m, num_levels, origin, aimed, nearest_m)
+            if t < nearest_m:
+                nearest_m, met, where, towards = t, SURFACE_VOXEL, (ix, iy), abs(aimed[axis]) if axis < 3 else 1.0
+            assert (range_m[k, r], surface[k, r], facing[k, r]) == (nearest_m, met, towards)
+            assert tuple(detail[k, r, : len(where)]) == where
 
 
 @pytest.mark.parametrize("seed", range(4))
