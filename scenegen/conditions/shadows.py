@@ -139,9 +139,9 @@ def sees_sun(x, y, z, nx, ny, nz, sun, masks, origin_m, voxel_m, num_levels, sha
     at_x, at_y = (ox - origin_m[0]) * inv, (oy - origin_m[1]) * inv
     along, across = (at_y, at_x) if along_y else (at_x, at_y)
     slab, q = int(math.floor(along)), int(math.floor(across - m * along)) - first_cell
-    if 0 <= slab < levels.shape[0] and 0 <= q < levels.shape[1]:
-        if (oz - origin_m[2]) * inv > levels[slab, q] + LEVEL_MARGIN:
-            return True
+    is_known = 0 <= slab < levels.shape[0] and 0 <= q < levels.shape[1]
+    if is_known and (oz - origin_m[2]) * inv > levels[slab, q] + LEVEL_MARGIN:
+        return True
     t, _, _, _, _ = cast_ray(
         masks, origin_m[0], origin_m[1], origin_m[2], voxel_m, num_levels, ox, oy, oz, sun_x, sun_y, sun_z, NO_HIT
     )
