@@ -1,15 +1,21 @@
 """Do the conditions of real pictures say what the pictures show? Overfit a few, and look at a camera that was left out.
 
-    scenegen import-log nuscenes_keyframe:DIR width_px=200 output=out/real/nuscenes
-    scenegen import-log dgp:SCENE_DIR width_px=200 output=out/real/dgp
-    python -m benchmarks.real_frames out/real/nuscenes out/real/dgp [--left-out CAM_BACK CAMERA_05] [--steps 300]
+    scenegen import-log nuscenes_keyframe:DIR width_px=104 output=out/real/nuscenes
+    scenegen import-log dgp:SCENE_DIR width_px=104 output=out/real/dgp
+    python -m benchmarks.real_frames out/real/nuscenes out/real/dgp [--steps 300] [--left-out CAM_BACK]
 
-For every data set and camera to leave out, the nano video network is trained twice on the pictures of the other
+For every data set and every camera to leave out, the nano video network is trained twice on the pictures of the other
 cameras: from their own conditions, and with the pictures dealt at random to conditions of other cameras. Then both
-paint the camera left out, from its own conditions. Figures are correlations of painted and true pixels, mean of the
-three colours and of the pictures: every real camera has an exposure and a white balance of its own, which conditions do
-not say and correlation does not ask. What is painted is the mean of a few draws from pure noise. Weights are thrown
-away: the recordings forbid more.
+paint the camera left out, from its own conditions. By default only the network's first stage is trained, the pointwise
+encoder's expected colour: it sees single pixels, so it cannot learn pictures by heart. With `--steps` the whole network
+follows, and paints the mean of a few draws from pure noise.
+
+Figures are correlations of painted and true pixels, mean of the three colours and of the pictures: every real camera
+has an exposure and a white balance of its own, which conditions do not say and correlation does not ask. `whole`
+compares pictures as they are; there the shuffled network scores, too, for every picture has sky above and road below.
+`within rows` takes the mean of each row of pixels from both before: what is left is what conditions alone can say.
+
+Weights are thrown away: the recordings forbid more.
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -40,6 +47,18 @@ NUM_DRAWS = 4
 BATCH_SIZE = 3
 RATE, PIXEL_RATE = 3e-3, 5e-3
 PIXELS_PER_STEP = 480
+KINDS = ("own", "shuffled")
+
+
+Painter = Callable[[VideoNetwork, Windows], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correlation:
+    """Of painted and true pixels, and of what differs within rows of pixels."""
+
+    whole: float
+    within_rows: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +68,14 @@ class Fit:
     data: str
     left_out: str
     num_pictures: int
-    seen_own: float
-    seen_shuffled: float
-    left_out_own: float
-    left_out_shuffled: float
+    seen_own: Correlation
+    seen_shuffled: Correlation
+    left_out_own: Correlation
+    left_out_shuffled: Correlation
     seconds: float
 
 
-def measure_fit(data: Path, left_out: str, *, steps: int, seed: int, folder: Path) -> Fit:
+def measure_fit(data: Path, left_out: str, *, pixel_steps: int, steps: int, seed: int, folder: Path) -> Fit:
     """Train on the other cameras, twice, and paint the one left out."""
     began_s = time.monotonic()
     dataset = open_dataset(data)
@@ -67,25 +86,27 @@ def measure_fit(data: Path, left_out: str, *, steps: int, seed: int, folder: Pat
     unseen = _windows_of(cache, [view])
     camera_of = np.tile([v for v in range(len(cameras)) if v != view], len(cache.scene))
     dealt = _deal(camera_of, seed=seed)
-    own = train(seen, steps=steps, seed=seed)
-    shuffled = train(replace(seen, rgb=seen.rgb[dealt], carried=torch.zeros_like(seen.carried)), steps=steps, seed=seed)
+    steps_of = {"pixel_steps": pixel_steps, "steps": steps, "seed": seed}
+    own = train(seen, **steps_of)
+    shuffled = train(replace(seen, rgb=seen.rgb[dealt], carried=torch.zeros_like(seen.carried)), **steps_of)
+    paint = paint_whole if steps else paint_pixels
     return Fit(
         data=data.name,
         left_out=left_out,
         num_pictures=len(seen.rgb),
-        seen_own=correlation(own, seen),
-        seen_shuffled=correlation(shuffled, seen),
-        left_out_own=correlation(own, unseen),
-        left_out_shuffled=correlation(shuffled, unseen),
+        seen_own=correlate(own, seen, paint=paint),
+        seen_shuffled=correlate(shuffled, seen, paint=paint),
+        left_out_own=correlate(own, unseen, paint=paint),
+        left_out_shuffled=correlate(shuffled, unseen, paint=paint),
         seconds=time.monotonic() - began_s,
     )
 
 
-def train(windows: Windows, *, steps: int, seed: int) -> VideoNetwork:
+def train(windows: Windows, *, pixel_steps: int, steps: int, seed: int) -> VideoNetwork:
     """Train a nano network on pictures without history; the last two fifths of the steps with a falling rate."""
     torch.manual_seed(seed)
     network = channels_last(VideoNetwork(SIZES["nano"]))
-    train_pixels(network.pixel, windows, steps=4 * steps)
+    train_pixels(network.pixel, windows, steps=pixel_steps)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     for step in range(steps):
         for group in optimizer.param_groups:
@@ -115,17 +136,34 @@ def train_pixels(encoder: PixelEncoder, windows: Windows, *, steps: int) -> None
 
 
 @torch.no_grad()
-def correlation(network: VideoNetwork, windows: Windows) -> float:
-    """Return the correlation of painted and true pixels, mean of colours and pictures."""
+def correlate(network: VideoNetwork, windows: Windows, *, paint: Painter) -> Correlation:
+    """Compare painted and true pixels, mean of colours and pictures."""
     found = []
     for idx in range(len(windows.rgb)):
         window = windows.part(slice(idx, idx + 1))
-        painted, true = (rgb[0].flatten(1).numpy() for rgb in (paint(network, window), window.rgb))
-        found += [float(np.corrcoef(painted[channel], true[channel])[0, 1]) for channel in range(3)]
-    return float(np.mean(found))
+        found.append(pixel_correlation(paint(network, window)[0].numpy(), window.rgb[0].numpy()))
+    return Correlation(
+        whole=float(np.mean([part.whole for part in found])),
+        within_rows=float(np.mean([part.within_rows for part in found])),
+    )
 
 
-def paint(network: VideoNetwork, window: Windows) -> Float[Tensor, "1 3 H W"]:
+def pixel_correlation(painted: Float[np.ndarray, "C H W"], true: Float[np.ndarray, "C H W"]) -> Correlation:
+    """Return the correlations of one picture, mean of its colours."""
+    whole, within = [], []
+    for a, b in zip(painted, true, strict=True):
+        whole.append(float(np.corrcoef(a.ravel(), b.ravel())[0, 1]))
+        a_row, b_row = (part - part.mean(axis=1, keepdims=True) for part in (a, b))
+        within.append(float(np.corrcoef(a_row.ravel(), b_row.ravel())[0, 1]))
+    return Correlation(whole=float(np.mean(whole)), within_rows=float(np.mean(within)))
+
+
+def paint_pixels(network: VideoNetwork, window: Windows) -> Float[Tensor, "1 3 H W"]:
+    """Return the pointwise encoder's expected colours."""
+    return network.pixel.expected_color(window.planes, window.style)
+
+
+def paint_whole(network: VideoNetwork, window: Windows) -> Float[Tensor, "1 3 H W"]:
     """Return the mean of a few draws from pure noise, without history."""
     generator = torch.Generator().manual_seed(0)
     encoded = network.encode(window.planes.contiguous(memory_format=torch.channels_last), window.style)
@@ -161,6 +199,20 @@ def _deal(camera_of: np.ndarray, *, seed: int) -> Int[Tensor, " N"]:
             return torch.from_numpy(order)
 
 
+def write_rows(fits: list[Fit], name: str) -> None:
+    """Print the means of some fits, one row for each kind of correlation."""
+    for pixels in ("whole", "within_rows"):
+        pairs = [
+            ", ".join(
+                f"{np.mean([getattr(getattr(fit, f'{part}_{kind}'), pixels) for fit in fits]):.2f}" for kind in KINDS
+            )
+            for part in ("seen", "left_out")
+        ]
+        row = (fits[0].data, name, pixels.replace("_", " "), *pairs, f"{sum(fit.seconds for fit in fits):.0f}")
+        sys.stdout.write(f"| {' | '.join(row)} |\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -168,15 +220,15 @@ def main() -> None:
     parser.add_argument(
         "--left-out", nargs="+", metavar="CAMERA", help="all cameras of a data set, one after the other"
     )
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--pixel-steps", type=int, default=100, help="of the first stage")
+    parser.add_argument("--steps", type=int, default=0, help="of the whole network; 0 keeps the first stage alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     fits = []
     sys.stdout.write(
-        "| data | left out | pictures | seen: own, shuffled | left out: own, shuffled | s |\n"
-        "|---|---|---|---|---|---|\n"
+        "| data | left out | pixels | seen: own, shuffled | left out: own, shuffled | s |\n|---|---|---|---|---|---|\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         for data in options.datasets:
@@ -185,13 +237,17 @@ def main() -> None:
                 if options.left_out and camera not in options.left_out:
                     continue
                 windows = Path(folder) / data.name
-                fit = measure_fit(data, camera, steps=options.steps, seed=options.seed, folder=windows)
-                fits.append(fit)
-                sys.stdout.write(
-                    f"| {fit.data} | {camera} | {fit.num_pictures} | {fit.seen_own:.2f}, {fit.seen_shuffled:.2f} "
-                    f"| {fit.left_out_own:.2f}, {fit.left_out_shuffled:.2f} | {fit.seconds:.0f} |\n"
+                fit = measure_fit(
+                    data,
+                    camera,
+                    pixel_steps=options.pixel_steps,
+                    steps=options.steps,
+                    seed=options.seed,
+                    folder=windows,
                 )
-                sys.stdout.flush()
+                fits.append(fit)
+                write_rows([fit], camera)
+            write_rows([fit for fit in fits if fit.data == data.name], "mean")
     if options.json:
         options.json.write_text(json.dumps([asdict(fit) for fit in fits], indent=2) + "\n")
 

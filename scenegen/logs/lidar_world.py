@@ -11,7 +11,9 @@ Rules, in this order:
    summed over five by five columns. What this gets wrong: fine metalwork and clutter, which are scattered, and clipped
    hedges, which are flat.
 5. Manmade columns are filled from the ground to their highest return, except where a beam passed.
-6. Open ground is paved where it was seen within 0.3 m of the plane and no vegetation is within 1.2 m.
+6. What reaches the highest beams goes on above them, where no beam passed: manmade columns to the top of the world
+   (25.6 m), vegetation to 8 m. Nobody saw that; it is nearer to the truth than sky, and masked as not known.
+7. Open ground is paved where it was seen within 0.3 m of the plane and no vegetation is within 1.2 m.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ FLAT_SHARE = 0.04
 VOTING_COLUMNS = 5
 NEAR_PLANE_M = 0.3
 LEAFY_WITHIN_COLUMNS = 3
+TOPMOST_QUANTILE, TOPMOST_RAD = 0.998, 0.026
+"""Points this close to a sweep's highest ones are at the upper rim of what its beams reach."""
+HIGHEST_TREE_M = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,20 +91,27 @@ def build_lidar_world(steps: Sequence[StepPoints], layout: Layout, *, grid: Grid
         sensor_m = transform_points(layout.ego.world_from_ego[step_idx], step.sensor_ego_m)
         mark_returns(is_seen, np.array(grid.origin_m), grid.voxel_m, sensor_m, step.points_world_m)
     points_m = np.concatenate([step.points_world_m[step.is_static] for step in steps])
-    points_m = points_m[index_of(points_m * [1.0, 1.0, 0.0], grid)[1]]
+    is_topmost = np.concatenate([_is_topmost(step)[step.is_static] for step in steps])
+    in_grid = index_of(points_m * [1.0, 1.0, 0.0], grid)[1]
+    points_m, is_topmost = points_m[in_grid], is_topmost[in_grid]
     above_m = points_m[:, 2] - _ground_height_m(points_m, grid)
     is_low = above_m < ABOVE_GROUND_M
     standing_m = points_m[~is_low]
     index, is_inside = index_of(standing_m, grid)
-    index, standing_m = index[is_inside], standing_m[is_inside]
+    index, standing_m, is_topmost = index[is_inside], standing_m[is_inside], is_topmost[~is_low][is_inside]
     counts = np.zeros(grid.shape, np.uint16)
     np.add.at(counts, tuple(index.T), 1)
     stands = _without_lone_points(counts)
     is_leafy = _is_leafy(standing_m, index, grid)
+    is_passed = is_seen & (counts == 0)
+    leaves, manmade = stands & is_leafy[..., None], stands & ~is_leafy[..., None]
+    is_cut = np.zeros(grid.shape[:2], np.bool_)
+    is_cut[tuple(index[is_topmost, :2].T)] = True
+    manmade = _filled_down(manmade, is_passed)
+    manmade = _filled_up(manmade, is_cut, is_passed, top=grid.shape[2])
+    leaves = _filled_up(leaves, is_cut, is_passed, top=round(HIGHEST_TREE_M / grid.voxel_m))
     solid = np.zeros(grid.shape, np.uint8)
-    solid[stands & is_leafy[..., None]] = SolidClass.VEGETATION
-    manmade = _filled_down(stands & ~is_leafy[..., None], is_seen & (counts == 0))
-    solid[manmade] = SolidClass.MANMADE
+    solid[leaves], solid[manmade] = SolidClass.VEGETATION, SolidClass.MANMADE
     return SeenWorld(
         voxels=WorldVoxels(
             solid=solid,
@@ -158,6 +170,26 @@ def _filled_down(manmade: Bool[np.ndarray, "X Y Z"], is_passed: Bool[np.ndarray,
     """Fill columns below their highest voxel, except where a beam passed without a return."""
     below = np.logical_or.accumulate(manmade[..., ::-1], axis=2)[..., ::-1]
     return np.asarray(manmade | (below & ~is_passed))
+
+
+def _filled_up(
+    solid: Bool[np.ndarray, "X Y Z"],
+    is_cut: Bool[np.ndarray, "X Y"],
+    is_passed: Bool[np.ndarray, "X Y Z"],
+    *,
+    top: int,
+) -> Bool[np.ndarray, "X Y Z"]:
+    """Fill columns that were cut off above their highest voxel, up to a level, except where a beam passed."""
+    above = np.logical_or.accumulate(solid, axis=2) & is_cut[..., None] & ~is_passed
+    above[..., top:] = False
+    return np.asarray(solid | above)
+
+
+def _is_topmost(step: StepPoints) -> Bool[np.ndarray, " P"]:
+    """Return the points at the upper rim of a sweep's field of view."""
+    from_sensor_m = step.points_ego_m - step.sensor_ego_m
+    elevation_rad = np.arctan2(from_sensor_m[:, 2], np.hypot(from_sensor_m[:, 0], from_sensor_m[:, 1]))
+    return np.asarray(elevation_rad > np.quantile(elevation_rad, TOPMOST_QUANTILE) - TOPMOST_RAD)
 
 
 def _open_ground(
