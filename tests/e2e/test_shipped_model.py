@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import run_scenegen
 
-JOB = ("layouts=[procedural:3,school_zone]", "duration_s=0.5", "progress=plain")
+JOB = ("layouts=[procedural:3,school_zone]", "duration_s=1", "progress=plain")
 
 
 @pytest.fixture(scope="module")
