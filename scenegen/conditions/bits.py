@@ -1,10 +1,11 @@
-"""Bit scans of 64-bit words as single machine instructions, for compiled code."""
+"""64-bit words: columns of voxels packed to them, and their scans as single machine instructions. For compiled code."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from numba import types
+import numpy as np
+from numba import njit, types
 from numba.extending import intrinsic
 
 
@@ -48,3 +49,17 @@ def _next_power_of_two(typing_context: Any, number: Any) -> Any:
 lowest_set: Any = _lowest_set
 highest_set: Any = _highest_set
 next_power_of_two: Any = _next_power_of_two
+
+
+@njit(cache=True, nogil=True)
+def pack_columns(semantics, free):  # type: ignore[no-untyped-def]
+    """Pack each column of at most 64 voxels into one word: bit k is set where level k is not `free`."""
+    num_x, num_y, num_z = semantics.shape
+    words = np.zeros((num_x, num_y), np.uint64)
+    for i in range(num_x):
+        for j in range(num_y):
+            word = np.uint64(0)
+            for k in range(num_z):
+                word |= np.uint64(semantics[i, j, k] != free) << np.uint64(k)
+            words[i, j] = word
+    return words

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt64
+from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt16
 
 from scenegen.geometry.lens import local_focal_px, pixel_rays
 from scenegen.geometry.rigid import invert_rigid
@@ -41,6 +41,7 @@ class _Scratch:
     """Room for the hits of one view and for the tables of free space of each, for one caller at a time."""
 
     hits: tuple[Any, ...]
+    last_agent: UInt16[np.ndarray, "H W"]
     tables: list[tuple[Any, ...]]
 
 
@@ -66,7 +67,7 @@ class ConditionRenderer:
 
     def __init__(self, world: World, *, rig: CameraRig, lighting: Lighting, num_agents: int) -> None:
         from scenegen.conditions.lens_kernel import pack_lens, ray_spans
-        from scenegen.conditions.upright_kernel import have_columns
+        from scenegen.conditions.upright_kernel import columns_of
 
         self._num_agents = num_agents
         self._rig = rig
@@ -75,7 +76,7 @@ class ConditionRenderer:
         self._focal_px = np.stack([local_focal_px(c, rays) for c, rays in zip(rig.cameras, self._rays, strict=True)])
         self._lenses = [(pack_lens(c), rays, ray_spans(rays)) for c, rays in zip(rig.cameras, self._rays, strict=True)]
         self._idle: list[_Scratch] = []
-        self._are_columns = [bool(have_columns(rays)) for rays in self._rays]
+        self._columns = [int(columns_of(rays)) for rays in self._rays]
         self._use_sun = lighting.sun > 0.02 and lighting.sun_direction_world[2] > MIN_SUN_HEIGHT
         self._sun = np.ascontiguousarray(lighting.sun_direction_world, np.float64)
         self.look_into(world)
@@ -187,7 +188,8 @@ class ConditionRenderer:
                 np.empty((height, width, 3), np.int32),
                 np.empty((height, width, 3)),
             ),
-            tables=[make_table(rays, are_columns=are) for rays, are in zip(self._rays, self._are_columns, strict=True)],
+            last_agent=np.empty((height, width), np.uint16),
+            tables=[make_table(rays, columns=found) for rays, found in zip(self._rays, self._columns, strict=True)],
         )
 
     def _find(
@@ -199,20 +201,15 @@ class ConditionRenderer:
         unoccluded_px: Int32[np.ndarray, " A"],
     ) -> tuple[Any, ...]:
         """Fill the hits of a view; return the camera as the kernels want it."""
-        from scenegen.conditions.view_kernel import find_surfaces
+        from scenegen.conditions.static_kernel import find_static
+        from scenegen.conditions.view_kernel import find_solids
 
         world_from_cam = np.ascontiguousarray(world_from_cam)
         camera = (world_from_cam, invert_rigid(world_from_cam), *self._lenses[view])
-        find_surfaces(
-            self._world,
-            self._cells,
-            scratch.tables[view],
-            now.solids,
-            now.tables[0],
-            camera,
-            scratch.hits,
-            unoccluded_px,
-        )
+        seen = (world_from_cam, self._rays[view])
+        find_static(self._world, self._cells, scratch.tables[view], seen, *scratch.hits[:4])
+        if len(now.tables[0]):
+            find_solids(now.solids, now.tables[0], camera, scratch.hits, scratch.last_agent, unoccluded_px)
         return camera
 
     def _light(self, now: _PreparedShapes, world_from_ego: Float64[np.ndarray, "4 4"]) -> tuple[Any, ...]:
@@ -299,11 +296,13 @@ def empty_maps(num_views: int, num_steps: int, *, height: int, width: int) -> di
 
 def pack_world(world: World) -> tuple[Any, ...]:
     """Return voxels and ground as the kernels want them, columns packed to words."""
+    from scenegen.conditions.bits import pack_columns
+
     raised = np.zeros(32, np.bool_)
     raised[[int(material) for material in RAISED_MATERIALS]] = True
     grid = world.grid
     return (
-        pack_columns(world.semantics != Semantic.FREE),
+        pack_columns(np.ascontiguousarray(world.semantics), int(Semantic.FREE)),
         np.array(grid.origin_m, np.float64),
         float(grid.voxel_m),
         grid.shape[2],
@@ -325,13 +324,6 @@ def pack_tables(world: World) -> tuple[Any, ...]:
         np.ascontiguousarray(invert_rigid(statics.world_from_thing)),
         statics.size_lwh_m,
     )
-
-
-def pack_columns(occupied: Bool[np.ndarray, "X Y Z"]) -> UInt64[np.ndarray, "X Y"]:
-    """Pack each column of voxels into one word: bit k is level k."""
-    padded = np.zeros((*occupied.shape[:2], 64), np.bool_)
-    padded[..., : occupied.shape[2]] = occupied
-    return np.packbits(padded, axis=-1, bitorder="little").view(np.uint64)[..., 0]
 
 
 def agent_motion(

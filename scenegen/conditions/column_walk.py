@@ -53,25 +53,22 @@ def first_level(word, z_in, z_out, num_levels):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cross_slabs(columns, shape, num_levels, start, voxel_m, aim, side, t_most, first, state, voxel, room):  # type: ignore[no-untyped-def]
+def cross_slabs(masks, num_levels, start, voxel_m, aim, side, t_most, first, state, voxel, room):  # type: ignore[no-untyped-def]
     """Look at the one slab that each ray of a row is most likely stopped in, all rays at once.
 
     As `walk_columns`, which takes over where `state` is ONWARD: from the slab after `first`. There are no branches in
     here, so that the compiler turns every line into instructions for eight rays; short loops keep it able to.
     """
-    num_x, num_y = shape
+    num_x, num_y = masks.shape
     start_x, start_y, start_z = start[0], start[1], start[2]
     own_x, own_y = math.floor(start_x), math.floor(start_y)
     part_x, part_y = start_x - own_x, start_y - own_y
     per_voxel = 1.0 / voxel_m
     top = num_levels - 1
     all_levels = ~np.uint64(0)
-    (
-        (x_in, z_in, z_turn, z_out, part),
-        (place, place_turned, slabs, across, across_turned, level, level_turned),
-        (word, word_turned),
-        unsure,
-    ) = room
+    lengths, places, (word, word_turned), (here, turned, unsure) = room
+    x_in, z_in, z_turn, z_out, part = lengths
+    slabs, across, across_turned, level, level_turned = places
     for u in range(len(first)):
         is_x = side[u] < 2
         is_up = side[u] & 1 == 0
@@ -91,12 +88,10 @@ def cross_slabs(columns, shape, num_levels, start, voxel_m, aim, side, t_most, f
         slab = np.int64(own_x if is_x else own_y) + (n if is_up else -n)
         j, j_next = np.int64(floor_y), np.int64(floor_next)
         num_slabs, num_across = (num_x if is_x else num_y), (num_y if is_x else num_x)
-        at = slab * num_y + j if is_x else j * num_y + slab
-        at_next = slab * num_y + j_next if is_x else j_next * num_y + slab
         is_here = (slab >= 0) & (slab < num_slabs) & (j >= 0) & (j < num_across)
         is_next = is_here & (j_next >= 0) & (j_next < num_across) & (turn > TIE) & (turn < num_levels - TIE)
-        place[u] = at if is_here else -1
-        place_turned[u] = at_next if is_next & (j_next != j) else -1
+        here[u] = is_here
+        turned[u] = is_next & (j_next != j)
         near = abs(y - np.rint(y)) < TIE
         near |= abs(y_next - np.rint(y_next)) < TIE
         near |= abs(z - np.rint(z)) < TIE
@@ -106,10 +101,14 @@ def cross_slabs(columns, shape, num_levels, start, voxel_m, aim, side, t_most, f
         x_in[u], z_in[u], z_turn[u], z_out[u], part[u] = x, z, turn, end, share
         slabs[u], across[u], across_turned[u] = slab, j, j_next
     for u in range(len(first)):
-        at, at_next = place[u], place_turned[u]
-        found, found_next = columns[max(at, 0)], columns[max(at_next, 0)]
-        word[u] = found if at >= 0 else np.uint64(0)
-        word_turned[u] = found_next if at_next >= 0 else np.uint64(0)
+        slab, j, j_next = slabs[u], across[u], across_turned[u]
+        is_x = side[u] < 2
+        word[u] = np.uint64(0)
+        word_turned[u] = np.uint64(0)
+        if here[u]:
+            word[u] = masks[slab, j] if is_x else masks[j, slab]
+        if turned[u]:
+            word_turned[u] = masks[slab, j_next] if is_x else masks[j_next, slab]
     for half in range(2):
         words, levels = (word, level) if half == 0 else (word_turned, level_turned)
         enters, leaves = (z_in, z_turn) if half == 0 else (z_turn, z_out)
@@ -155,21 +154,21 @@ def make_room(width):  # type: ignore[no-untyped-def]
         np.empty(width, np.int64),
         np.empty(width, np.int64),
         np.empty(width, np.int64),
-        np.empty(width, np.int64),
-        np.empty(width, np.int64),
     )
     words = (np.empty(width, np.uint64), np.empty(width, np.uint64))
-    return lengths, places, words, np.empty(width, np.bool_)
+    flags = (np.empty(width, np.bool_), np.empty(width, np.bool_), np.empty(width, np.bool_))
+    return lengths, places, words, flags
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t_most, first, state, voxel):  # type: ignore[no-untyped-def]
+def walk_columns(masks, num_levels, start, voxel_m, aim, side, t_most, first, state, voxel):  # type: ignore[no-untyped-def]
     """Find the first occupied voxel on rays of a row, nearer than `t_most`, where `state` is ONWARD.
 
-    Fills `state`, and where it is a face's axis (0, 1, 2) the `voxel` (3, W) entered through that face. `columns` are
-    masks of occupied levels in one row, `shape` how many there are along x and y; `start` is the camera in voxels from
+    Fills `state`, and where it is a face's axis (0, 1, 2) the `voxel` (3, W) entered through that face. `masks`
+    are the occupied levels of each column; `start` is the camera in voxels from
     the grid's origin, inside the grid. `aim` and `side` are from `open_space.choose_sides`, `first` from `first_slabs`.
     """
+    num_x, num_y = masks.shape
     start_z = start[2]
     per_voxel = 1.0 / voxel_m
     for u in range(len(first)):
@@ -180,10 +179,10 @@ def walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t_most, 
         major = 0 if side[u] < 2 else 1
         if major == 0:
             start_along, start_across = start[0], start[1]
-            num_slabs, num_across, slab_stride, stride = shape[0], shape[1], shape[1], 1
+            num_slabs, num_across = num_x, num_y
         else:
             start_along, start_across = start[1], start[0]
-            num_slabs, num_across, slab_stride, stride = shape[1], shape[0], 1, shape[1]
+            num_slabs, num_across = num_y, num_x
         m, s = aim[0, u], aim[1, u]
         x_most = t_most[u] * aim[2, u] * per_voxel
         own = int(math.floor(start_along))
@@ -211,7 +210,7 @@ def walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t_most, 
                     break
                 part = (max(j, j_next) - y) / m
                 z_turn = z + s * part
-            word = columns[slab * slab_stride + j * stride]
+            word = masks[slab, j] if major == 0 else masks[j, slab]
             axis, reached = major, x
             k = -1
             if word != 0:
@@ -223,7 +222,7 @@ def walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t_most, 
                 if j < 0 or j >= num_across:
                     state[u] = MISS
                     break
-                word = columns[slab * slab_stride + j * stride]
+                word = masks[slab, j] if major == 0 else masks[j, slab]
                 if word != 0:
                     if z_turn < TIE or z_turn > num_levels - TIE:
                         break

@@ -65,7 +65,7 @@ def aim(world_from_lidar, direction, d):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def cast_sweep(world, gaps, solids, lidar, reach_m, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
-    """Fill range, kind and detail (as `view_kernel.find_surfaces`) and the cosine of incidence of every beam.
+    """Fill range, kind and detail (as `view_kernel.find_solids`) and the cosine of incidence of every beam.
 
     Arrays are indexed [azimuth, beam]. `lidar` is (world_from_lidar, lidar_from_world, packed scan, directions);
     `gaps` are `lidar_static.measure_gaps` of the world.

@@ -36,11 +36,11 @@ TOUCH = 1e-6
 """In voxels, bins or units of m: a miss by less counts as a hit."""
 
 
-def make_table(rays: Float64[np.ndarray, "H W 2"], *, are_columns: bool) -> tuple[np.ndarray, np.ndarray, float, bool]:
+def make_table(rays: Float64[np.ndarray, "H W 2"], *, columns: int) -> tuple[np.ndarray, np.ndarray, float, int]:
     """Return room for the table of one camera, about as fine as its pixels are in the middle of the image.
 
     Returns:
-        (rows (4, W, B), is_open (4, W), bins per unit of s, `upright_kernel.have_columns`).
+        (rows (4, W, B), is_open (4, W), bins per unit of s, `upright_kernel.columns_of`).
     """
     height, width, _ = rays.shape
     middle = rays[height // 2, max(width // 2 - 1, 0) : width // 2 + 1, 0]
@@ -48,7 +48,7 @@ def make_table(rays: Float64[np.ndarray, "H W 2"], *, are_columns: bool) -> tupl
     per_unit = min(max(1.0 / spacing, FEWEST_WEDGES), MOST_WEDGES) if spacing > 0.0 else FEWEST_WEDGES
     num_wedges = round(per_unit)
     rows = np.empty((4, num_wedges, MOST_BINS), np.uint16)
-    return rows, np.zeros((4, num_wedges), np.bool_), float(per_unit), are_columns
+    return rows, np.zeros((4, num_wedges), np.bool_), float(per_unit), columns
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -68,9 +68,9 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
     headroom = num_levels - up
     m_low -= TOUCH
     m_high += TOUCH
-    row = rows[side, w]
-    low, high = 0, len(row) - 1
-    row[:] = ALL_THE_WAY
+    low, high = 0, rows.shape[2] - 1
+    for b in range(high + 1):
+        rows[side, w, b] = ALL_THE_WAY
     n = 0
     slab = own
     while 0 <= slab < num_slabs:
@@ -102,14 +102,14 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
                 b0 = max(low, int(math.floor((s_bottom - s_low) * bins_per_s - TOUCH)))
                 b1 = min(high, int(math.floor((s_top - s_low) * bins_per_s + TOUCH)))
                 for b in range(b0, b1 + 1):
-                    if row[b] == ALL_THE_WAY:
-                        row[b] = blocked
+                    if rows[side, w, b] == ALL_THE_WAY:
+                        rows[side, w, b] = blocked
                 if past >= 64:
                     break
                 word = (word >> np.uint64(past)) << np.uint64(past)
-        while low <= high and row[low] != ALL_THE_WAY:
+        while low <= high and rows[side, w, low] != ALL_THE_WAY:
             low += 1
-        while low <= high and row[high] != ALL_THE_WAY:
+        while low <= high and rows[side, w, high] != ALL_THE_WAY:
             high -= 1
         n += 1
         slab += step

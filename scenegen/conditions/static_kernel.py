@@ -21,7 +21,7 @@ from scenegen.conditions.kerbs import look_at_ground
 from scenegen.conditions.open_space import choose_sides, first_slabs, slope_range
 from scenegen.conditions.raycast import FAR_M, NO_HIT, cast_ground, cast_ray
 from scenegen.conditions.surfaces import FACE_UP, SURFACE_GROUND, SURFACE_NONE, SURFACE_VOXEL
-from scenegen.conditions.upright_kernel import is_upright, scan_upright
+from scenegen.conditions.upright_kernel import NO_COLUMNS, WHOLE, is_upright, scan_upright
 from scenegen.types.taxonomy import Material
 
 KERB = int(Material.KERB)
@@ -40,51 +40,51 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
     masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
     world_from_cam, rays = camera
     height, width = depth.shape
-    o = world_from_cam[:3, 3].copy()
     inv = 1.0 / voxel_m
-    start = (o - origin_m) * inv
-    shape = masks.shape
-    columns = masks.reshape(-1)
-    is_inside = 0.0 <= start[0] < shape[0] and 0.0 <= start[1] < shape[1] and TIE < start[2] < num_levels - TIE
+    o, start = np.empty(3), np.empty(3)
+    for a in range(3):
+        o[a] = world_from_cam[a, 3]
+        start[a] = (o[a] - origin_m[a]) * inv
+    num_x, num_y = masks.shape
+    is_inside = 0.0 <= start[0] < num_x and 0.0 <= start[1] < num_y and TIE < start[2] < num_levels - TIE
     is_above = o[2] > kerb_m and raised[GRASS]
     ground_depth = o[2] * inv + TIE if o[2] >= 0.0 else NO_HIT
-    rows, is_open, bins_per_s, are_columns = table
-    is_open[:] = False
+    rows, is_open, bins_per_s, columns_seen = table
+    for q in range(4):
+        for w in range(is_open.shape[1]):
+            is_open[q, w] = False
     s_low, s_high = slope_range(world_from_cam, rays)
     bins = (rows, is_open, s_low, min(bins_per_s, rows.shape[2] / (s_high - s_low + TIE)))
-    directions = np.empty((3, width))
+    directions, aim = np.empty((3, width)), np.empty((3, width))
     t = np.empty(width)
     sums = (np.empty(width), np.empty(width), np.empty(width), np.empty(width, np.int64))
-    aim = np.empty((3, width))
-    side = np.empty(width, np.uint8)
-    material = np.full(width, UNSURE_GROUND, np.uint8)
+    side, material, state = np.empty(width, np.uint8), np.empty(width, np.uint8), np.empty(width, np.uint8)
     first = np.empty(width, np.uint16)
-    state = np.full(width, UNSURE, np.uint8)
     voxel = np.empty((3, width), np.int64)
     room = make_room(width)
-    scans = is_inside and are_columns and is_upright(world_from_cam)
+    for u in range(width):
+        material[u] = UNSURE_GROUND
+        state[u] = UNSURE
+    scans = is_inside and columns_seen != NO_COLUMNS and is_upright(world_from_cam)
     for v in range(height):
         if not scans or v == 0:
             aim_row(world_from_cam, rays, v, directions)
         else:
-            raise_row(world_from_cam, rays, v, directions)
+            raise_row(world_from_cam, rays, columns_seen, v, directions)
         if is_above:
             look_at_ground(ground, cells, corner_m, 1.0 / cell_m, kerb_m, o, directions, GRASS, t, material)
-        else:
-            material[:] = UNSURE_GROUND
         place_ground(world, o, directions, material, v, t, surface, face, detail)
-        if scans:
-            depth[v] = t
-            continue
-        if is_inside:
+        if is_inside and not scans:
             choose_sides(directions, aim, side)
             first_slabs(masks, num_levels, start, ground_depth, bins, aim, side, first)
-            cross_slabs(columns, shape, num_levels, start, voxel_m, aim, side, t, first, state, voxel, room)
-            walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t, first, state, voxel)
-        place_voxels(world, start, o, directions, state, voxel, v, t, sums, surface, face, detail)
-        depth[v] = t
+            cross_slabs(masks, num_levels, start, voxel_m, aim, side, t, first, state, voxel, room)
+            walk_columns(masks, num_levels, start, voxel_m, aim, side, t, first, state, voxel)
+        if not scans:
+            place_voxels(world, start, o, directions, state, voxel, v, t, sums, surface, face, detail)
+        for u in range(width):
+            depth[v, u] = t[u]
     if scans:
-        scan_upright(world, world_from_cam, rays, depth, surface, face, detail)
+        scan_upright(world, world_from_cam, rays, columns_seen, depth, surface, face, detail)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -99,12 +99,12 @@ def aim_row(world_from_cam, rays, v, directions):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def raise_row(world_from_cam, rays, v, directions):  # type: ignore[no-untyped-def]
+def raise_row(world_from_cam, rays, columns, v, directions):  # type: ignore[no-untyped-def]
     """As `aim_row` for upright cameras, whose rows differ in one direction only."""
     m = world_from_cam
     dz = m[2, 0] * rays[v, 0, 0] + m[2, 1] * rays[v, 0, 1] + m[2, 2]
     for u in range(rays.shape[1]):
-        directions[2, u] = dz if rays[v, u, 1] == rays[v, 0, 1] else math.nan
+        directions[2, u] = dz if columns == WHOLE or rays[v, u, 1] == rays[v, 0, 1] else math.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -16,6 +16,7 @@ from scenegen.conditions.bits import highest_set, lowest_set
 from scenegen.conditions.raycast import NO_HIT
 from scenegen.conditions.surfaces import FACE_UP, SURFACE_VOXEL
 
+NO_COLUMNS, WITH_GAPS, WHOLE = 0, 1, 2
 SLACK_PX = 1e-6
 AT_CAMERA = 1e-9
 """Of t: as close as the camera itself, where bounds are asked for."""
@@ -29,21 +30,24 @@ def is_upright(world_from_cam):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def have_columns(rays):  # type: ignore[no-untyped-def]
-    """Return whether the rays of an image share x by column and y by row, exactly; those of NaN aside."""
+def columns_of(rays):  # type: ignore[no-untyped-def]
+    """Return NO_COLUMNS unless rays share x by column and y by row, exactly; WITH_GAPS where some are NaN; or WHOLE."""
     height, width = rays.shape[0], rays.shape[1]
     if height < 2 or math.isnan(rays[0, 0, 0]) or math.isnan(rays[1, 0, 0]):
-        return False
+        return NO_COLUMNS
+    found = WHOLE
     for v in range(height):
         for u in range(width):
             x, y = rays[v, u, 0], rays[v, u, 1]
-            if not math.isnan(x) and (x != rays[0, u, 0] or y != rays[v, 0, 1]):
-                return False
-    return True
+            if math.isnan(x):
+                found = WITH_GAPS
+            elif x != rays[0, u, 0] or y != rays[v, 0, 1]:
+                return NO_COLUMNS
+    return found
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def scan_upright(world, world_from_cam, rays, depth, surface, face, detail):  # type: ignore[no-untyped-def]
+def scan_upright(world, world_from_cam, rays, columns, depth, surface, face, detail):  # type: ignore[no-untyped-def]
     """Enter the voxels that an upright camera inside the grid sees, where they are nearer than `depth`."""
     masks, origin_m, voxel_m, num_levels, _, _, _, _, _ = world
     height, width = depth.shape
@@ -62,7 +66,7 @@ def scan_upright(world, world_from_cam, rays, depth, surface, face, detail):  # 
         if not math.isnan(x):
             dx, dy = m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]
             for v in range(height):
-                open_rows[v] = not math.isnan(rays[v, u, 0])
+                open_rows[v] = columns == WHOLE or not math.isnan(rays[v, u, 0])
             column = (u, dx, dy, m[0, 3], m[1, 3], oz, origin_m[0], origin_m[1], low_z, voxel_m, num_levels)
             scan_column(masks, column, rise, leaves, row_per_rise, open_rows, depth, surface, face, detail)
 

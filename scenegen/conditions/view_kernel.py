@@ -10,7 +10,6 @@ from numba import njit
 from scenegen.conditions.lens_kernel import LENS_PINHOLE, lens_pixel_bounds, project_bent
 from scenegen.conditions.raycast import FAR_M, enter_kind, into_solid, out_of_solid
 from scenegen.conditions.shadows import sees_sun
-from scenegen.conditions.static_kernel import find_static
 from scenegen.conditions.surfaces import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
 from scenegen.types.taxonomy import STATIC_INSTANCE_OFFSET, Material, Semantic
 
@@ -24,20 +23,22 @@ FOLIAGE = int(Material.FOLIAGE)
 
 
 @njit(cache=True, nogil=True)
-def find_surfaces(world, cells, table, shapes, instance, camera, hits, unoccluded_px):  # type: ignore[no-untyped-def]
-    """Fill `hits`: depth, surface (kind), face, detail (what) and normal of every pixel of a view.
+def find_solids(shapes, instance, camera, hits, last_agent, unoccluded_px):  # type: ignore[no-untyped-def]
+    """Enter solids into the hits of a view that ground and voxels are in already.
 
-    `detail` holds (ix, iy, iz) for a voxel, (material, ...) for ground, (solid, ...) for a shape; `face` says which
-    side of a voxel or of the ground is seen, `normal` which way a shape looks. What does not apply is left as it was.
+    `hits` are depth, surface (kind), face, detail (what) and normal of every pixel. `detail` holds (ix, iy, iz) for a
+    voxel, (material, ...) for ground, (solid, ...) for a shape; `face` says which side of a voxel or of the ground is
+    seen, `normal` which way a shape looks. What does not apply is left as it was.
     `unoccluded_px[a]` counts the pixels agent a covers by itself; the solids of an agent are neighbours in the list.
     `camera` is (world_from_cam, cam_from_world, packed lens, rays, spans). A pixel whose ray is NaN sees nothing.
+    `last_agent` is room for one number per pixel.
     """
     kind, half, taper, world_from_shape = shapes
-    world_from_cam, cam_from_world, lens, rays, spans = camera
-    depth, surface, face, detail, _ = hits
-    find_static(world, cells, table, (world_from_cam, rays), depth, surface, face, detail)
-    height, width = depth.shape
-    last_agent = np.zeros((height, width), np.uint16)
+    _, cam_from_world, lens, _, spans = camera
+    height, width = last_agent.shape
+    for v in range(height):
+        for u in range(width):
+            last_agent[v, u] = 0
     for s in range(len(kind)):
         u0, u1, v0, v1 = lens_pixel_bounds(half[s], world_from_shape[s], cam_from_world, lens, spans, width, height)
         if u0 < u1 and v0 < v1:
