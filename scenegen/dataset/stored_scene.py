@@ -1,4 +1,8 @@
-"""A scene as it is stored, and its labels step by step: numpy out, and lazy where there is much of it."""
+"""A scene as it is stored, and its labels step by step: numpy out, and lazy where there is much of it.
+
+One class and long, because it is the whole of what a reader of a scene can ask for: a short method per label, each a
+look-up in the arrays that other modules open, check, render and describe.
+"""
 
 from __future__ import annotations
 

@@ -238,9 +238,13 @@ def claims(unpacked: int) -> Callable[[bytes], bytes]:
     return lambda chunk: chunk[:4] + struct.pack("<I", unpacked) + chunk[8:]
 
 
+RAN = "a_pickle_of_a_store_ran"
+"""Left in the working directory, which is the test's own, if a pickle is ever opened."""
+
+
 class _Runs:
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (Path("/tmp/scenegen_pickle_ran"),))
+        return (Path.touch, (Path(RAN),))
 
 
 STORES: dict[str, tuple[Callable[[Path], Any], str]] = {
@@ -281,12 +285,13 @@ STORES: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_damaged_stores_are_refused_by_name(tmp_path: Path, name: str) -> None:
+def test_damaged_stores_are_refused_by_name(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     change, said = STORES[name]
     store = write(tmp_path, arrays())
     change(store)
     refused(store, said)
-    assert not Path("/tmp/scenegen_pickle_ran").exists()
+    assert not (tmp_path / RAN).exists()
 
 
 def test_the_zarr_library_does_not_read_such_stores(tmp_path: Path) -> None:
