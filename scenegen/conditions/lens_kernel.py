@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float64
 from numba import njit
 
-from scenegen.conditions.raycast import NEAR_M, NO_HIT, box_bounds
+from scenegen.conditions.raycast import NEAR_M, NO_HIT
+from scenegen.conditions.solid_kernel import box_bounds
 from scenegen.types import Camera
 
 LENS_PINHOLE, LENS_BROWN_CONRADY, LENS_ANGULAR = 0, 1, 2

@@ -13,7 +13,8 @@ import numpy as np
 from numba import njit
 
 from scenegen.conditions.bits import highest_set
-from scenegen.conditions.raycast import NO_HIT, cast_ray, is_in_the_way
+from scenegen.conditions.raycast import NO_HIT, cast_ray
+from scenegen.conditions.solid_kernel import is_in_the_way
 
 SHADOW_CELL_M = 2.0
 SHADOW_CELLS = 128

@@ -8,8 +8,9 @@ import numpy as np
 from numba import njit
 
 from scenegen.conditions.lens_kernel import LENS_PINHOLE, lens_pixel_bounds, project_bent
-from scenegen.conditions.raycast import FAR_M, enter_kind, into_solid, out_of_solid
+from scenegen.conditions.raycast import FAR_M
 from scenegen.conditions.shadows import sees_sun
+from scenegen.conditions.solid_kernel import enter_kind, into_solid, out_of_solid
 from scenegen.conditions.surfaces import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
 from scenegen.types.taxonomy import STATIC_INSTANCE_OFFSET, Material, Semantic
 

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from scenegen.conditions.build import ConditionRenderer
 from scenegen.conditions.lens_kernel import lens_pixel_bounds, pack_lens, project_bent, ray_spans
-from scenegen.conditions.raycast import enter_shape
+from scenegen.conditions.solid_kernel import enter_shape
 from scenegen.geometry.lens import pixel_rays, project_points
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import Camera, CameraRig, ConditionMaps, ShapeSet, World
