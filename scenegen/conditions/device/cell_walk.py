@@ -188,6 +188,7 @@ def edge_t(cells: Cells, rays: Rays, *, start: tuple[Tensor, Tensor], walked: Wa
         crossing(cells.low_x, cells.cell_m, start[0], rays.ox, rays.dx),
         crossing(cells.low_y, cells.cell_m, start[1], rays.oy, rays.dy),
     )
-    step = cells.cell_m / torch.where(is_x, rays.dx, rays.dy).abs()
+    # A number over a tensor would be multiplied by the reciprocal, which rounds otherwise.
+    step = torch.full_like(rays.dx, cells.cell_m) / torch.where(is_x, rays.dx, rays.dy).abs()
     adds = torch.where(is_x, (walked.i - start[0]).abs(), (walked.j - start[1]).abs()) - 1
     return add_up(first, step, torch.where(walked.axis < 2, adds, 0).double())

@@ -61,8 +61,10 @@ def _behind_solids(sun: Sun, solids: Solids, origin: Tensor) -> Tensor:
     """Return whether solids are between points (3, N) and the sun."""
     sun_x, sun_y, sun_z = sun.direction
     ox, oy, oz = origin
-    i = whole((ox - oz * sun_x / sun_z - sun.center_xy[0]) / SHADOW_CELL_M) + SHADOW_CELLS // 2
-    j = whole((oy - oz * sun_y / sun_z - sun.center_xy[1]) / SHADOW_CELL_M) + SHADOW_CELLS // 2
+    # Tensors below the line: devices may multiply by the reciprocal of a number, which rounds otherwise.
+    rise, cell_m = torch.full_like(oz, sun_z), torch.full_like(oz, SHADOW_CELL_M)
+    i = whole((ox - oz * sun_x / rise - sun.center_xy[0]) / cell_m) + SHADOW_CELLS // 2
+    j = whole((oy - oz * sun_y / rise - sun.center_xy[1]) / cell_m) + SHADOW_CELLS // 2
     is_indexed = (i >= 0) & (j >= 0) & (i < SHADOW_CELLS) & (j < SHADOW_CELLS)
     cell = torch.where(is_indexed, i * SHADOW_CELLS + j, 0)
     first = sun.first_member[cell]
