@@ -27,6 +27,14 @@ from scenegen.geometry.rigid import invert_rigid
 MOST_RAYS = 1 << 21
 """Rays that are cast together; about half a gigabyte of state."""
 
+ON_THE_WAY: dict[type, torch.dtype] = {
+    np.uint8: torch.uint8,
+    np.uint16: torch.int32,
+    np.float32: torch.float32,
+    np.bool_: torch.bool,
+}
+"""What maps are while they leave the device, by what they become."""
+
 
 def open_device(name: str) -> torch.device:
     """Return a device that is there.
@@ -112,7 +120,6 @@ class TensorCaster:
         x, y = rays[..., 0], rays[..., 1]
         direction = torch.stack([m[..., a, 0] * x + m[..., a, 1] * y + m[..., a, 2] for a in range(3)]).reshape(3, -1)
         pixels = direction.shape[1]
-        whole = {"dtype": torch.int64, "device": self._device}
         return Hits(
             num_views=len(rays),
             height=height,
@@ -121,9 +128,9 @@ class TensorCaster:
             origin=m[:, 0, 0, :3, 3],
             direction=direction,
             depth=torch.full((pixels,), FAR_M, dtype=torch.float64, device=self._device),
-            surface=torch.full((pixels,), SURFACE_NONE, **whole),
-            face=torch.full((pixels,), FACE_UP, **whole),
-            detail=torch.zeros((3, pixels), **whole),
+            surface=torch.full((pixels,), SURFACE_NONE, dtype=torch.int64, device=self._device),
+            face=torch.full((pixels,), FACE_UP, dtype=torch.int64, device=self._device),
+            detail=torch.zeros((3, pixels), dtype=torch.int64, device=self._device),
             normal=torch.zeros((3, pixels), dtype=torch.float64, device=self._device),
         )
 
@@ -272,10 +279,10 @@ class TensorCaster:
 
     def _image(self, numbers: Tensor, hits: Hits, dtype: type) -> np.ndarray:
         """Return numbers (P) or (C, P) as an array (V, H, W) or (V, H, W, C)."""
-        narrow = numbers.float() if numbers.is_floating_point() else numbers
+        narrow = numbers.to(ON_THE_WAY[dtype])
         image = narrow.reshape(*numbers.shape[:-1], hits.num_views, hits.height, hits.width)
         image = image if image.ndim == 3 else image.permute(1, 2, 3, 0)
-        return image.cpu().numpy().astype(dtype)
+        return image.cpu().numpy().astype(dtype, copy=False)
 
     def _send(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)

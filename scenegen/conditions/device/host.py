@@ -42,8 +42,9 @@ def cast_ground_rays(world, origins, directions):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def cast_voxel_rays(masks, origin_m, voxel_m, num_levels, origins, directions, t_most):  # type: ignore[no-untyped-def]
-    """Return t and (ix, iy, iz, axis) of the voxels that N rays see, as `raycast.cast_voxels`."""
+def cast_voxel_rays(world, origins, directions, t_most):  # type: ignore[no-untyped-def]
+    """Return t and (ix, iy, iz, axis) of the voxels that N rays see; `world` is that part of `build.pack_world`."""
+    masks, origin_m, voxel_m, num_levels = world
     count = len(origins)
     t, place = np.empty(count), np.empty((4, count), np.int64)
     for n in range(count):

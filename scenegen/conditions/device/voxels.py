@@ -105,10 +105,11 @@ class VoxelCaster:
         is_stopped = walked.state == STOPPED
         hits.t[index] = torch.where(is_stopped, torch.where(is_level, t_level, t_edge), NO_HIT)
         hits.i[index], hits.j[index], hits.k[index] = walked.i, walked.j, k
-        hits.axis[index] = torch.where(is_level, 2, torch.where(is_first, entry, walked.axis))
+        axis = torch.where(is_level, 2, torch.where(is_first, entry, walked.axis))
+        hits.axis[index] = torch.where(is_stopped, axis, AT_START)
         unsure = torch.nonzero(walked.state == UNSURE)[:, 0]
         if len(unsure):
-            t, place = cast_voxel_rays(*self._world, *to_host(rays.take(unsure)), t_most[unsure].cpu().numpy())
+            t, place = cast_voxel_rays(self._world, *to_host(rays.take(unsure)), t_most[unsure].cpu().numpy())
             at = index[unsure]
             for target, found in zip((hits.t, hits.i, hits.j, hits.k, hits.axis), (t, *place), strict=True):
                 target[at] = torch.from_numpy(found).to(target)

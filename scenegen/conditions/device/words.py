@@ -30,10 +30,15 @@ def add_up(t: Tensor, step: Tensor, adds: Tensor) -> Tensor:
         for count in range(3):
             t = t + torch.where(adds > count, step, 0.0)
         adds = adds - 3.0
-        limit = torch.ldexp(torch.ones_like(t), torch.frexp(t).exponent)
+        limit = _next_power_of_two(t)
         fits = torch.floor((limit - t) / step) - 1.0
         fits = torch.where(t - 0.5 * limit > 1.5 * step, fits, 0.0)
         fits = torch.minimum(fits, adds).clamp(min=0.0)
         t = t + fits * ((t + step) - t)
         adds = adds - fits
     return t
+
+
+def _next_power_of_two(numbers: Tensor) -> Tensor:
+    """Return the smallest power of two above positive float64 numbers, from their bits: `bits.next_power_of_two`."""
+    return (((numbers.view(torch.int64) >> 52) + 1) << 52).view(torch.float64)
