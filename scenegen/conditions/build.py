@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt64
+from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt64
 
 from scenegen.geometry.lens import local_focal_px, pixel_rays
 from scenegen.geometry.rigid import invert_rigid
@@ -36,6 +36,22 @@ class _PreparedShapes:
     box_from_world: dict[int, Float64[np.ndarray, "4 4"]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Scratch:
+    """Room for the hits of one view and for the tables of free space of each, for one caller at a time."""
+
+    hits: tuple[Any, ...]
+    tables: list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemanticDepth:
+    """Class and z-depth of every pixel, as in `ConditionMaps`."""
+
+    semantic: UInt8[np.ndarray, "V T H W"]
+    depth_m: Float32[np.ndarray, "V T H W"]
+
+
 class ConditionRenderer:
     """Casts the rays of a rig into one world, step after step.
 
@@ -49,9 +65,8 @@ class ConditionRenderer:
     """
 
     def __init__(self, world: World, *, rig: CameraRig, lighting: Lighting, num_agents: int) -> None:
-        from scenegen.conditions.kerbs import cells_to_raised
         from scenegen.conditions.lens_kernel import pack_lens, ray_spans
-        from scenegen.conditions.open_space import make_table
+        from scenegen.conditions.upright_kernel import have_columns
 
         self._num_agents = num_agents
         self._rig = rig
@@ -59,21 +74,21 @@ class ConditionRenderer:
         self._rays = np.stack([pixel_rays(camera, canvas_px=canvas_px) for camera in rig.cameras])
         self._focal_px = np.stack([local_focal_px(c, rays) for c, rays in zip(rig.cameras, self._rays, strict=True)])
         self._lenses = [(pack_lens(c), rays, ray_spans(rays)) for c, rays in zip(rig.cameras, self._rays, strict=True)]
-        self._static_shapes = world.shapes
+        self._idle: list[_Scratch] = []
+        self._are_columns = [bool(have_columns(rays)) for rays in self._rays]
         self._use_sun = lighting.sun > 0.02 and lighting.sun_direction_world[2] > MIN_SUN_HEIGHT
         self._sun = np.ascontiguousarray(lighting.sun_direction_world, np.float64)
+        self.look_into(world)
+
+    def look_into(self, world: World) -> None:
+        """Exchange the world: what a change of the static world costs beside its rays."""
+        from scenegen.conditions.kerbs import cells_to_raised
+
+        self._static_shapes = world.shapes
         self._world = pack_world(world)
         self._cells = cells_to_raised(self._world[4], self._world[5])
         self._voxel_tables = pack_tables(world)
-        self._tables = [make_table(rays) for rays in self._rays]
-        width, height = canvas_px
-        self._hits = (
-            np.empty((height, width)),
-            np.empty((height, width), np.uint8),
-            np.empty((height, width), np.uint8),
-            np.empty((height, width, 3), np.int32),
-            np.empty((height, width, 3)),
-        )
+        self._lit: tuple[Any, ...] | None = None
 
     def render(
         self,
@@ -95,14 +110,20 @@ class ConditionRenderer:
         width, height = self._rig.size_px
         maps = empty_maps(num_views, num_steps, height=height, width=width)
         maps["unoccluded_px"] = np.zeros((num_views, num_steps, self._num_agents), np.int32)
+        scratch = self._take_scratch()
         poses = np.stack([world_from_ego @ camera.ego_from_cam for camera in self._rig.cameras])
         before = self._prepare(previous_shapes) if previous_shapes is not None else None
         before_ego = previous_world_from_ego
         for step in range(num_steps):
             now = self._prepare(shapes[step])
+            motion = agent_motion(now.box_from_world, before.box_from_world if before is not None else {})
+            light = self._light(now, world_from_ego[step])
+            is_first = before is None or before_ego is None
+            ego = (world_from_ego[step], world_from_ego[step] if before_ego is None else before_ego)
             for view in range(num_views):
-                self._render_view(view, step, now, before, world_from_ego[step], before_ego, maps)
+                self._render_view(view, step, now, motion, light, ego, is_first, scratch, maps)
             before, before_ego = now, world_from_ego[step]
+        self._idle.append(scratch)
         return ConditionMaps(
             **maps,
             world_from_cam=poses,
@@ -110,6 +131,99 @@ class ConditionRenderer:
             ray_cam=self._rays,
             focal_px=self._focal_px,
         )
+
+    def render_semantic_depth(
+        self,
+        shapes: Sequence[ShapeSet],
+        *,
+        world_from_ego: Float64[np.ndarray, "T 4 4"],
+        out: SemanticDepth | None = None,
+    ) -> SemanticDepth:
+        """Render only class and depth of all views of T steps: the same numbers as `render`, for less.
+
+        Args:
+            shapes: agents' solids at each step.
+            world_from_ego: ego pose at each step.
+            out: maps of the same shape, written over and returned: new memory costs as much as some of the rays.
+        """
+        from scenegen.conditions.view_kernel import name_surfaces
+
+        width, height = self._rig.size_px
+        shape = (len(self._rig.cameras), len(shapes), height, width)
+        if out is None:
+            out = SemanticDepth(semantic=np.empty(shape, np.uint8), depth_m=np.empty(shape, np.float32))
+        unoccluded_px = np.zeros(self._num_agents, np.int32)
+        scratch = self._take_scratch()
+        for step, agents in enumerate(shapes):
+            now = self._prepare(agents)
+            for view, camera in enumerate(self._rig.cameras):
+                self._find(view, now, world_from_ego[step] @ camera.ego_from_cam, scratch, unoccluded_px)
+                name_surfaces(
+                    self._voxel_tables[0],
+                    now.tables[1],
+                    scratch.hits[:4],
+                    out.semantic[view, step],
+                    out.depth_m[view, step],
+                )
+        self._idle.append(scratch)
+        return out
+
+    def _take_scratch(self) -> _Scratch:
+        """Return room that no other thread uses; whoever is done puts it back, since new pages cost time."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._make_scratch()
+
+    def _make_scratch(self) -> _Scratch:
+        from scenegen.conditions.open_space import make_table
+
+        width, height = self._rig.size_px
+        return _Scratch(
+            hits=(
+                np.empty((height, width)),
+                np.empty((height, width), np.uint8),
+                np.empty((height, width), np.uint8),
+                np.empty((height, width, 3), np.int32),
+                np.empty((height, width, 3)),
+            ),
+            tables=[make_table(rays, are_columns=are) for rays, are in zip(self._rays, self._are_columns, strict=True)],
+        )
+
+    def _find(
+        self,
+        view: int,
+        now: _PreparedShapes,
+        world_from_cam: Float64[np.ndarray, "4 4"],
+        scratch: _Scratch,
+        unoccluded_px: Int32[np.ndarray, " A"],
+    ) -> tuple[Any, ...]:
+        """Fill the hits of a view; return the camera as the kernels want it."""
+        from scenegen.conditions.view_kernel import find_surfaces
+
+        world_from_cam = np.ascontiguousarray(world_from_cam)
+        camera = (world_from_cam, invert_rigid(world_from_cam), *self._lenses[view])
+        find_surfaces(
+            self._world,
+            self._cells,
+            scratch.tables[view],
+            now.solids,
+            now.tables[0],
+            camera,
+            scratch.hits,
+            unoccluded_px,
+        )
+        return camera
+
+    def _light(self, now: _PreparedShapes, world_from_ego: Float64[np.ndarray, "4 4"]) -> tuple[Any, ...]:
+        """Return the sun as the kernels want it, and which solids may hide it where."""
+        from scenegen.conditions.shadows import index_shadows, lit_levels
+
+        center_xy = np.ascontiguousarray(world_from_ego[:2, 3])
+        sun = self._sun if self._use_sun else np.array([0.0, 0.0, 1.0])
+        if self._lit is None:
+            self._lit = lit_levels(self._world[0], sun)
+        return (sun, self._use_sun, center_xy, self._lit), index_shadows(now.solids[1], now.solids[3], sun, center_xy)
 
     def _prepare(self, agent_shapes: ShapeSet) -> _PreparedShapes:
         joined = ShapeSet.concatenate([self._static_shapes, agent_shapes])
@@ -125,44 +239,31 @@ class ConditionRenderer:
         view: int,
         step: int,
         now: _PreparedShapes,
-        before: _PreparedShapes | None,
-        world_from_ego: Float64[np.ndarray, "4 4"],
-        before_ego: Float64[np.ndarray, "4 4"] | None,
+        motion: tuple[Any, ...],
+        light: tuple[Any, ...],
+        ego: tuple[Float64[np.ndarray, "4 4"], Float64[np.ndarray, "4 4"]],
+        is_first: bool,
+        scratch: _Scratch,
         maps: dict[str, np.ndarray],
     ) -> None:
-        from scenegen.conditions.shadows import index_shadows
-        from scenegen.conditions.view_kernel import describe_surfaces, find_surfaces
+        from scenegen.conditions.view_kernel import describe_surfaces
 
+        world_from_ego, earlier = ego
         camera = self._rig.cameras[view]
-        world_from_cam = np.ascontiguousarray(world_from_ego @ camera.ego_from_cam)
-        packed_camera = (world_from_cam, invert_rigid(world_from_cam), *self._lenses[view])
         unoccluded_px = maps["unoccluded_px"][view, step]
-        find_surfaces(
-            self._world,
-            self._cells,
-            self._tables[view],
-            now.solids,
-            now.tables[0],
-            packed_camera,
-            self._hits,
-            unoccluded_px,
-        )
-        is_first = before is None or before_ego is None
-        earlier = world_from_ego if before_ego is None else before_ego
-        center_xy = np.ascontiguousarray(world_from_ego[:2, 3])
-        sun = self._sun if self._use_sun else np.array([0.0, 0.0, 1.0])
-        index = index_shadows(now.solids[1], now.solids[3], sun, center_xy)
+        packed_camera = self._find(view, now, world_from_ego @ camera.ego_from_cam, scratch, unoccluded_px)
+        sun, index = light
         describe_surfaces(
             self._world,
             self._voxel_tables,
             now.solids,
             now.tables,
-            agent_motion(now.box_from_world, before.box_from_world if before is not None else {}),
+            motion,
             packed_camera,
             (np.ascontiguousarray(invert_rigid(earlier @ camera.ego_from_cam)), is_first),
-            (sun, self._use_sun, center_xy),
+            sun,
             index,
-            self._hits,
+            scratch.hits,
             tuple(maps[name][view, step] for name in MAP_ORDER),
         )
 

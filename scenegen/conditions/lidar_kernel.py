@@ -14,7 +14,7 @@ from numba import njit
 
 from scenegen.conditions.lidar_static import cast_static
 from scenegen.conditions.raycast import NO_HIT, enter_solid, into_solid, out_of_solid
-from scenegen.conditions.static_kernel import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
+from scenegen.conditions.surfaces import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
 from scenegen.conditions.view_kernel import FOLIAGE, STATIC
 
 ANGLE_MARGIN_RAD = 1e-9

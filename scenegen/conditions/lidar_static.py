@@ -16,7 +16,8 @@ from scenegen.conditions.kerbs import UNSURE as UNSURE_GROUND
 from scenegen.conditions.kerbs import cells_to_raised, look_at_ground
 from scenegen.conditions.plane_walk import walk_plane
 from scenegen.conditions.raycast import cast_ground, cast_voxels
-from scenegen.conditions.static_kernel import GRASS, KERB, SURFACE_GROUND, SURFACE_NONE, SURFACE_VOXEL, add_up
+from scenegen.conditions.static_kernel import GRASS, KERB, add_up
+from scenegen.conditions.surfaces import SURFACE_GROUND, SURFACE_NONE, SURFACE_VOXEL
 
 UPRIGHT = 1e-12
 """Most that a sensor's upward axis leans, as a sine: its planes of beams are upright, and seen from above lines."""

@@ -30,15 +30,17 @@ STEEPEST = 2.0
 RAY_STRIDE = 8
 MOST_BINS = 640
 FEWEST_WEDGES, MOST_WEDGES = 32, 2000
+NOTHING = 1e-9
+"""In voxels: as close as the camera itself."""
 TOUCH = 1e-6
 """In voxels, bins or units of m: a miss by less counts as a hit."""
 
 
-def make_table(rays: Float64[np.ndarray, "H W 2"]) -> tuple[np.ndarray, np.ndarray, float]:
+def make_table(rays: Float64[np.ndarray, "H W 2"], *, are_columns: bool) -> tuple[np.ndarray, np.ndarray, float, bool]:
     """Return room for the table of one camera, about as fine as its pixels are in the middle of the image.
 
     Returns:
-        (rows (4, W, B), is_open (4, W), bins per unit of s).
+        (rows (4, W, B), is_open (4, W), bins per unit of s, `upright_kernel.have_columns`).
     """
     height, width, _ = rays.shape
     middle = rays[height // 2, max(width // 2 - 1, 0) : width // 2 + 1, 0]
@@ -46,7 +48,7 @@ def make_table(rays: Float64[np.ndarray, "H W 2"]) -> tuple[np.ndarray, np.ndarr
     per_unit = min(max(1.0 / spacing, FEWEST_WEDGES), MOST_WEDGES) if spacing > 0.0 else FEWEST_WEDGES
     num_wedges = round(per_unit)
     rows = np.empty((4, num_wedges, MOST_BINS), np.uint16)
-    return rows, np.zeros((4, num_wedges), np.bool_), float(per_unit)
+    return rows, np.zeros((4, num_wedges), np.bool_), float(per_unit), are_columns
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -73,16 +75,15 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
     slab = own
     while 0 <= slab < num_slabs:
         near, far = n - inside, n + 1 - inside
-        is_own = near < NEAR_SLAB
-        if is_own:
-            near = 0.0
+        blocked = n
+        if near < NEAR_SLAB:
+            near, blocked = 0.0, FROM_START
         first = int(math.floor(across + m_low * (far if m_low < 0.0 else near) - TOUCH))
         last = int(math.floor(across + m_high * (near if m_high < 0.0 else far) + TOUCH))
-        if not is_own:
+        per_near, per_far = 1.0 / max(near, NOTHING), 1.0 / max(far, NOTHING)
+        if blocked != FROM_START:
             if last < 0 or first >= num_across:
                 return
-            per_near = 1.0 / near
-            per_far = 1.0 / far
             low = max(low, int(math.floor((-depth * per_near - s_low) * bins_per_s - TOUCH)))
             high = min(high, int(math.floor((headroom * per_near - s_low) * bins_per_s + TOUCH)))
             if low > high:
@@ -91,9 +92,6 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
             word = masks[slab, j] if major == 0 else masks[j, slab]
             if word == 0:
                 continue
-            if is_own:
-                row[:] = FROM_START
-                return
             while word != 0:
                 k = lowest_set(word)
                 rest = ~(word >> np.uint64(k))
@@ -105,7 +103,7 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
                 b1 = min(high, int(math.floor((s_top - s_low) * bins_per_s + TOUCH)))
                 for b in range(b0, b1 + 1):
                     if row[b] == ALL_THE_WAY:
-                        row[b] = n
+                        row[b] = blocked
                 if past >= 64:
                     break
                 word = (word >> np.uint64(past)) << np.uint64(past)

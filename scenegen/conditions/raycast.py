@@ -60,44 +60,56 @@ def cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, t_max):  # type: ign
         (t, ix, iy, iz, axis): t is NO_HIT when nothing is hit before `t_max`; axis is the axis of the face
         entered (0, 1, 2), or 3 when the ray starts inside the voxel.
     """
+    return cast_ray(
+        masks, origin_m[0], origin_m[1], origin_m[2], voxel_m, num_levels, o[0], o[1], o[2], d[0], d[1], d[2], t_max
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, inline="always")
+def clip_to_slab(low, high, o, d, axis, t0, t1, entry_axis):  # type: ignore[no-untyped-def]
+    """Return what is left of t0..t1, and the axis it begins with, between two planes; t1 is -1 where nothing is."""
+    if abs(d) < 1e-15:
+        if o < low or o >= high:
+            return t0, -1.0, entry_axis
+        return t0, t1, entry_axis
+    ta = (low - o) / d
+    tb = (high - o) / d
+    if ta > tb:
+        ta, tb = tb, ta
+    if ta > t0:
+        t0 = ta
+        entry_axis = axis
+    if tb < t1:
+        t1 = tb
+    return t0, t1, entry_axis
+
+
+@njit(cache=True, nogil=True)
+def cast_ray(masks, low_x, low_y, low_z, voxel_m, num_levels, ox, oy, oz, dx, dy, dz, t_max):  # type: ignore[no-untyped-def]
+    """As `cast_voxels`, of numbers: arrays passed on for one ray cost more than a short walk."""
     nx, ny = masks.shape
     # Clip the ray to the grid's box.
-    t0, t1 = 0.0, t_max
-    entry_axis = 3
-    for a in range(3):
-        low = origin_m[a]
-        high = low + voxel_m * (nx if a == 0 else (ny if a == 1 else num_levels))
-        if abs(d[a]) < 1e-15:
-            if o[a] < low or o[a] >= high:
-                return NO_HIT, 0, 0, 0, 3
-        else:
-            ta = (low - o[a]) / d[a]
-            tb = (high - o[a]) / d[a]
-            if ta > tb:
-                ta, tb = tb, ta
-            if ta > t0:
-                t0 = ta
-                entry_axis = a
-            if tb < t1:
-                t1 = tb
+    t0, t1, entry_axis = clip_to_slab(low_x, low_x + voxel_m * nx, ox, dx, 0, 0.0, t_max, 3)
+    t0, t1, entry_axis = clip_to_slab(low_y, low_y + voxel_m * ny, oy, dy, 1, t0, t1, entry_axis)
+    t0, t1, entry_axis = clip_to_slab(low_z, low_z + voxel_m * num_levels, oz, dz, 2, t0, t1, entry_axis)
     if t0 >= t1:
         return NO_HIT, 0, 0, 0, 3
     inv = 1.0 / voxel_m
-    gx = (o[0] + t0 * d[0] - origin_m[0]) * inv
-    gy = (o[1] + t0 * d[1] - origin_m[1]) * inv
+    gx = (ox + t0 * dx - low_x) * inv
+    gy = (oy + t0 * dy - low_y) * inv
     ix = min(max(int(math.floor(gx)), 0), nx - 1)
     iy = min(max(int(math.floor(gy)), 0), ny - 1)
-    step_x = 1 if d[0] > 0 else -1
-    step_y = 1 if d[1] > 0 else -1
-    if abs(d[0]) > 1e-15:
-        next_x = (origin_m[0] + voxel_m * (ix + (1 if step_x > 0 else 0)) - o[0]) / d[0]
-        delta_x = voxel_m / abs(d[0])
+    step_x = 1 if dx > 0 else -1
+    step_y = 1 if dy > 0 else -1
+    if abs(dx) > 1e-15:
+        next_x = (low_x + voxel_m * (ix + (1 if step_x > 0 else 0)) - ox) / dx
+        delta_x = voxel_m / abs(dx)
     else:
         next_x = NO_HIT
         delta_x = NO_HIT
-    if abs(d[1]) > 1e-15:
-        next_y = (origin_m[1] + voxel_m * (iy + (1 if step_y > 0 else 0)) - o[1]) / d[1]
-        delta_y = voxel_m / abs(d[1])
+    if abs(dy) > 1e-15:
+        next_y = (low_y + voxel_m * (iy + (1 if step_y > 0 else 0)) - oy) / dy
+        delta_y = voxel_m / abs(dy)
     else:
         next_y = NO_HIT
         delta_y = NO_HIT
@@ -110,8 +122,8 @@ def cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, t_max):  # type: ign
             t_out = t1
         word = masks[ix, iy]
         if word != 0:
-            z_in = (o[2] + t * d[2] - origin_m[2]) * inv
-            z_out = (o[2] + t_out * d[2] - origin_m[2]) * inv
+            z_in = (oz + t * dz - low_z) * inv
+            z_out = (oz + t_out * dz - low_z) * inv
             k_in = min(max(int(math.floor(z_in)), 0), top)
             k_out = min(max(int(math.floor(z_out)), 0), top)
             if k_in <= k_out:
@@ -121,7 +133,7 @@ def cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, t_max):  # type: ign
                     if k <= k_out:
                         if k == k_in:
                             return t, ix, iy, k, axis
-                        return (origin_m[2] + voxel_m * k - o[2]) / d[2], ix, iy, k, 2
+                        return (low_z + voxel_m * k - oz) / dz, ix, iy, k, 2
             else:
                 span = word
                 if k_in < 63:
@@ -131,7 +143,7 @@ def cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, t_max):  # type: ign
                     if k >= k_out:
                         if k == k_in:
                             return t, ix, iy, k, axis
-                        return (origin_m[2] + voxel_m * (k + 1) - o[2]) / d[2], ix, iy, k, 2
+                        return (low_z + voxel_m * (k + 1) - oz) / dz, ix, iy, k, 2
         if t_out >= t1:
             return NO_HIT, 0, 0, 0, 3
         t = t_out
@@ -230,7 +242,12 @@ def enter_solid(kind, half, taper, ox, oy, oz, dx, dy, dz):  # type: ignore[no-u
 
     t is NO_HIT for a miss or where the origin is inside: solids are seen from outside only.
     """
-    hx, hy, hz = half[0], half[1], half[2]
+    return enter_kind(kind, half[0], half[1], half[2], taper[0], taper[1], ox, oy, oz, dx, dy, dz)
+
+
+@njit(cache=True, nogil=True)
+def enter_kind(kind, hx, hy, hz, front, back, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """As `enter_solid`, of numbers."""
     if kind == KIND_ELLIPSOID:
         ax, ay, az = ox / hx, oy / hy, oz / hz
         bx, by, bz = dx / hx, dy / hy, dz / hz
@@ -300,7 +317,7 @@ def enter_solid(kind, half, taper, ox, oy, oz, dx, dy, dz):  # type: ignore[no-u
             sx = 1.0 if side == 0 else -1.0
             lean = 0.0
             if kind == KIND_WEDGE:
-                lean = hx * taper[side] / (2.0 * hz)
+                lean = hx * (front if side == 0 else back) / (2.0 * hz)
             rate = sx * dx + lean * dz
             gap = hx - sx * ox - lean * (oz + hz)
             if abs(rate) < 1e-15:
@@ -350,6 +367,22 @@ def enter_shape(kind, half, taper, world_from_shape, o, d):  # type: ignore[no-u
     t, nx, ny, nz = enter_solid(kind, half, taper, ox, oy, oz, dx, dy, dz)
     nx, ny, nz = out_of_solid(m, nx, ny, nz)
     return t, nx, ny, nz
+
+
+@njit(cache=True, nogil=True)
+def is_in_the_way(kind, half, taper, world_from_shape, s, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """Return whether a world ray enters solid `s` of a list."""
+    m = world_from_shape
+    m00, m01, m02 = m[s, 0, 0], m[s, 0, 1], m[s, 0, 2]
+    m10, m11, m12 = m[s, 1, 0], m[s, 1, 1], m[s, 1, 2]
+    m20, m21, m22 = m[s, 2, 0], m[s, 2, 1], m[s, 2, 2]
+    x, y, z = ox - m[s, 0, 3], oy - m[s, 1, 3], oz - m[s, 2, 3]
+    t, _, _, _ = enter_kind(
+        kind[s], half[s, 0], half[s, 1], half[s, 2], taper[s, 0], taper[s, 1],
+        m00 * x + m10 * y + m20 * z, m01 * x + m11 * y + m21 * z, m02 * x + m12 * y + m22 * z,
+        m00 * dx + m10 * dy + m20 * dz, m01 * dx + m11 * dy + m21 * dz, m02 * dx + m12 * dy + m22 * dz,
+    )  # fmt: skip
+    return t < NO_HIT
 
 
 @njit(cache=True, nogil=True)

@@ -12,10 +12,14 @@ import math
 import numpy as np
 from numba import njit
 
-from scenegen.conditions.raycast import NO_HIT, cast_voxels, enter_shape
+from scenegen.conditions.bits import highest_set
+from scenegen.conditions.raycast import NO_HIT, cast_ray, is_in_the_way
 
 SHADOW_CELL_M = 2.0
 SHADOW_CELLS = 128
+UPRIGHT = 1e-6
+"""A sun less aslant than this is taken to be that much aslant, where only bounds are asked for."""
+LEVEL_MARGIN = 1e-3
 OFFSET_M = 0.03
 """Start of a shadow ray above its surface, so that a surface does not hide itself."""
 
@@ -64,31 +68,81 @@ def index_shadows(half, world_from_shape, sun, center_xy):  # type: ignore[no-un
     return start, members
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def lit_levels(masks, sun):  # type: ignore[no-untyped-def]
+    """Return from which height on the sun is surely not hidden by voxels, and how to look it up.
+
+    Rays towards the sun that run mostly along x are y = y' + m x: all points of one y' look along one line, slab after
+    slab. Seen from the end of the line, a ray that enters a slab clears it above the tops there and above what the next
+    slab asks for, less what the ray rises in between. Heights are in levels and hold for all points of a cell of y'.
+
+    Returns:
+        (levels (slabs, cells of y'), is along y, m, first cell).
+    """
+    along_y = abs(sun[1]) > abs(sun[0])
+    major, minor = (1, 0) if along_y else (0, 1)
+    num_slabs, num_across = masks.shape[major], masks.shape[minor]
+    level = max(abs(sun[major]), UPRIGHT)
+    m = sun[minor] / (level if sun[major] > 0.0 else -level)
+    rise = sun[2] / level
+    step = 1 if sun[major] > 0.0 else -1
+    first_cell = int(math.floor(min(0.0, -m * num_slabs))) - 1
+    num_cells = int(math.ceil(max(float(num_across), num_across - m * num_slabs))) + 1 - first_cell
+    levels = np.zeros((num_slabs, num_cells), np.float32)
+    at_entry = np.zeros(num_cells)
+    for count in range(num_slabs):
+        i = num_slabs - 1 - count if step > 0 else count
+        shift = min(m * i, m * (i + 1))
+        spread = abs(m)
+        for q in range(num_cells):
+            low = q + first_cell + shift
+            j0 = max(int(math.floor(low - 1e-6)), 0)
+            j1 = min(int(math.floor(low + 1.0 + spread + 1e-6)), num_across - 1)
+            need = 0.0
+            for j in range(j0, j1 + 1):
+                word = masks[i, j] if major == 0 else masks[j, i]
+                if word != 0:
+                    need = max(need, highest_set(word) + 1.0)
+            # A ray that starts in this slab may have risen by nothing when it comes to the next.
+            levels[i, q] = max(need, at_entry[q])
+            at_entry[q] = max(need, at_entry[q] - rise)
+    return levels, along_y, m, first_cell
+
+
 @njit(cache=True, nogil=True)
-def sees_sun(point, normal, sun, masks, origin_m, voxel_m, num_levels, shapes, index, center_xy):  # type: ignore[no-untyped-def]
-    """Return whether a surface point sees the sun."""
-    if normal[0] * sun[0] + normal[1] * sun[1] + normal[2] * sun[2] <= 0.0:
+def sees_sun(x, y, z, nx, ny, nz, sun, masks, origin_m, voxel_m, num_levels, shapes, index, center_xy, lit):  # type: ignore[no-untyped-def]
+    """Return whether the surface point (x, y, z) with normal (nx, ny, nz) sees the sun."""
+    sun_x, sun_y, sun_z = sun[0], sun[1], sun[2]
+    if nx * sun_x + ny * sun_y + nz * sun_z <= 0.0:
         return False
     kind, half, taper, world_from_shape = shapes
     start, members = index
-    o = np.empty(3)
-    o[0] = point[0] + OFFSET_M * normal[0]
-    o[1] = point[1] + OFFSET_M * normal[1]
-    o[2] = point[2] + OFFSET_M * normal[2]
-    x = o[0] - o[2] * sun[0] / sun[2]
-    y = o[1] - o[2] * sun[1] / sun[2]
-    i = int(math.floor((x - center_xy[0]) / SHADOW_CELL_M)) + SHADOW_CELLS // 2
-    j = int(math.floor((y - center_xy[1]) / SHADOW_CELL_M)) + SHADOW_CELLS // 2
+    ox = x + OFFSET_M * nx
+    oy = y + OFFSET_M * ny
+    oz = z + OFFSET_M * nz
+    shadow_x = ox - oz * sun_x / sun_z
+    shadow_y = oy - oz * sun_y / sun_z
+    i = int(math.floor((shadow_x - center_xy[0]) / SHADOW_CELL_M)) + SHADOW_CELLS // 2
+    j = int(math.floor((shadow_y - center_xy[1]) / SHADOW_CELL_M)) + SHADOW_CELLS // 2
     if 0 <= i < SHADOW_CELLS and 0 <= j < SHADOW_CELLS:
         cell = i * SHADOW_CELLS + j
         for m in range(start[cell], start[cell + 1]):
-            s = members[m]
-            t, _, _, _ = enter_shape(kind[s], half[s], taper[s], world_from_shape[s], o, sun)
-            if t < NO_HIT:
+            if is_in_the_way(kind, half, taper, world_from_shape, members[m], ox, oy, oz, sun_x, sun_y, sun_z):
                 return False
     # A wall's plane may lie up to a voxel inside the voxels that stand for it: start outside them.
-    o[0] += voxel_m * normal[0]
-    o[1] += voxel_m * normal[1]
-    o[2] += 0.1 * voxel_m * normal[2]
-    t, _, _, _, _ = cast_voxels(masks, origin_m, voxel_m, num_levels, o, sun, NO_HIT)
+    ox += voxel_m * nx
+    oy += voxel_m * ny
+    oz += 0.1 * voxel_m * nz
+    levels, along_y, m, first_cell = lit
+    # As `cast_ray` finds its first column, to the bit: points often lie on the planes between two.
+    inv = 1.0 / voxel_m
+    at_x, at_y = (ox - origin_m[0]) * inv, (oy - origin_m[1]) * inv
+    along, across = (at_y, at_x) if along_y else (at_x, at_y)
+    slab, q = int(math.floor(along)), int(math.floor(across - m * along)) - first_cell
+    is_known = 0 <= slab < levels.shape[0] and 0 <= q < levels.shape[1]
+    if is_known and (oz - origin_m[2]) * inv > levels[slab, q] + LEVEL_MARGIN:
+        return True
+    t, _, _, _, _ = cast_ray(
+        masks, origin_m[0], origin_m[1], origin_m[2], voxel_m, num_levels, ox, oy, oz, sun_x, sun_y, sun_z, NO_HIT
+    )
     return t >= NO_HIT

@@ -15,19 +15,17 @@ import numpy as np
 from numba import njit
 
 from scenegen.conditions.bits import next_power_of_two
-from scenegen.conditions.column_walk import MISS, TIE, UNSURE, walk_columns
+from scenegen.conditions.column_walk import MISS, TIE, UNSURE, cross_slabs, make_room, walk_columns
 from scenegen.conditions.kerbs import UNSURE as UNSURE_GROUND
 from scenegen.conditions.kerbs import look_at_ground
 from scenegen.conditions.open_space import choose_sides, first_slabs, slope_range
-from scenegen.conditions.raycast import FAR_M, NO_HIT, cast_ground, cast_voxels
+from scenegen.conditions.raycast import FAR_M, NO_HIT, cast_ground, cast_ray
+from scenegen.conditions.surfaces import FACE_UP, SURFACE_GROUND, SURFACE_NONE, SURFACE_VOXEL
+from scenegen.conditions.upright_kernel import is_upright, scan_upright
 from scenegen.types.taxonomy import Material
 
 KERB = int(Material.KERB)
 GRASS = int(Material.GRASS)
-
-SURFACE_GROUND, SURFACE_VOXEL, SURFACE_SHAPE, SURFACE_NONE = 0, 1, 2, 3
-FACE_UP, FACE_DOWN = 4, 5
-"""Sides seen are 0 to 5 for +x, -x, +y, -y, +z, -z."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -36,8 +34,8 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
 
     `world` is from `build.pack_world`, `cells` are `kerbs.cells_to_raised` of its ground, `camera` is
     (world_from_cam, rays), `table` is room for the table of `open_space` with the bins per unit of s that it
-    should have. `face` is the side of the ground or voxel that is seen; `detail` (ix, iy, iz) for a voxel,
-    (material, ...) for ground, else not touched.
+    should have. `depth` is FAR_M where nothing is hit. `face` is the side of the ground or voxel that is seen;
+    `detail` (ix, iy, iz) for a voxel, (material, ...) for ground, else not touched.
     """
     masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
     world_from_cam, rays = camera
@@ -50,7 +48,7 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
     is_inside = 0.0 <= start[0] < shape[0] and 0.0 <= start[1] < shape[1] and TIE < start[2] < num_levels - TIE
     is_above = o[2] > kerb_m and raised[GRASS]
     ground_depth = o[2] * inv + TIE if o[2] >= 0.0 else NO_HIT
-    rows, is_open, bins_per_s = table
+    rows, is_open, bins_per_s, are_columns = table
     is_open[:] = False
     s_low, s_high = slope_range(world_from_cam, rays)
     bins = (rows, is_open, s_low, min(bins_per_s, rows.shape[2] / (s_high - s_low + TIE)))
@@ -63,20 +61,30 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
     first = np.empty(width, np.uint16)
     state = np.full(width, UNSURE, np.uint8)
     voxel = np.empty((3, width), np.int64)
+    room = make_room(width)
+    scans = is_inside and are_columns and is_upright(world_from_cam)
     for v in range(height):
-        aim_row(world_from_cam, rays, v, directions)
+        if not scans or v == 0:
+            aim_row(world_from_cam, rays, v, directions)
+        else:
+            raise_row(world_from_cam, rays, v, directions)
         if is_above:
             look_at_ground(ground, cells, corner_m, 1.0 / cell_m, kerb_m, o, directions, GRASS, t, material)
         else:
             material[:] = UNSURE_GROUND
         place_ground(world, o, directions, material, v, t, surface, face, detail)
+        if scans:
+            depth[v] = t
+            continue
         if is_inside:
             choose_sides(directions, aim, side)
             first_slabs(masks, num_levels, start, ground_depth, bins, aim, side, first)
+            cross_slabs(columns, shape, num_levels, start, voxel_m, aim, side, t, first, state, voxel, room)
             walk_columns(columns, shape, num_levels, start, voxel_m, aim, side, t, first, state, voxel)
         place_voxels(world, start, o, directions, state, voxel, v, t, sums, surface, face, detail)
-        for u in range(width):
-            depth[v, u] = t[u] if surface[v, u] != SURFACE_NONE else NO_HIT
+        depth[v] = t
+    if scans:
+        scan_upright(world, world_from_cam, rays, depth, surface, face, detail)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -88,6 +96,15 @@ def aim_row(world_from_cam, rays, v, directions):  # type: ignore[no-untyped-def
         directions[0, u] = m[0, 0] * x + m[0, 1] * y + m[0, 2]
         directions[1, u] = m[1, 0] * x + m[1, 1] * y + m[1, 2]
         directions[2, u] = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def raise_row(world_from_cam, rays, v, directions):  # type: ignore[no-untyped-def]
+    """As `aim_row` for upright cameras, whose rows differ in one direction only."""
+    m = world_from_cam
+    dz = m[2, 0] * rays[v, 0, 0] + m[2, 1] * rays[v, 0, 1] + m[2, 2]
+    for u in range(rays.shape[1]):
+        directions[2, u] = dz if rays[v, u, 1] == rays[v, 0, 1] else math.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -121,21 +138,22 @@ def place_voxels(world, start, o, directions, state, voxel, v, t, sums, surface,
     masks, origin_m, voxel_m, num_levels, _, _, _, _, _ = world
     total, delta, adds, place = sums
     count = 0
-    d = np.empty(3)
     for u in range(directions.shape[1]):
         axis = np.int64(state[u])
         if axis == MISS:
             continue
         if axis == UNSURE:
-            d[0], d[1], d[2] = directions[0, u], directions[1, u], directions[2, u]
-            if math.isnan(d[2]):
+            dx, dy, dz = directions[0, u], directions[1, u], directions[2, u]
+            if math.isnan(dz):
                 continue
-            found, ix, iy, iz, axis = cast_voxels(masks, origin_m, voxel_m, num_levels, o, d, t[u])
+            found, ix, iy, iz, axis = cast_ray(
+                masks, origin_m[0], origin_m[1], origin_m[2], voxel_m, num_levels, o[0], o[1], o[2], dx, dy, dz, t[u]
+            )
             if found < t[u]:
                 t[u] = found
                 surface[v, u] = SURFACE_VOXEL
                 detail[v, u, 0], detail[v, u, 1], detail[v, u, 2] = ix, iy, iz
-                face[v, u] = FACE_UP if axis == 3 else 2 * axis + (1 if d[axis] > 0.0 else 0)
+                face[v, u] = FACE_UP if axis == 3 else 2 * axis + (1 if directions[axis, u] > 0.0 else 0)
             continue
         is_ahead = directions[axis, u] > 0.0
         k = voxel[axis, u]

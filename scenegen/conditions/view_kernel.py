@@ -8,15 +8,10 @@ import numpy as np
 from numba import njit
 
 from scenegen.conditions.lens_kernel import LENS_PINHOLE, lens_pixel_bounds, project_bent
-from scenegen.conditions.raycast import FAR_M, enter_shape
+from scenegen.conditions.raycast import FAR_M, enter_kind, into_solid, out_of_solid
 from scenegen.conditions.shadows import sees_sun
-from scenegen.conditions.static_kernel import (
-    SURFACE_GROUND,
-    SURFACE_NONE,
-    SURFACE_SHAPE,
-    SURFACE_VOXEL,
-    find_static,
-)
+from scenegen.conditions.static_kernel import find_static
+from scenegen.conditions.surfaces import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
 from scenegen.types.taxonomy import STATIC_INSTANCE_OFFSET, Material, Semantic
 
 STATIC = int(STATIC_INSTANCE_OFFSET)
@@ -39,36 +34,87 @@ def find_surfaces(world, cells, table, shapes, instance, camera, hits, unocclude
     """
     kind, half, taper, world_from_shape = shapes
     world_from_cam, cam_from_world, lens, rays, spans = camera
-    depth, surface, face, detail, normal = hits
+    depth, surface, face, detail, _ = hits
     find_static(world, cells, table, (world_from_cam, rays), depth, surface, face, detail)
-    near_m = lens[7]
     height, width = depth.shape
-    last_agent = np.zeros((height, width), np.int64)
-    o = world_from_cam[:3, 3].copy()
-    d = np.empty(3)
-    m = world_from_cam
+    last_agent = np.zeros((height, width), np.uint16)
     for s in range(len(kind)):
         u0, u1, v0, v1 = lens_pixel_bounds(half[s], world_from_shape[s], cam_from_world, lens, spans, width, height)
-        for v in range(v0, v1):
-            for u in range(u0, u1):
-                x, y = rays[v, u, 0], rays[v, u, 1]
-                if math.isnan(x):
-                    continue
-                d[0] = m[0, 0] * x + m[0, 1] * y + m[0, 2]
-                d[1] = m[1, 0] * x + m[1, 1] * y + m[1, 2]
-                d[2] = m[2, 0] * x + m[2, 1] * y + m[2, 2]
-                t, nx, ny, nz = enter_shape(kind[s], half[s], taper[s], world_from_shape[s], o, d)
-                if t >= FAR_M or t <= near_m:
-                    continue
-                agent = instance[s]
-                if agent < STATIC and last_agent[v, u] != agent:
-                    last_agent[v, u] = agent
-                    unoccluded_px[agent - 1] += 1
-                if t < depth[v, u]:
-                    depth[v, u] = t
-                    surface[v, u] = SURFACE_SHAPE
-                    detail[v, u, 0] = s
-                    normal[v, u, 0], normal[v, u, 1], normal[v, u, 2] = nx, ny, nz
+        if u0 < u1 and v0 < v1:
+            size, pose, agent = half[s], world_from_shape[s], np.int64(instance[s])
+            place_solid(
+                s, kind[s], size, taper[s], pose, agent, camera, (u0, u1, v0, v1), hits, last_agent, unoccluded_px
+            )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def place_solid(s, kind, half, taper, pose, agent, camera, bounds, hits, last_agent, unoccluded_px):  # type: ignore[no-untyped-def]
+    """Enter one solid into the hits of the pixels within `bounds`; count those of an agent, seen or not."""
+    depth, surface, _, detail, normal = hits
+    m, c, lens, rays, _ = camera
+    u0, u1, v0, v1 = bounds
+    near_m = lens[7]
+    hx, hy, hz, front, back = half[0], half[1], half[2], taper[0], taper[1]
+    # No point of it is nearer than this along the optical axis.
+    reach = math.sqrt(hx * hx + hy * hy + hz * hz)
+    nearest_m = c[2, 0] * pose[0, 3] + c[2, 1] * pose[1, 3] + c[2, 2] * pose[2, 3] + c[2, 3] - reach - 1e-6
+    away_x, away_y, away_z = m[0, 3] - pose[0, 3], m[1, 3] - pose[1, 3], m[2, 3] - pose[2, 3]
+    ox, oy, oz = into_solid(pose, away_x, away_y, away_z)
+    is_agent = agent < STATIC
+    for v in range(v0, v1):
+        for u in range(u0, u1):
+            if not is_agent and depth[v, u] <= nearest_m:
+                continue
+            x, y = rays[v, u, 0], rays[v, u, 1]
+            if math.isnan(x):
+                continue
+            dx, dy, dz = into_solid(
+                pose,
+                m[0, 0] * x + m[0, 1] * y + m[0, 2],
+                m[1, 0] * x + m[1, 1] * y + m[1, 2],
+                m[2, 0] * x + m[2, 1] * y + m[2, 2],
+            )
+            t, nx, ny, nz = enter_kind(kind, hx, hy, hz, front, back, ox, oy, oz, dx, dy, dz)
+            if t >= FAR_M or t <= near_m:
+                continue
+            if is_agent and last_agent[v, u] != agent:
+                last_agent[v, u] = agent
+                unoccluded_px[agent - 1] += 1
+            if t < depth[v, u]:
+                depth[v, u] = t
+                surface[v, u] = SURFACE_SHAPE
+                detail[v, u, 0] = s
+                normal[v, u, 0], normal[v, u, 1], normal[v, u, 2] = out_of_solid(pose, nx, ny, nz)
+
+
+@njit(cache=True, nogil=True)
+def semantic_of_ground():  # type: ignore[no-untyped-def]
+    """Return the class of each ground material."""
+    classes = np.full(32, 14, np.uint8)
+    classes[1:5] = 11
+    classes[5] = 12
+    classes[6:8] = 13
+    return classes
+
+
+@njit(cache=True, nogil=True)
+def name_surfaces(semantics, shape_semantic, hits, semantic, depth_out):  # type: ignore[no-untyped-def]
+    """Turn hits into class and depth alone."""
+    depth, surface, _, detail = hits
+    ground_semantic = semantic_of_ground()
+    height, width = depth.shape
+    for v in range(height):
+        for u in range(width):
+            where = surface[v, u]
+            if where == SURFACE_GROUND:
+                semantic[v, u] = ground_semantic[detail[v, u, 0]]
+            elif where == SURFACE_VOXEL:
+                semantic[v, u] = semantics[detail[v, u, 0], detail[v, u, 1], detail[v, u, 2]]
+            elif where == SURFACE_SHAPE:
+                semantic[v, u] = shape_semantic[detail[v, u, 0]]
+            else:
+                semantic[v, u] = FREE
+            depth_out[v, u] = depth[v, u] if where != SURFACE_NONE else np.inf
 
 
 @njit(cache=True, nogil=True)
@@ -123,13 +169,10 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
     world_from_cam, cam_from_world, lens, rays, spans = camera
     kind, fx, fy, cx, cy, numbers, max_angle_rad, near_m = lens
     previous_cam_from_world, is_first = previous
-    sun_direction, use_sun, center_xy = sun
+    sun_direction, use_sun, center_xy, lit = sun
     depth, surface, face, detail, normal = hits
     semantic, material_map, instance_map, depth_out, normal_out, canonical_out, point_out, motion, sun_out = out
-    ground_semantic = np.full(32, 14, np.uint8)
-    ground_semantic[1:5] = 11
-    ground_semantic[5] = 12
-    ground_semantic[6:8] = 13
+    ground_semantic = semantic_of_ground()
     height, width = depth.shape
     m = world_from_cam
     c = previous_cam_from_world
@@ -198,5 +241,19 @@ def describe_surfaces(  # type: ignore[no-untyped-def]
                     motion[v, u, 1] = fy * py / pz + cy - (v + 0.5)
             if use_sun:
                 sun_out[v, u] = sees_sun(
-                    p, n, sun_direction, masks, origin_m, voxel_m, num_levels, shapes, index, center_xy
+                    p[0],
+                    p[1],
+                    p[2],
+                    n[0],
+                    n[1],
+                    n[2],
+                    sun_direction,
+                    masks,
+                    origin_m,
+                    voxel_m,
+                    num_levels,
+                    shapes,
+                    index,
+                    center_xy,
+                    lit,
                 )

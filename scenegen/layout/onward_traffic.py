@@ -7,34 +7,24 @@ cross or join, and who is about to walk into its way and could still be stopped 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from scenegen.layout.corridor import Corridor, Found, outline_points, placed
+from scenegen.layout.corridor import Found, outline_points, placed
+from scenegen.layout.driving import FOOT_GAP_M, Driving, acceleration_of, reach_m
 from scenegen.layout.footing import Footing
-from scenegen.layout.idm import DRIVER, Driver, following_acceleration, free_acceleration
 from scenegen.layout.onward import EGO, Onward, Vehicle
 from scenegen.layout.overlap import ego_as_agent
-from scenegen.layout.passing import pass_standing
-from scenegen.layout.right_of_way import Conflict, Demand, Progress, find_conflicts
+from scenegen.layout.right_of_way import Conflict, Demand, find_conflicts
 from scenegen.layout.walking import LOOK_S, Bodies, Walkers, standing_bodies
 from scenegen.types.layout import AgentTrack, Layout
 from scenegen.types.taxonomy import AgentCategory
 
 LONGEST_STEP_S = 0.1
-MOST_REACH_M = 90.0
-LINE_GAP_M = 0.5
-"""A vehicle that yields stops this far before the shared piece."""
-FOOT_GAP_M = 1.0
 FIRMEST_FOR_WALKERS_MPS2 = 5.0
 FOOT_LOOK_S = np.arange(0.0, 3.6, 0.4)
-YIELDING = Driver(standstill_gap_m=0.8)
-WALL_SLACK_M = 0.12
-"""What stands is passed at a smaller distance than what moves."""
-CREEP_MPS = 0.15
 MANOEUVRING_MPS = 8.0
 """Who is on no lane and faster than this has driven off the map, not over a car park."""
 ROAD_KINDS = ("drivable", "parking", "crossing")
@@ -53,75 +43,6 @@ def drive_on(recorded: Layout, onward: Onward, *, extra: int, rate_hz: float) ->
     return _Scene(recorded, onward, extra / rate_hz).run(extra, rate_hz)
 
 
-class _Driving:
-    """One vehicle while it drives."""
-
-    def __init__(self, vehicle: Vehicle, standing_m: Sequence[Float64[np.ndarray, "K 2"]], end_m: float) -> None:
-        length_m, width_m = float(vehicle.size_lwh_m[0]), float(vehicle.size_lwh_m[1])
-        if not vehicle.reverses:
-            path = pass_standing(vehicle.path, standing_m, width_m=width_m, length_m=length_m)
-            vehicle = replace(vehicle, path=path)
-        self.vehicle = vehicle
-        self.corridor = Corridor(vehicle.path, length_m=length_m, width_m=width_m)
-        self.to_front_m = vehicle.center_m + 0.5 * length_m
-        self.to_rear_m = vehicle.center_m - 0.5 * length_m
-        self.outline_m = outline_points(vehicle.size_lwh_m)
-        self.s_m, self.speed_mps, self.change_mps2 = 0.0, vehicle.speed_mps, 0.0
-        self.wall_m = min(end_m, self._first_wall(standing_m))
-
-    def _first_wall(self, standing_m: Sequence[Float64[np.ndarray, "K 2"]]) -> float:
-        """Return where the first standing thing begins in the strip; what is already alongside does not count."""
-        first_m = np.inf
-        for outline_m in standing_m:
-            at_m, inside, _ = self.corridor.places(
-                outline_m, from_m=0.0, to_m=float(len(self.corridor.points_m)), slack_m=WALL_SLACK_M
-            )
-            if inside.any():
-                begin_m = float(at_m[inside].min())
-                if begin_m > self.to_front_m - 0.1:
-                    first_m = min(first_m, begin_m)
-        return first_m
-
-    @property
-    def progress(self) -> Progress:
-        return Progress(self.s_m + self.to_front_m, self.s_m + self.to_rear_m, self.speed_mps)
-
-    def center_m(self, s_m: Float64[np.ndarray, " S"]) -> tuple[Float64[np.ndarray, "S 2"], Float64[np.ndarray, " S"]]:
-        """Return box centres and headings at places of the path."""
-        at = self.vehicle.pose(s_m)
-        ahead = np.stack([np.cos(at.heading_rad), np.sin(at.heading_rad)], axis=1)
-        return at.position_m + self.vehicle.center_m * ahead, at.heading_rad
-
-    def outline_now_m(self) -> Float64[np.ndarray, "K 2"]:
-        center_m, heading_rad = self.center_m(np.array([self.s_m]))
-        return placed(self.outline_m, center_m[0], float(heading_rad[0]))
-
-    def velocity_now_mps(self) -> Float64[np.ndarray, "2"]:
-        heading_rad = float(self.vehicle.path.at(np.array([self.s_m])).heading_rad[0])
-        return self.speed_mps * np.array([np.cos(heading_rad), np.sin(heading_rad)])
-
-    def places_ahead_m(self, after_s: Float64[np.ndarray, " L"]) -> Float64[np.ndarray, " L"]:
-        """Return where along the path the vehicle will be, if it keeps its acceleration down to standing."""
-        if self.change_mps2 < -1e-6:
-            after_s = np.minimum(after_s, self.speed_mps / -self.change_mps2)
-        change = min(self.change_mps2, 0.0)
-        return self.s_m + self.speed_mps * after_s + 0.5 * change * after_s**2
-
-    def move(self, step_s: float) -> None:
-        """Move by one step at the acceleration chosen before (ballistic update, exact where it comes to rest)."""
-        if self.speed_mps < CREEP_MPS and self.change_mps2 < CREEP_MPS:
-            self.s_m += 0.5 * self.speed_mps * step_s
-            self.speed_mps = 0.0
-            return
-        after_mps = self.speed_mps + self.change_mps2 * step_s
-        if after_mps < 0.0:
-            self.s_m += self.speed_mps**2 / (-2.0 * self.change_mps2)
-            self.speed_mps = 0.0
-            return
-        self.s_m += 0.5 * (self.speed_mps + after_mps) * step_s
-        self.speed_mps = after_mps
-
-
 class _Scene:
     """All who go on, and what stands around them."""
 
@@ -131,7 +52,7 @@ class _Scene:
             boxes.append(ego_as_agent(recorded.ego))
         standing_m = [_outline_of(box) for box in boxes]
         self._driving = {
-            vehicle.idx: _Driving(vehicle, standing_m, _end_of_road(recorded, vehicle)) for vehicle in onward.vehicles
+            vehicle.idx: Driving(vehicle, standing_m, _end_of_road(recorded, vehicle)) for vehicle in onward.vehicles
         }
         self._conflicts: list[Conflict] = find_conflicts(
             {idx: who.corridor for idx, who in self._driving.items()},
@@ -180,7 +101,7 @@ class _Scene:
                 who.change_mps2 = 0.0
                 continue
             leader = self._leader(idx, who, outlines_m, velocities_mps)
-            who.change_mps2 = _acceleration(who, leader, demands[idx], self._on_foot(who))
+            who.change_mps2 = acceleration_of(who, leader, demands[idx], self._on_foot(who))
         self._walkers.step(step_s, self._bodies())
         for who in self._driving.values():
             if now_s >= who.vehicle.waits_s:
@@ -189,13 +110,13 @@ class _Scene:
     def _leader(
         self,
         idx: int,
-        who: _Driving,
+        who: Driving,
         outlines_m: dict[int, Float64[np.ndarray, "K 2"]],
         velocities_mps: dict[int, Float64[np.ndarray, "2"]],
     ) -> Found | None:
         """Return the nearest moving thing in the strip: a vehicle, or somebody on foot."""
         front_m = who.s_m + who.to_front_m
-        to_m = front_m + _reach_m(who.speed_mps)
+        to_m = front_m + reach_m(who.speed_mps)
         near = who.corridor.near(self._centers_m, self._around_m, from_m=front_m - 6.0, to_m=to_m)
         best: Found | None = None
         for other in (self._order[row] for row in near):
@@ -206,7 +127,7 @@ class _Scene:
                 best = found
         return best
 
-    def _on_foot(self, who: _Driving) -> Found | None:
+    def _on_foot(self, who: Driving) -> Found | None:
         """Return the nearest place where somebody on foot is, or will be before the vehicle is past."""
         walkers = self._walkers
         if not len(walkers):
@@ -251,34 +172,6 @@ class _Scene:
             now_m=now_m,
             now_axis=np.stack([np.cos(now_rad), np.sin(now_rad)], axis=-1),
         )
-
-
-def _reach_m(speed_mps: float) -> float:
-    """Return how far ahead a driver looks: three seconds, and what it takes to stop comfortably."""
-    return min(20.0 + 3.0 * speed_mps + speed_mps**2 / (2.0 * DRIVER.braking_mps2), MOST_REACH_M)
-
-
-def _acceleration(who: _Driving, leader: Found | None, demands: Sequence[Demand], on_foot: Found | None) -> float:
-    """Return the smallest acceleration that anything ahead asks for."""
-    front_m, speed_mps = who.s_m + who.to_front_m, who.speed_mps
-    desired_mps = who.vehicle.limit_mps(who.s_m)
-
-    def behind(gap_m: float, leader_mps: float, driver: Driver = DRIVER) -> float:
-        return following_acceleration(speed_mps, desired_mps, gap_m=gap_m, leader_mps=leader_mps, driver=driver)
-
-    choices = [free_acceleration(speed_mps, desired_mps)]
-    if np.isfinite(who.wall_m):
-        choices.append(behind(who.wall_m - front_m, 0.0))
-    if leader is not None:
-        choices.append(behind(leader.at_m - front_m, max(leader.speed_mps, 0.0)))
-    if on_foot is not None:
-        choices.append(behind(on_foot.at_m - FOOT_GAP_M - front_m, 0.0, YIELDING))
-    for demand in demands:
-        held = behind(demand.line_m - LINE_GAP_M - front_m, 0.0, YIELDING)
-        if demand.gap_m is not None and demand.gap_m > 0.0:
-            held = max(held, behind(demand.gap_m, demand.leader_mps))
-        choices.append(held)
-    return min(choices)
 
 
 def _trace(vehicle: Vehicle, way_m: Float64[np.ndarray, " S"], speed_mps: Float64[np.ndarray, " S"]) -> Trace:

@@ -9,6 +9,8 @@ from scenegen.layout.motion import EGO_CENTER_FROM_AXLE_M, EGO_SIZE_LWH_M
 from scenegen.types.layout import AgentTrack, EgoTrack, Layout
 from scenegen.types.taxonomy import AgentCategory
 
+PAIRS_AT_ONCE = 1000
+
 
 def ego_as_agent(ego: EgoTrack) -> AgentTrack:
     """Return the ego vehicle as a track with a box, for collision tests and pictures."""
@@ -123,17 +125,35 @@ class Crowd:
 
 
 def find_overlaps(layout: Layout, *, margin_m: float = 0.0) -> list[tuple[str, str, int]]:
-    """Return (agent, other agent or `ego`, step) for every pair of boxes that ever overlap."""
+    """Return (agent, other agent or `ego`, step) of every agent that overlaps one before it, the ego first.
+
+    Once per agent: the first of those before it that it ever overlaps, and the first step.
+    """
     tracks = [ego_as_agent(layout.ego), *layout.agents]
-    crowd = Crowd(layout.timeline.num_steps, capacity=len(tracks))
-    found = []
-    for track in tracks:
-        conflict = crowd.first_conflict(track, margin_m=margin_m)
-        if conflict is not None:
-            row, step = conflict
-            found.append((track.agent_id, tracks[row].agent_id, step))
-        crowd.add(track)
-    return found
+    valid = np.stack([track.valid for track in tracks])
+    center_m = np.stack([track.center_world_m[:, :2] for track in tracks])
+    half_m = np.stack([0.5 * track.size_lwh_m[:2] for track in tracks])
+    low_m = np.where(valid[:, :, None], center_m, np.inf).min(axis=1)
+    high_m = np.where(valid[:, :, None], center_m, -np.inf).max(axis=1)
+    radius_m = np.linalg.norm(half_m, axis=1) + margin_m * np.sqrt(2.0)
+    around_m = (radius_m[:, None] + radius_m[None])[:, :, None]
+    apart = ((low_m[:, None] - around_m > high_m[None]) | (high_m[:, None] + around_m < low_m[None])).any(axis=2)
+    later, earlier = np.nonzero(np.tril(~apart, k=-1))
+    heading_rad = np.stack([track.heading_rad for track in tracks])
+    found: dict[int, tuple[str, str, int]] = {}
+    for begin in range(0, len(later), PAIRS_AT_ONCE):
+        some, others = later[begin : begin + PAIRS_AT_ONCE], earlier[begin : begin + PAIRS_AT_ONCE]
+        gap_m = center_m[some] - center_m[others]
+        near = gap_m[:, :, 0] ** 2 + gap_m[:, :, 1] ** 2 < around_m[some, others] ** 2
+        pairs, steps = np.nonzero(near & valid[some] & valid[others])
+        a, b = some[pairs], others[pairs]
+        hit = boxes_overlap(
+            center_m[a, steps], heading_rad[a, steps], half_m[a] + margin_m,
+            center_m[b, steps], heading_rad[b, steps], half_m[b],
+        )  # fmt: skip
+        for k in np.flatnonzero(hit):
+            found.setdefault(int(a[k]), (tracks[a[k]].agent_id, tracks[b[k]].agent_id, int(steps[k])))
+    return list(found.values())
 
 
 def new_overlaps(layout: Layout, *, since: int) -> list[tuple[int, int, int]]:

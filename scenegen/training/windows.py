@@ -59,6 +59,10 @@ class Windows:
         """Return some of the windows."""
         return self._map(lambda value: value[span])
 
+    def pick(self, indices: Int[Tensor, " N"]) -> Windows:
+        """Return windows by number, some of them more than once."""
+        return self._map(lambda value: value[indices])
+
     def _map(self, change: Callable[[Tensor], Tensor]) -> Windows:
         return Windows(**{name: change(getattr(self, name)) for name in Windows.__dataclass_fields__})
 

@@ -10,8 +10,8 @@ from jaxtyping import Float64
 from scenegen.layout.long_tail.event import Event, Site
 from scenegen.layout.motion import Stop, Travel, standing_track, track_along
 from scenegen.layout.paths import Path
+from scenegen.layout.procedural_draws import draw_size
 from scenegen.layout.procedural_roads import LINE_BEFORE_CROSSING_M, Crosswalk
-from scenegen.layout.procedural_traffic import draw_size
 from scenegen.layout.roads import crossing_area, stop_lines
 from scenegen.types.layout import AgentTrack
 from scenegen.types.taxonomy import AgentCategory

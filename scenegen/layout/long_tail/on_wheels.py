@@ -9,7 +9,7 @@ import numpy as np
 from scenegen.layout.long_tail.event import FRONT_M, Event, Site, move_aside
 from scenegen.layout.motion import Stop, Travel, standing_track, track_along
 from scenegen.layout.paths import make_path, offset_polyline
-from scenegen.layout.procedural_traffic import draw_size
+from scenegen.layout.procedural_draws import draw_size
 from scenegen.types.layout import AgentTrack
 from scenegen.types.taxonomy import AgentCategory
 

@@ -11,7 +11,8 @@ from scenegen.conditions.lidar import INNER_M, AgentBoxes, CountedSweep, LidarMo
 from scenegen.conditions.lidar_kernel import aim, cast_sweep, intensity_of
 from scenegen.conditions.lidar_static import cast_static, measure_gaps
 from scenegen.conditions.raycast import cast_ground, cast_voxels
-from scenegen.conditions.static_kernel import GRASS, SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
+from scenegen.conditions.static_kernel import GRASS
+from scenegen.conditions.surfaces import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
 from scenegen.errors import ConfigError
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.types import EXTRA_RING, STATIC_INSTANCE_OFFSET, ConditionMaps, Material, Semantic, ShapeSet, World
