@@ -96,7 +96,7 @@ def test_configuration_survives_the_metadata(tmp_path: Path, codec: JpegCodec | 
     assert type(codec).from_dict(inner[0]) == codec
 
 
-def test_entry_points_name_both_codecs() -> None:
+def test_entry_points_name_all_codecs() -> None:
     pyproject = Path(__file__).parents[3] / "pyproject.toml"
     import tomllib
 
@@ -104,6 +104,7 @@ def test_entry_points_name_both_codecs() -> None:
     assert declared == {
         "scenegen.jpeg": "scenegen.dataset.jpeg_codec:JpegCodec",
         "scenegen.png": "scenegen.dataset.jpeg_codec:PngCodec",
+        "scenegen.jxl": "scenegen.dataset.jpeg_codec:JxlCodec",
     }
 
 

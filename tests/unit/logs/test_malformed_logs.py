@@ -34,6 +34,12 @@ def imports_done(tmp_path_factory: pytest.TempPathFactory) -> None:
         prepare_log(log, config_of("dgp:street", Path("nowhere")))
 
 
+@pytest.fixture(autouse=True)
+def usual_picture_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other packages lift Pillow's limit for the whole process: nuscenes-devkit does when it reads map masks."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 89_478_485)
+
+
 def scene_json(change: Callable[[dict[str, Any]], None], *, name: str = "scene") -> Damage:
     def write(folder: Path) -> None:
         write_dgp_scene(folder, change={name: change})
