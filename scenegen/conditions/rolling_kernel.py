@@ -13,7 +13,7 @@ from numba import njit
 
 from scenegen.conditions.lidar_kernel import RANGE_MARGIN_M, aim, chain, scan_window
 from scenegen.conditions.lidar_static import cast_static
-from scenegen.conditions.raycast import enter_solid, into_solid, out_of_solid
+from scenegen.conditions.solid_kernel import enter_solid, into_solid, out_of_solid
 from scenegen.conditions.surfaces import SURFACE_SHAPE
 
 BLOCK = 27
