@@ -69,7 +69,13 @@ def generate_scene(
     with clock.stage("world"):
         occupancy = open_occupancy(config.occupancy)
         voxels = None if occupancy is None else occupancy.sample(record.layout, seed=record.seed)
-        stage = SceneStage(record.layout, rig=record.rig, seed=record.seed, world_voxels=voxels)
+        stage = SceneStage(
+            record.layout,
+            rig=record.rig,
+            seed=record.seed,
+            world_voxels=voxels,
+            lidar_rolling=config.dataset.lidar_rolling,
+        )
     quality = config.quality
     with ExitStack() as stack:
         best: Painting | None = None

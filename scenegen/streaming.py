@@ -134,7 +134,13 @@ def stream_scene(
     pin_threads(config.run.threads_per_scene)
     occupancy = open_occupancy(config.occupancy)
     voxels = None if occupancy is None else occupancy.sample(record.layout, seed=record.seed)
-    stage = SceneStage(record.layout, rig=record.rig, seed=record.seed, world_voxels=voxels)
+    stage = SceneStage(
+        record.layout,
+        rig=record.rig,
+        seed=record.seed,
+        world_voxels=voxels,
+        lidar_rolling=config.dataset.lidar_rolling,
+    )
     session = backbone.open_session(stage.context)
     coming = stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=StageClock())
     with closing(coming) as chunks:

@@ -128,12 +128,14 @@ class DatasetConfig:
         labels: maps per pixel (depth, semantic, instance, optical flow): `stored` with the scene, or `rendered` again
             from its layout when they are read; both give the same bytes.
         lidar: simulated sweeps at `key_frames`, or `none`. The labels counted from sweeps are stored either way.
+        lidar_rolling: azimuths fire one after the other while ego and agents move; see `scenegen.conditions.lidar`.
     """
 
     image_codec: str
     jpeg_quality: int
     labels: str
     lidar: str
+    lidar_rolling: bool
 
     def __post_init__(self) -> None:
         require_choice(self, "image_codec", IMAGE_CODECS)
@@ -141,6 +143,17 @@ class DatasetConfig:
         require_choice(self, "lidar", LIDAR_STORES)
         if not 1 <= self.jpeg_quality <= 100:
             raise ConfigError("jpeg_quality from 1 to 100", found=str(self.jpeg_quality))
+        if self.lidar_rolling and self.lidar == "none":
+            raise ConfigError(
+                "stored sweeps, whose times tell that they are rolling", found="lidar=none", where="dataset"
+            )
+
+    def decisive(self) -> dict[str, Any]:
+        """Return what decides bytes here."""
+        kept = asdict(self)
+        if not self.lidar_rolling:  # as in scenes from before there was a choice
+            del kept["lidar_rolling"]
+        return kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +274,7 @@ class GenerateConfig:
             "traffic",  # part of the layout
         ):
             del decisive[key]
+        decisive["dataset"] = self.dataset.decisive()
         decisive["occupancy"] = self.occupancy.decisive()
         decisive["video"] = self.video.decisive()
         if not self.quality.is_asked:
