@@ -83,6 +83,7 @@ class SceneStage:
             key: the same layout and seed give the same world, light and conditions whatever paints them.
         world_voxels: what an occupancy model sampled for this layout and seed; None builds the world by rules.
         lidar_rolling: the azimuths of the LiDAR fire one after the other.
+        device: torch device that casts the cameras' rays; None casts with compiled code.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class SceneStage:
         seed: int,
         world_voxels: WorldVoxels | None = None,
         lidar_rolling: bool = False,
+        device: str | None = None,
     ) -> None:
         from scenegen.conditions.build import ConditionRenderer
         from scenegen.conditions.lidar import LidarModel, LidarScanner
@@ -117,7 +119,9 @@ class SceneStage:
             agents=build_agent_appearance(layout, seed=seed),
             lighting=lighting,
         )
-        self._renderer = ConditionRenderer(self.world, rig=rig, lighting=lighting, num_agents=len(layout.agents))
+        self._renderer = ConditionRenderer(
+            self.world, rig=rig, lighting=lighting, num_agents=len(layout.agents), device=device
+        )
         self._held_shapes: dict[int, ShapeSet] = {}
         model = LidarModel(is_rolling=lidar_rolling)
         self._scanner = LidarScanner(self.world, model=model, seed=seed, scene_id=layout.layout_id)

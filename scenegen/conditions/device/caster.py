@@ -48,7 +48,7 @@ def open_device(name: str) -> torch.device:
             "a CUDA device for the condition renderer",
             found="none that torch sees",
             where=f"device={name}",
-            fix="leave `conditions.device` as it is, which casts on the processor and gives the same maps",
+            fix="cast on the processor, which gives the same maps: conditions=compiled",
         )
     return device
 
