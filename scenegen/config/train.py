@@ -24,7 +24,7 @@ RECIPES = (
     "afd",
 )
 SIZED_RECIPES = ("video", "occupancy")
-SIZE_NAMES = ("nano", "tiny", "small", "base")
+SIZE_NAMES = ("nano", "lean", "tiny", "small", "base")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
 
