@@ -19,6 +19,7 @@ from scenegen.types.record import FULL_PRECISION, HALF_PRECISION
 
 VIDEO_NAMES = ("native", "preview")
 VIDEO_MODELS = ("teacher", "student")
+VIDEO_SIZES = ("tiny", "lean")
 SAMPLER_NAMES = ("euler", "cps")
 VIDEO_PRECISIONS = (FULL_PRECISION, HALF_PRECISION)
 OCCUPANCY_NAMES = ("rules", "masked")
@@ -80,6 +81,7 @@ class VideoConfig:
 
     Attributes:
         name: `native` or `preview`.
+        size: of the shipped weights: `tiny`, or `lean`, which takes a fraction of the time; None is tiny.
         model: `teacher`, or `student`: one distilled to few steps. None with `preview`, which has no model.
         sampler: `euler`, or `cps`, which draws part of the noise anew in each step; None for what the weights are for.
         steps: sampling steps per frame; None likewise.
@@ -99,9 +101,12 @@ class VideoConfig:
     weights: str | None
     weights_sha256: str | None
     history: bool
+    size: str | None = None
 
     def __post_init__(self) -> None:
         require_choice(self, "name", VIDEO_NAMES)
+        if self.size is not None:
+            require_choice(self, "size", VIDEO_SIZES)
         if self.model is not None:
             require_choice(self, "model", VIDEO_MODELS)
         if self.sampler is not None:

@@ -18,8 +18,10 @@ def write_planes(material, semantic, row, wall, looks, kinds, num_materials, vec
     """Fill `out` (P, C) in the order of `planes.build_planes`, single precision.
 
     Args:
-        material, semantic, row: codes of P pixels.
-        wall: 1 for walls, else 0.
+        material: codes of `Material`, of P pixels.
+        semantic: codes of `Semantic`.
+        row: rows of `looks`.
+        wall: whether it is a wall.
         looks: per appearance its planes; two tables, for what is not a wall and for walls.
         kinds: codes of the classes that have a plane.
         num_materials: how many materials there are.
