@@ -171,7 +171,8 @@ def main() -> int:
         print(
             f"| `{reference}` | {seed} | {run.first_s:.1f} | {median(run.cpu_s[warm : warm + span]):.3f} | "
             f"{median(run.cpu_s[-span:]):.3f} | {run.resident_mb[min(at_10_s, len(run.resident_mb) - 1)]:.0f} | "
-            f"{run.resident_mb[len(run.resident_mb) // 2]:.0f} | {run.resident_mb[-1]:.0f} | {run.control[0]:.3f} | {run.control[1]:.3f} |",
+            f"{run.resident_mb[len(run.resident_mb) // 2]:.0f} | {run.resident_mb[-1]:.0f} | "
+            f"{run.control[0]:.3f} | {run.control[1]:.3f} |",
             flush=True,
         )
     figures = summarise(runs, rate_hz=arguments.rate)
