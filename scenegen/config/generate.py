@@ -190,6 +190,7 @@ class GenerateConfig:
         sweep: what is varied beside the layouts.
         traffic: density and distribution of the traffic of `procedural` layouts.
         stream: give frames away as they are made, and store nothing.
+        stream_laps: how often a drive that ends where it begins is streamed; 0 without end.
         stream_labels: file that gets a line of labels per step; None writes none.
     """
 
@@ -213,6 +214,7 @@ class GenerateConfig:
     dataset: DatasetConfig
     quality: QualityConfig
     run: RunConfig
+    stream_laps: int = 1
 
     def __post_init__(self) -> None:
         if not self.layouts:
@@ -243,7 +245,11 @@ class GenerateConfig:
         if not self.stream:
             if self.stream_labels is not None:
                 raise ConfigError("stream=true beside stream_labels", found="stream=false", where="stream_labels")
+            if self.stream_laps != 1:
+                raise ConfigError("stream=true beside stream_laps", found="stream=false", where="stream_laps")
             return
+        if self.stream_laps < 0:
+            raise ConfigError("stream_laps of 1 or more, or 0: without end", found=f"{self.stream_laps}")
         if self.run.name != "serial":
             raise ConfigError("run=serial with stream=true", found=f"run={self.run.name}", where="run")
         if self.sweep.rig:
@@ -262,6 +268,7 @@ class GenerateConfig:
             "split_shares",
             "stream",
             "stream_labels",
+            "stream_laps",
             "sweep",
             "traffic",  # part of the layout
         ):
