@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.figure import Figure, table_of
 
-MODULES = ("renderer", "scaling", "storage", "loader", "sampler", "clip", "memory")
+MODULES = ("renderer", "scaling", "storage", "loader", "sampler", "clip", "memory", "lidar")
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 Figures = dict[str, dict[str, Figure]]

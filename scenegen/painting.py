@@ -69,7 +69,14 @@ def generate_scene(
     with clock.stage("world"):
         occupancy = open_occupancy(config.occupancy)
         voxels = None if occupancy is None else occupancy.sample(record.layout, seed=record.seed)
-        stage = SceneStage(record.layout, rig=record.rig, seed=record.seed, world_voxels=voxels)
+        stage = SceneStage(
+            record.layout,
+            rig=record.rig,
+            seed=record.seed,
+            world_voxels=voxels,
+            lidar_rolling=config.dataset.lidar_rolling,
+            device=config.conditions.torch_device,
+        )
     quality = config.quality
     with ExitStack() as stack:
         best: Painting | None = None
@@ -214,6 +221,19 @@ def open_backbone(config: GenerateConfig) -> VideoBackbone:
         history=video.history,
         weights_sha256=video.weights_sha256,
     )
+
+
+def require_device(config: GenerateConfig) -> None:
+    """Refuse a device for condition maps that this process needs and does not have; workers see to their own.
+
+    Raises:
+        DependencyError: a CUDA device is asked for and there is none.
+    """
+    device = config.conditions.torch_device
+    if device is not None and config.run.name == "serial":
+        from scenegen.conditions.device.caster import open_device
+
+        open_device(device)
 
 
 def finish_chunk(labels: ChunkLabels, rgb: UInt8[np.ndarray, "V T H W 3"], config: GenerateConfig) -> SceneChunk:

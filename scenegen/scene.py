@@ -82,9 +82,20 @@ class SceneStage:
         seed: with the layout's id, the key of everything the layout leaves open. The backbone is not part of the
             key: the same layout and seed give the same world, light and conditions whatever paints them.
         world_voxels: what an occupancy model sampled for this layout and seed; None builds the world by rules.
+        lidar_rolling: the azimuths of the LiDAR fire one after the other.
+        device: torch device that casts the cameras' rays; None casts with compiled code.
     """
 
-    def __init__(self, layout: Layout, *, rig: CameraRig, seed: int, world_voxels: WorldVoxels | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        rig: CameraRig,
+        seed: int,
+        world_voxels: WorldVoxels | None = None,
+        lidar_rolling: bool = False,
+        device: str | None = None,
+    ) -> None:
         from scenegen.conditions.build import ConditionRenderer
         from scenegen.conditions.lidar import LidarModel, LidarScanner
         from scenegen.conditions.lighting import build_lighting
@@ -108,9 +119,12 @@ class SceneStage:
             agents=build_agent_appearance(layout, seed=seed),
             lighting=lighting,
         )
-        self._renderer = ConditionRenderer(self.world, rig=rig, lighting=lighting, num_agents=len(layout.agents))
+        self._renderer = ConditionRenderer(
+            self.world, rig=rig, lighting=lighting, num_agents=len(layout.agents), device=device
+        )
         self._held_shapes: dict[int, ShapeSet] = {}
-        self._scanner = LidarScanner(self.world, model=LidarModel(), seed=seed, scene_id=layout.layout_id)
+        model = LidarModel(is_rolling=lidar_rolling)
+        self._scanner = LidarScanner(self.world, model=model, seed=seed, scene_id=layout.layout_id)
 
     def render_conditions(self, start_step: int, stop_step: int) -> ConditionMaps:
         """Cast the rays of steps `start_step` to `stop_step - 1`."""
@@ -211,6 +225,7 @@ class SceneStage:
 
     def _count_sweep(self, step: int, conditions: ConditionMaps) -> CountedSweep:
         from scenegen.conditions.lidar import agent_boxes
+        from scenegen.conditions.turn import turn_motion
 
         return self._scanner.scan(
             self._shapes_at(step),
@@ -218,6 +233,7 @@ class SceneStage:
             world_from_ego=self.layout.ego.world_from_ego[step],
             conditions=conditions,
             step=step,
+            motion=turn_motion(self.layout, step=step) if self._scanner.model.is_rolling else None,
         )
 
     def label_ahead(
@@ -243,4 +259,10 @@ class SceneStage:
 
 def stored_stage(scene: Scene) -> SceneStage:
     """Build the world of a stored scene again: by rules, or from the voxels stored with it."""
-    return SceneStage(scene.layout, rig=scene.rig, seed=int(scene.attrs["seed"]), world_voxels=scene.world_voxels)
+    return SceneStage(
+        scene.layout,
+        rig=scene.rig,
+        seed=int(scene.attrs["seed"]),
+        world_voxels=scene.world_voxels,
+        lidar_rolling=scene.has_array("lidar/time_offset_us"),
+    )

@@ -22,7 +22,7 @@ from scenegen.cost import StageClock
 from scenegen.errors import ConfigError, LayoutError
 from scenegen.layout.lap import require_lap, two_laps
 from scenegen.orchestration.planning import PlannedScene, plan_scenes
-from scenegen.painting import finish_chunk, open_backbone, open_occupancy
+from scenegen.painting import finish_chunk, open_backbone, open_occupancy, require_device
 from scenegen.scene import SceneStage
 from scenegen.types import AgentCategory, Layout, SceneChunk, SceneRecord
 from scenegen.video.interface import VideoBackbone
@@ -102,6 +102,7 @@ def stream(config: GenerateConfig) -> Generator[StreamedStep, None, None]:
             where="quality",
             fix="generate without streaming, or judge what you keep",
         )
+    require_device(config)
     backbone = open_backbone(config)
     scenes = plan_scenes(config, backbone)
     if config.stream_laps == 0 and len(scenes) > 1:
@@ -153,8 +154,14 @@ def stream_scene(
     voxels = None if occupancy is None else occupancy.sample(record.layout, seed=record.seed)
     # From the second lap on the step before is the last of the lap before, which only a layout of two laps knows.
     is_once = config.stream_laps == 1
-    layout = record.layout if is_once else two_laps(record.layout)
-    stage = SceneStage(layout, rig=record.rig, seed=record.seed, world_voxels=voxels)
+    stage = SceneStage(
+        record.layout if is_once else two_laps(record.layout),
+        rig=record.rig,
+        seed=record.seed,
+        world_voxels=voxels,
+        lidar_rolling=config.dataset.lidar_rolling,
+        device=config.conditions.torch_device,
+    )
     session = backbone.open_session(stage.context)
     num_steps = record.layout.timeline.num_steps
     for lap in count() if config.stream_laps == 0 else range(config.stream_laps):

@@ -1,8 +1,13 @@
 """A simulated spinning LiDAR on the roof of the ego vehicle: `LidarScanner`.
 
 What it is: one exact ray per beam and azimuth into the same world that the cameras see (voxels, two-level ground,
-solids), with no noise on the range. All beams of a sweep fire at the instant of its step: there is no rolling time,
-and neither rain nor fog act on it. The ego vehicle itself is not seen.
+solids), with no noise on the range. Neither rain nor fog act on it. The ego vehicle itself is not seen.
+
+All beams of a sweep fire at the instant of its step, or, where `LidarModel.is_rolling`, azimuth after azimuth: the last
+one at the step, the others before it, while ego and agents come steadily from where they were one step earlier (limbs
+and wheels rest meanwhile). Points are then where the beams met something, seen from the sensor at the step: the ego's
+own motion is taken out, as frame `lidar` wants it, and `time_offset_us` says when each was met. The motion of agents is
+not: their boxes are those of the step, so points of a moving agent may trail behind its box, as they do in recordings.
 
 What comes back, from a surface at range d, of reflectivity p (`REFLECTIVITY`, round figures of ours for 905 nm) that
 the beam meets at an angle with cosine c (foliage: c = 1):
@@ -14,7 +19,8 @@ u and whether a beam is lost are hashes of seed, scene, step and beam: the same 
 
 Boxes and points agree by construction: what an agent returns is moved to at least `INNER_M` inside its own box, and
 returns of ground and static things inside an agent's box grown by `OUTER_M` (the road under a car) are left out. So
-counting points in a box has one answer, whatever the rounding.
+counting points in a box has one answer, whatever the rounding. What a moving agent returns to a rolling sensor is moved
+so only where it lies in the agent's grown box; what trails behind it is left, and not counted.
 
 Never zero for what a camera sees: an agent with visible pixels and no return gets up to `EXTRA_POINTS` extra ones, on
 the surface points that the cameras see, evenly among its pixels. They are never lost, know no range limit, need no free
@@ -29,6 +35,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8, UInt16
 
 from scenegen.conditions.build import pack_tables, pack_world
+from scenegen.conditions.turn import TurnMotion
 from scenegen.errors import ConfigError
 from scenegen.geometry.rigid import invert_rigid, planar_poses, transform_points
 from scenegen.types import EXTRA_RING, USUAL_LIDAR_EGO_M, ConditionMaps, Layout, Material, ShapeSet, Sweep, World
@@ -79,6 +86,8 @@ class LidarModel:
         num_azimuths: firings per turn, counter-clockwise, the first half a step beyond straight back.
         min_range_m, max_range_m: nothing closer or farther is returned.
         position_ego_m: of the sensor; its axes are those of the ego frame.
+        is_rolling: azimuths fire one after the other; else all at the instant of the step.
+        turn_rate_hz: of a rolling sensor; a step that is shorter than a turn makes it faster.
     """
 
     num_beams: int = 32
@@ -88,6 +97,8 @@ class LidarModel:
     min_range_m: float = 1.0
     max_range_m: float = 70.0
     position_ego_m: tuple[float, float, float] = USUAL_LIDAR_EGO_M
+    is_rolling: bool = False
+    turn_rate_hz: float = 20.0
 
     def __post_init__(self) -> None:
         if not 2 <= self.num_beams <= MAX_BEAMS:
@@ -99,6 +110,8 @@ class LidarModel:
             raise ConfigError("rising elevations within 90 degrees", found=elevations, where="lidar")
         if not 0.0 < self.min_range_m < self.max_range_m:
             raise ConfigError("rising ranges above zero", found=f"{self.min_range_m} to {self.max_range_m}")
+        if not self.turn_rate_hz > 0.0:
+            raise ConfigError("a turn rate above zero", found=str(self.turn_rate_hz), where="lidar")
 
     @property
     def lidar2ego(self) -> Float64[np.ndarray, "4 4"]:
@@ -106,6 +119,17 @@ class LidarModel:
         pose = np.eye(4)
         pose[:3, 3] = self.position_ego_m
         return pose
+
+    def firing_us(self, *, most_s: float) -> Int32[np.ndarray, " K"]:
+        """Return when each azimuth of a rolling sensor fires, after the step: the last one at it, the others before.
+
+        A turn takes as long as `turn_rate_hz` says, and at most `most_s`.
+        """
+        turn_us = 1e6 * min(1.0 / self.turn_rate_hz, most_s)
+        times_us: Int32[np.ndarray, " K"] = np.round(
+            turn_us * (np.arange(1, self.num_azimuths + 1) / self.num_azimuths - 1.0)
+        ).astype(np.int32)
+        return times_us
 
     def directions(self) -> Float64[np.ndarray, "K R 3"]:
         """Return the unit vector, frame `lidar`, of every azimuth and beam."""
@@ -165,6 +189,24 @@ class _SeenPoints:
     instance: UInt16[np.ndarray, " P"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Fired:
+    """The beams of a sweep in frame `lidar` at its step, and what describing their returns needs.
+
+    Attributes:
+        origins_m, directions: of each azimuth's and each beam's ray.
+        is_still: agents that do not move while the sensor turns.
+        near: boxes near each azimuth; see `lidar_kernel.boxes_per_azimuth`.
+        time_us: when each azimuth fired, after the step; None where all did at the step.
+    """
+
+    origins_m: Float64[np.ndarray, "K 3"]
+    directions: Float64[np.ndarray, "K R 3"]
+    is_still: Bool[np.ndarray, " A"]
+    near: tuple[np.ndarray, np.ndarray]
+    time_us: Int32[np.ndarray, " K"] | None
+
+
 class LidarScanner:
     """Sweeps one world, step after step; a step's sweep depends on nothing but the step.
 
@@ -204,6 +246,7 @@ class LidarScanner:
         world_from_ego: Float64[np.ndarray, "4 4"],
         conditions: ConditionMaps,
         step: int,
+        motion: TurnMotion | None = None,
     ) -> CountedSweep:
         """Make the sweep of one step and count the points in the agents' boxes.
 
@@ -213,13 +256,20 @@ class LidarScanner:
             world_from_ego: ego pose at the step.
             conditions: what the cameras see at the step (T = 1), for the extra returns.
             step: index in the scene, part of the key.
+            motion: how ego and agents got here, of a rolling sensor.
         """
         from scenegen.conditions.lidar_kernel import count_inside
 
         world_from_lidar = np.ascontiguousarray(world_from_ego @ self.model.lidar2ego)
         box_from_lidar = np.ascontiguousarray(invert_rigid(boxes.world_from_box) @ world_from_lidar)
         counts = np.zeros(len(boxes.half_m), np.int64)
-        beams = self._cast(agent_shapes, boxes, world_from_lidar, box_from_lidar, step, counts)
+        joined = ShapeSet.concatenate([self._static_shapes, agent_shapes])
+        if self.model.is_rolling:
+            assert motion is not None, "a rolling sensor needs the motion"
+            fired = self._fire_in_turn(joined, motion, boxes, world_from_ego)
+        else:
+            fired = self._fire_at_once(joined, boxes, world_from_lidar, box_from_lidar)
+        beams = self._describe(joined, fired, boxes, box_from_lidar, step, counts)
         seen = _unmet_points(conditions, counts)
         if len(seen.instance):
             extra = self._extra_returns(seen, boxes, world_from_lidar, box_from_lidar)
@@ -227,42 +277,88 @@ class LidarScanner:
             beams = _join(beams, extra)
         return CountedSweep(sweep=beams, num_points=counts.astype(np.int32))
 
-    def _cast(
+    def _fire_at_once(
         self,
-        agent_shapes: ShapeSet,
+        solids: ShapeSet,
         boxes: AgentBoxes,
         world_from_lidar: Float64[np.ndarray, "4 4"],
+        box_from_lidar: Float64[np.ndarray, "A 4 4"],
+    ) -> _Fired:
+        """Fire all beams at the instant of the step."""
+        from scenegen.conditions.lidar_kernel import boxes_per_azimuth, cast_sweep
+
+        model = self.model
+        lidar_from_world = np.ascontiguousarray(invert_rigid(world_from_lidar))
+        lidar = (world_from_lidar, lidar_from_world, model.packed(), self._directions)
+        cast_sweep(self._world, self._gaps, _packed(solids), lidar, model.max_range_m, *self._hits)
+        lidar_from_box = np.ascontiguousarray(invert_rigid(box_from_lidar))
+        return _Fired(
+            origins_m=np.zeros((model.num_azimuths, 3)),
+            directions=self._directions,
+            is_still=np.ones(len(boxes.half_m), np.bool_),
+            near=boxes_per_azimuth(lidar_from_box, boxes.half_m, boxes.is_present, OUTER_M, model.packed()),
+            time_us=None,
+        )
+
+    def _fire_in_turn(
+        self, solids: ShapeSet, motion: TurnMotion, boxes: AgentBoxes, world_from_ego: Float64[np.ndarray, "4 4"]
+    ) -> _Fired:
+        """Fire azimuth after azimuth, the last one at the instant of the step."""
+        from scenegen.conditions.rolling_kernel import cast_turn, every_box
+
+        model = self.model
+        time_us = model.firing_us(most_s=motion.most_s)
+        time_s = 1e-6 * time_us
+        poses = np.ascontiguousarray(motion.ego_at(time_s, world_from_ego) @ model.lidar2ego)
+        lidar = (poses, np.ascontiguousarray(invert_rigid(poses)), model.packed(), self._directions)
+        moves = (*motion.of_solids(solids.instance), time_s, *motion.most_of_sensor(model.lidar2ego))
+        cast_turn(self._world, self._gaps, _packed(solids), moves, lidar, model.max_range_m, *self._hits)
+        lidar_from_firing = invert_rigid(world_from_ego @ model.lidar2ego) @ poses
+        return _Fired(
+            origins_m=np.ascontiguousarray(lidar_from_firing[:, :3, 3]),
+            directions=np.ascontiguousarray(self._directions @ lidar_from_firing[:, :3, :3].swapaxes(1, 2)),
+            is_still=motion.is_still(),
+            near=every_box(boxes.is_present, model.num_azimuths),
+            time_us=time_us,
+        )
+
+    def _describe(
+        self,
+        solids: ShapeSet,
+        fired: _Fired,
+        boxes: AgentBoxes,
         box_from_lidar: Float64[np.ndarray, "A 4 4"],
         step: int,
         counts: Int64[np.ndarray, " A"],
     ) -> Sweep:
-        """Fire all beams; returns what comes back, in firing order, and adds its points in boxes to `counts`."""
-        from scenegen.conditions.lidar_kernel import cast_sweep, describe_returns
+        """Return what comes back, in firing order, and add its points in boxes to `counts`."""
+        from scenegen.conditions.lidar_kernel import describe_returns
 
         model = self.model
-        joined = ShapeSet.concatenate([self._static_shapes, agent_shapes])
-        solids = (joined.kind, joined.half_extent_m, joined.taper, joined.world_from_shape)
-        lidar_from_world = np.ascontiguousarray(invert_rigid(world_from_lidar))
-        lidar = (world_from_lidar, lidar_from_world, model.packed(), self._directions)
-        cast_sweep(self._world, self._gaps, solids, lidar, model.max_range_m, *self._hits)
         key = random_key(self._seed, self._scene_id, "lidar", step) & (2**64 - 1)
         size = model.num_azimuths * model.num_beams
         out = (np.empty((size, 3), np.float32), np.empty(size, np.float32), np.empty(size, np.uint8),
-               np.empty(size, np.uint16))  # fmt: skip
+               np.empty(size, np.uint16), np.empty(size, np.int32))  # fmt: skip
         count = describe_returns(
             self._tables,
-            (joined.instance, joined.material),
+            (solids.instance, solids.material),
             (self._reflectivity, self._transparent),
-            (box_from_lidar, np.ascontiguousarray(invert_rigid(box_from_lidar)), boxes.half_m, boxes.is_present),
-            lidar,
+            (box_from_lidar, boxes.half_m, fired.is_still, fired.near),
+            (fired.origins_m, fired.directions),
             np.uint64(key),
             (model.min_range_m, model.max_range_m, INNER_M, OUTER_M),
             self._hits,
             out,
             counts,
         )
-        points, intensity, ring, instance = (array[:count].copy() for array in out)
-        return Sweep(points_lidar_m=points, intensity=intensity, ring=ring, instance=instance)
+        points, intensity, ring, instance, azimuth = (array[:count].copy() for array in out)
+        return Sweep(
+            points_lidar_m=points,
+            intensity=intensity,
+            ring=ring,
+            instance=instance,
+            time_offset_us=None if fired.time_us is None else fired.time_us[azimuth],
+        )
 
     def _extra_returns(
         self,
@@ -288,7 +384,12 @@ class LidarScanner:
             intensity=intensity,
             ring=np.full(len(points), EXTRA_RING, np.uint8),
             instance=seen.instance,
+            time_offset_us=np.zeros(len(points), np.int32) if self.model.is_rolling else None,
         )
+
+
+def _packed(solids: ShapeSet) -> tuple[np.ndarray, ...]:
+    return solids.kind, solids.half_extent_m, solids.taper, solids.world_from_shape
 
 
 def points_of_beams(sweep: Sweep) -> Float32[np.ndarray, "P 3"]:
@@ -319,5 +420,5 @@ def _unmet_points(conditions: ConditionMaps, counts: np.ndarray) -> _SeenPoints:
 
 
 def _join(first: Sweep, second: Sweep) -> Sweep:
-    parts = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in Sweep.__dataclass_fields__}
-    return Sweep(**parts)
+    names = [name for name in Sweep.__dataclass_fields__ if getattr(first, name) is not None]
+    return Sweep(**{name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in names})

@@ -158,23 +158,24 @@ def is_inside(box_from_lidar, half, margin_m, x, y, z):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def describe_returns(tables, solid_tables, materials, boxes, lidar, keys, limits, hits, out, counts):  # type: ignore[no-untyped-def]
+def describe_returns(tables, solid_tables, materials, boxes, beams, keys, limits, hits, out, counts):  # type: ignore[no-untyped-def]
     """Turn hits into returns, in firing order; returns how many there are. See `scenegen.conditions.lidar`.
 
-    `counts` gets, added, the points in each box. Only what agents return can lie in one, and only in the boxes near its
-    azimuth: it was moved by less than the `outer_m` by which `boxes_per_azimuth` grows them.
+    `boxes` are (box_from_lidar, half extents, which agents stand still while the sensor turns, boxes near each
+    azimuth), `beams` are (origins (K, 3), directions (K, R, 3)) in frame `lidar` at the step. `counts` gets, added, the
+    points in each box. Only what agents return can lie in one, and only in the boxes near its azimuth: it was moved by
+    less than the `outer_m` by which `boxes_per_azimuth` grows them.
     """
     column_instance, static_material = tables
     shape_instance, shape_material = solid_tables
     reflectivity, transparent = materials
-    box_from_lidar, lidar_from_box, half, is_present = boxes
+    box_from_lidar, half, is_still, near = boxes
     key = keys
     min_range_m, reach_m, inner_m, outer_m = limits
-    _, _, scan, directions = lidar
+    origins, directions = beams
     range_m, surface, detail, facing = hits
-    points, intensity, ring, instance_out = out
+    points, intensity, ring, instance_out, azimuth = out
     num_azimuths, num_beams = range_m.shape
-    near = boxes_per_azimuth(lidar_from_box, half, is_present, outer_m, scan)
     p = np.empty(3)
     count = 0
     for k in range(num_azimuths):
@@ -198,10 +199,12 @@ def describe_returns(tables, solid_tables, materials, boxes, lidar, keys, limits
             if (bits >> np.uint64(32)) * 2.0**-32 < lost:
                 continue
             for a in range(3):
-                p[a] = distance * directions[k, r, a]
+                p[a] = origins[k, a] + distance * directions[k, r, a]
             of_agent = 0 < instance < STATIC
             if of_agent:
-                into_box(box_from_lidar[instance - 1], half[instance - 1], inner_m, p)
+                b = instance - 1
+                if is_still[b] or is_inside(box_from_lidar[b], half[b], outer_m, p[0], p[1], p[2]):
+                    into_box(box_from_lidar[b], half[b], inner_m, p)
             elif is_in_any(near, k, box_from_lidar, half, outer_m, p):
                 continue
             points[count, 0], points[count, 1], points[count, 2] = p[0], p[1], p[2]
@@ -209,7 +212,7 @@ def describe_returns(tables, solid_tables, materials, boxes, lidar, keys, limits
                 count_near(near, k, box_from_lidar, half, points[count], counts)
             share = (bits & np.uint64(0xFFFFFFFF)) * 2.0**-32
             intensity[count] = intensity_of(reflectivity[material], towards, distance, share)
-            ring[count], instance_out[count] = r, instance
+            ring[count], instance_out[count], azimuth[count] = r, instance, k
             count += 1
     return count
 

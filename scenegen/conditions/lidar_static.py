@@ -43,7 +43,9 @@ def cast_static(world, gaps, lidar, reach_m, range_m, surface, detail, facing): 
     num_azimuths, num_beams = range_m.shape
     aimed = np.empty((3, num_beams))
     t, slope, x_most = np.empty(num_beams), np.empty(num_beams), np.empty(num_beams)
-    sums = (np.empty(num_beams), np.empty(num_beams), np.empty(num_beams), np.empty(num_beams, np.int64))
+    size = range_m.size
+    sums = (np.empty(size), np.empty(size), np.empty(size), np.empty(size, np.int64))
+    count = 0
     material, state = np.empty(num_beams, np.uint8), np.empty(num_beams, np.uint8)
     active = np.empty(num_beams, np.int64)
     voxel = np.empty((3, num_beams), np.int64)
@@ -74,7 +76,12 @@ def cast_static(world, gaps, lidar, reach_m, range_m, surface, detail, facing): 
             walk_plane(columns, start, aimed[0, 0], aimed[1, 0], slope, x_most, state, voxel, active)
         else:
             state[:] = UNSURE
-        place_voxels(world, start, o, aimed, state, voxel, sums, range_m[k], surface[k], detail[k], facing[k])
+        row = (range_m[k], surface[k], detail[k], facing[k])
+        count = place_voxels(world, start, o, aimed, state, voxel, k * num_beams, sums, count, row)
+    total, delta, adds, place = sums
+    add_up(total[:count], delta[:count], adds[:count])
+    for i in range(count):
+        range_m.flat[place[i]] = total[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -96,11 +103,14 @@ def place_ground(world, o, aimed, reach_m, material, t, range_m, surface, detail
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def place_voxels(world, start, o, aimed, state, voxel, sums, range_m, surface, detail, facing):  # type: ignore[no-untyped-def]
-    """Enter the voxels that the beams of an azimuth meet, casting those left open. `sums` is room for `add_up`."""
+def place_voxels(world, start, o, aimed, state, voxel, offset, sums, count, row):  # type: ignore[no-untyped-def]
+    """Enter the voxels that the beams of an azimuth meet, casting those left open.
+
+    Ranges that are still to be added up go to `sums`, after the first `count`; returns how many there are then.
+    """
+    range_m, surface, detail, facing = row
     masks, origin_m, voxel_m, num_levels, _, _, _, _, _ = world
     total, delta, adds, place = sums
-    count = 0
     d = np.empty(3)
     for r in range(len(range_m)):
         axis = np.int64(state[r])
@@ -123,11 +133,9 @@ def place_voxels(world, start, o, aimed, state, voxel, sums, range_m, surface, d
             total[count] = (edge_m - o[axis]) / aimed[axis, r]
             delta[count] = voxel_m / abs(aimed[axis, r])
             adds[count] = abs(voxel[axis, r] - own) - 1
-            place[count] = r
+            place[count] = offset + r
             count += 1
         else:
             edge_m = origin_m[2] + voxel_m * (voxel[2, r] + (0 if is_ahead else 1))
             range_m[r] = (edge_m - o[2]) / aimed[2, r]
-    add_up(total[:count], delta[:count], adds[:count])
-    for i in range(count):
-        range_m[place[i]] = total[i]
+    return count

@@ -93,10 +93,12 @@ def walk_plane(columns, start, d_x, d_y, slope, x_most, state, voxel, active):  
         if is_between(word, low, high) or is_between(beyond, low, high):
             kept = first
             x_far = 0.0
+            both = word | beyond
+            bottom, top = lowest_set(both), highest_set(both) + 1
             part = (max(j, j_next) - y) / m if j_next != j else 1.0
             for i in range(first, last):
                 r = active[i]
-                found, level = enter_slab(word, beyond, start_z, slope[r], x, part, x_most[r], num_levels)
+                found, level = enter_slab(word, beyond, bottom, top, start_z, slope[r], x, part, x_most[r], num_levels)
                 if found == GO_ON:
                     active[kept] = r
                     kept += 1
@@ -122,16 +124,22 @@ ALONG, ACROSS, UP_HERE, UP_BEYOND, GO_ON = 10, 11, 12, 13, 14
 
 
 @njit(cache=True, nogil=True, inline="always", error_model="numpy")
-def enter_slab(word, beyond, start_z, slope, x, part, x_most, num_levels):  # type: ignore[no-untyped-def]
+def enter_slab(word, beyond, bottom, top, start_z, slope, x, part, x_most, num_levels):  # type: ignore[no-untyped-def]
     """Return (how, level): what a ray does within a slab, at `x` voxels along; MISS, UNSURE or one of the five above.
 
-    It passes the column `word` and, after `part` of the slab where that is less than 1, `beyond`.
+    It passes the column `word` and, after `part` of the slab where that is less than 1, `beyond`; nothing in either is
+    below the level `bottom` or above `top`.
     """
     z, z_next = start_z + slope * x, start_z + slope * (x + 1.0)
     if x > x_most + TIE or z < -TIE or z > num_levels + TIE:
         return MISS, 0
     if z < TIE or z > num_levels - TIE:
         return UNSURE, 0
+    if min(z, z_next) > top + TIE or max(z, z_next) < bottom - TIE:
+        return GO_ON, 0
+    k = int(z)
+    if word >> np.uint64(k) & np.uint64(1) and x < x_most - TIE and not is_near_integer(z):
+        return ALONG, k
     turns = part < 1.0
     z_turn = start_z + slope * (x + part) if turns else z_next
     how, reached, k = ALONG, x, -1

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scenegen.config.conditions import ConditionsConfig
 from scenegen.config.require import require_choice, require_positive
 from scenegen.config.rig import RigConfig
 from scenegen.config.run import RunConfig
@@ -133,12 +134,14 @@ class DatasetConfig:
         labels: maps per pixel (depth, semantic, instance, optical flow): `stored` with the scene, or `rendered` again
             from its layout when they are read; both give the same bytes.
         lidar: simulated sweeps at `key_frames`, or `none`. The labels counted from sweeps are stored either way.
+        lidar_rolling: azimuths fire one after the other while ego and agents move; see `scenegen.conditions.lidar`.
     """
 
     image_codec: str
     jpeg_quality: int
     labels: str
     lidar: str
+    lidar_rolling: bool
 
     def __post_init__(self) -> None:
         require_choice(self, "image_codec", IMAGE_CODECS)
@@ -146,6 +149,17 @@ class DatasetConfig:
         require_choice(self, "lidar", LIDAR_STORES)
         if not 1 <= self.jpeg_quality <= 100:
             raise ConfigError("jpeg_quality from 1 to 100", found=str(self.jpeg_quality))
+        if self.lidar_rolling and self.lidar == "none":
+            raise ConfigError(
+                "stored sweeps, whose times tell that they are rolling", found="lidar=none", where="dataset"
+            )
+
+    def decisive(self) -> dict[str, Any]:
+        """Return what decides bytes here."""
+        kept = asdict(self)
+        if not self.lidar_rolling:  # as in scenes from before there was a choice
+            del kept["lidar_rolling"]
+        return kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +224,7 @@ class GenerateConfig:
     rig: RigConfig
     traffic: TrafficMix
     occupancy: OccupancyConfig
+    conditions: ConditionsConfig
     video: VideoConfig
     dataset: DatasetConfig
     quality: QualityConfig
@@ -234,6 +249,7 @@ class GenerateConfig:
                 fix="put the prompt's words into sweep.weather",
             )
         self._check_stream()
+        self._check_device()
         if self.quality.max_flicker is not None and self.num_steps_per_chunk < MIN_FLICKER_STEPS:
             raise ConfigError(
                 f"num_steps_per_chunk of {MIN_FLICKER_STEPS} or more, within which flicker is seen",
@@ -255,6 +271,17 @@ class GenerateConfig:
         if self.sweep.rig:
             raise ConfigError("one rig in a stream", found="a sweep of rigs", where="sweep.rig")
 
+    def _check_device(self) -> None:
+        """Refuse actors that Ray would give no GPU to."""
+        asks = self.conditions.device == "cuda" and self.run.name != "serial"
+        if asks and self.run.gpus_per_worker == 0.0:
+            raise ConfigError(
+                "gpus_per_worker above zero with conditions.device=cuda",
+                found="0",
+                where="run.gpus_per_worker",
+                fix="a fraction shares one GPU among several workers",
+            )
+
     def content_sha256(self) -> str:
         """Hash everything here that decides bytes of a scene: not the layouts, the place, or the workers."""
         decisive = asdict(self)
@@ -273,8 +300,11 @@ class GenerateConfig:
             "traffic",  # part of the layout
         ):
             del decisive[key]
+        decisive["dataset"] = self.dataset.decisive()
         decisive["occupancy"] = self.occupancy.decisive()
         decisive["video"] = self.video.decisive()
+        del decisive["conditions"]
+        decisive |= {"conditions": self.conditions.decisive()} if self.conditions.decisive() else {}
         if not self.quality.is_asked:
             del decisive["quality"]
         decisive["threads_per_scene"] = self.run.threads_per_scene

@@ -124,6 +124,7 @@ class LidarSweep:
         ring: beam, 0 the lowest; 255 an extra return, which no beam made.
         instance: 0 ground, 1 + track_id an agent, from 0x8000 static things.
         box: index into `Scene.boxes(step)` of the agent hit; -1 for none.
+        time_offset_us: when it was hit, after the step; None unless the sensor is rolling (`dataset.lidar_rolling`).
     """
 
     points_lidar_m: Float32[np.ndarray, "P 3"]
@@ -131,6 +132,7 @@ class LidarSweep:
     ring: UInt8[np.ndarray, " P"]
     instance: UInt16[np.ndarray, " P"]
     box: Int32[np.ndarray, " P"]
+    time_offset_us: Int32[np.ndarray, " P"] | None = None
 
     def __len__(self) -> int:
         return len(self.ring)

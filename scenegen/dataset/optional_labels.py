@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scenegen.dataset.columns import Column, pointers
+from scenegen.dataset.schema import LIDAR_TIMES
 from scenegen.dataset.step_buffer import StepArrays
 from scenegen.geometry.lens import project_points
 from scenegen.geometry.rigid import invert_rigid, transform_points
@@ -111,11 +112,13 @@ def object2d_columns(parts: list[Rows]) -> list[Column]:
 
 def sweep_rows(sweep: Sweep) -> Rows:
     """Return the points of a sweep by path."""
+    times = {} if sweep.time_offset_us is None else {LIDAR_TIMES: sweep.time_offset_us}
     return {
         "lidar/points": sweep.points_lidar_m,
         "lidar/intensity": sweep.intensity,
         "lidar/ring": sweep.ring,
         "lidar/instance": sweep.instance,
+        **times,
     }
 
 

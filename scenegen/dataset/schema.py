@@ -219,6 +219,15 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "ids as in cameras/<CAM>/instance; of real logs agents only, by their boxes",
     ),
     ArraySpec(
+        "lidar/time_offset_us",
+        ("point",),
+        "int32",
+        "us",
+        "none",
+        "with dataset.lidar_rolling: when the point was met, after the step's stamp, so zero or less; points have the "
+        "ego's motion since then taken out, that of agents not",
+    ),
+    ArraySpec(
         "world/solid",
         ("world_x", "world_y", "world_z"),
         "uint8",
@@ -259,6 +268,8 @@ DENSE_ARRAYS = tuple(f"cameras/<CAM>/{name}" for name in ("depth", "semantic", "
 """Maps per pixel, stored with `dataset.labels=stored`; else they are rendered again on read."""
 LIDAR_ARRAYS = tuple(f"lidar/{name}" for name in ("lidar2ego", "ptr", "points", "intensity", "ring", "instance"))
 """The simulated sweeps, stored with `dataset.lidar=key_frames`."""
+LIDAR_TIMES = "lidar/time_offset_us"
+"""Of each point of a rolling LiDAR, stored with `dataset.lidar_rolling`."""
 OBJECTS2D_ARRAYS = tuple(
     f"objects2d/{name}" for name in ("ptr", "box", "xyxy", "center", "depth", "visible_fraction", "num_px")
 )
@@ -277,6 +288,7 @@ ADDED_ARRAYS = (
     *OBJECTS2D_ARRAYS,
     *ANNOTATED2D_ARRAYS,
     *LIDAR_ARRAYS,
+    LIDAR_TIMES,
     *DENSE_ARRAYS,
     *WORLD_ARRAYS,
 )

@@ -21,7 +21,7 @@ from scenegen.dataset.labels import Boxes, Boxes2d, LidarSweep, Occupancy, missi
 from scenegen.dataset.receipt import Receipt
 from scenegen.dataset.rendered import LabelRenderer, RenderedArray
 from scenegen.dataset.scene_files import SceneFiles
-from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, SPEC_OF_PATH
+from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, LIDAR_TIMES, SPEC_OF_PATH
 from scenegen.dataset.stored_array import StoredArray
 from scenegen.dataset.stored_header import read_provenance, read_recording, read_rig
 from scenegen.dataset.strict_store import StrictStore
@@ -255,6 +255,7 @@ class Scene:
             ring=sweep.ring,
             instance=sweep.instance,
             box=box_of_instance[sweep.instance],
+            time_offset_us=sweep.time_offset_us,
         )
 
     def bev_raster(self, step: int) -> UInt8[np.ndarray, "C X Y"]:
@@ -379,6 +380,7 @@ class Scene:
             intensity=self._added_array("lidar/intensity")[start:stop],
             ring=self._added_array("lidar/ring")[start:stop],
             instance=self._added_array("lidar/instance")[start:stop],
+            time_offset_us=self.array(LIDAR_TIMES)[start:stop] if self.has_array(LIDAR_TIMES) else None,
         )
 
     def _dense(self, camera: str, name: str, pick: Callable[[DenseLabels], np.ndarray[Any, Any]]) -> LabelArray:

@@ -137,12 +137,14 @@ class Sweep:
         intensity: 0..1.
         ring: beam, 0 the lowest; `EXTRA_RING` for an extra return.
         instance: image instance id of what was hit.
+        time_offset_us: when it was hit, after the step (zero or less); None where all beams fire at the step.
     """
 
     points_lidar_m: Float32[np.ndarray, "P 3"]
     intensity: Float32[np.ndarray, " P"]
     ring: UInt8[np.ndarray, " P"]
     instance: UInt16[np.ndarray, " P"]
+    time_offset_us: Int32[np.ndarray, " P"] | None = None
 
 
 EXTRA_RING = 255

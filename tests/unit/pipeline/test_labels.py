@@ -12,7 +12,7 @@ import pytest
 from scenegen.config import GenerateConfig
 from scenegen.dataset import Scene, open_dataset
 from scenegen.dataset.verify import verify_dataset
-from scenegen.errors import DatasetError
+from scenegen.errors import ConfigError, DatasetError
 from scenegen.pipeline import SerialExecutor, generate
 from scenegen.rerender import open_rendered
 from scenegen.types import EXTRA_RING
@@ -23,9 +23,9 @@ Install = Callable[[GreyBackbone], None]
 
 @pytest.fixture
 def make(config: GenerateConfig, use_streets: Install) -> Callable[..., str]:
-    def generate_scene(**dataset: str) -> str:
+    def generate_scene(**dataset: str | bool) -> str:
         use_streets(GreyBackbone())
-        folder = str(Path(config.output) / "-".join(dataset.values()))
+        folder = str(Path(config.output) / "-".join(map(str, dataset.values())))
         job = replace(config, layouts=("a",), output=folder, dataset=replace(config.dataset, **dataset))
         generate(job, executor=SerialExecutor(), reporter=SilentReporter()).raise_on_failure()
         return folder
@@ -81,6 +81,31 @@ def test_sweeps_are_the_same_stored_or_rendered_and_agree_with_the_boxes(make: C
         inside = (np.abs(local_m) <= 0.5 * boxes.size_lwh_m[0]).all(axis=1)
         assert boxes.num_lidar_pts[0] == inside.sum() > 10
         assert np.array_equal(inside, sweep.box == 0)
+
+
+def test_a_rolling_sweep_has_a_time_per_point_stored_or_rendered(make: Callable[..., str]) -> None:
+    folder = make(lidar_rolling=True)
+    stored, rendered = only(open_dataset(folder)), only(open_rendered(folder))
+    step = int(np.flatnonzero(stored.is_key_frame)[-1])
+    kept, made = stored.lidar(step), rendered.lidar(step)
+    assert kept.time_offset_us is not None and made.time_offset_us is not None
+    for name in ("points_lidar_m", "time_offset_us", "instance"):
+        assert getattr(kept, name).tobytes() == getattr(made, name).tobytes()
+    of_beams = kept.time_offset_us[kept.ring != EXTRA_RING]
+    assert (np.diff(of_beams) >= 0).all() and -50_000 <= of_beams[0] < -45_000 and of_beams[-1] <= 0
+    verify_dataset(folder, deep=True).raise_on_damage()
+
+
+def test_a_sensor_that_does_not_roll_leaves_hashes_and_sweeps_as_they_were(
+    config: GenerateConfig, make: Callable[..., str]
+) -> None:
+    assert "lidar_rolling" not in config.dataset.decisive()
+    rolling = replace(config, dataset=replace(config.dataset, lidar_rolling=True))
+    assert rolling.content_sha256() != config.content_sha256()
+    scene = only(open_dataset(make(lidar="key_frames")))
+    assert not scene.has_array("lidar/time_offset_us") and scene.lidar(0).time_offset_us is None
+    with pytest.raises(ConfigError, match="lidar=none"):
+        replace(config.dataset, lidar_rolling=True, lidar="none")
 
 
 def test_lidar_mask_is_exactly_what_its_points_cross(make: Callable[..., str]) -> None:
