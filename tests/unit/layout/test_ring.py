@@ -29,7 +29,7 @@ def test_everybody_is_back_after_a_lap_at_any_rate(ring: Layout) -> None:
     for rate_hz in (12.0, 10.0, 2.0):
         require_lap(extend_layout(ring, duration_s=seconds, rate_hz=rate_hz), reference="ring")
     longer = extend_layout(ring, duration_s=seconds + 5.0, rate_hz=12.0)
-    with pytest.raises(LayoutError, match="ego .* m away"):
+    with pytest.raises(LayoutError, match=r"ego .* m away"):
         require_lap(longer, reference="ring")
     shifted = replace(ring.agents[0], center_world_m=ring.agents[0].center_world_m + np.linspace(0, 3, 3))
     moved = replace(ring, agents=(replace(shifted, valid=ring.agents[0].valid & (np.arange(len(shifted.valid)) > 0)),))
