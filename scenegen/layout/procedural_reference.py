@@ -15,6 +15,8 @@ LONG_TAIL = "long_tail"
 """In place of an event: one of them, drawn by the seed."""
 RING = "ring"
 """In place of an event: a street that closes on itself, and everybody back where they began after a lap."""
+DRAWN_S = 30.0
+"""Length of a layout whose reference names none."""
 MOST_IN_RANGE = 1_000_000
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _SECONDS = re.compile(r"[1-9]\d{0,4}s")
@@ -74,11 +76,12 @@ def read_procedural(location: str, *, mix: TrafficMix = DRAWN_MIX) -> Layout:
     if len(place.seeds) != 1:
         raise LayoutError("one seed", found=f"the range {location!r}", where="procedural", fix="expand the range first")
     seed = place.seeds[0]
-    own = {} if place.duration_s is None else {"duration_s": float(place.duration_s)}
+    duration_s = DRAWN_S if place.duration_s is None else float(place.duration_s)
     if place.event == RING:
-        layout = build_ring_layout(seed, style=place.style, mix=mix, **own)
+        layout = build_ring_layout(seed, style=place.style, mix=mix, duration_s=duration_s)
     else:
-        layout = build_procedural_layout(seed, style=place.style, event=_event_of(place, seed, mix), mix=mix, **own)
+        event = _event_of(place, seed, mix)
+        layout = build_procedural_layout(seed, style=place.style, event=event, mix=mix, duration_s=duration_s)
     if place.duration_s is None:
         return layout
     return replace(layout, layout_id=f"{layout.layout_id}_{place.duration_s}s")
