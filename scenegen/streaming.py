@@ -139,7 +139,7 @@ def stream_scene(
         rig=record.rig,
         seed=record.seed,
         world_voxels=voxels,
-        lidar_rolling=config.dataset.lidar_rolling,
+        lidar=record.lidar,
     )
     session = backbone.open_session(stage.context)
     coming = stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=StageClock())

@@ -115,6 +115,11 @@ class Scene:
         """The cameras with their calibration."""
         return read_rig(self.attrs["rig"])
 
+    @property
+    def lidar_model(self) -> LidarModel:
+        """The simulated LiDAR."""
+        return read_lidar(self.attrs)
+
     @cached_property
     def record(self) -> SceneRecord:
         """The header that the scene was written from."""
@@ -126,6 +131,7 @@ class Scene:
             split=self.attrs["split"],
             provenance=read_provenance(self.attrs),
             recording=self.recording,
+            lidar=self.lidar_model,
         )
 
     @property
