@@ -31,7 +31,7 @@ from benchmarks.ablations.clips import read_rig
 from benchmarks.figure import Figure, figure_of, parse_options, print_figures, ratios_of, take_turns
 from benchmarks.render_baselines import import_open3d, visible_faces
 from scenegen.conditions.build import pack_world
-from scenegen.conditions.lidar import LidarModel, LidarScanner, agent_boxes
+from scenegen.conditions.lidar import LidarScanner, agent_boxes
 from scenegen.conditions.lidar_static import cast_static, measure_gaps
 from scenegen.conditions.static_kernel import SURFACE_NONE
 from scenegen.errors import SceneGenError
@@ -40,7 +40,7 @@ from scenegen.layout.extend import extend_layout
 from scenegen.layout.sources import read_layout
 from scenegen.occupancy.agents import build_agent_shapes
 from scenegen.scene import SceneStage
-from scenegen.types import ShapeSet, World
+from scenegen.types import LidarModel, ShapeSet, World
 
 LAYOUT, DURATION_S, RATE_HZ = "library:school_zone", 4.0, 12.0
 RIG_FILE = Path("conf/rig/nuscenes6.yaml")
