@@ -23,13 +23,14 @@ from scenegen.dataset.rendered import LabelRenderer, RenderedArray
 from scenegen.dataset.scene_files import SceneFiles
 from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, LIDAR_TIMES, SPEC_OF_PATH
 from scenegen.dataset.stored_array import StoredArray
-from scenegen.dataset.stored_header import read_provenance, read_recording, read_rig
+from scenegen.dataset.stored_header import read_lidar, read_provenance, read_recording, read_rig
 from scenegen.dataset.strict_store import StrictStore
 from scenegen.errors import DatasetError, StorageError
 from scenegen.types import (
     CameraRig,
     DenseLabels,
     Layout,
+    LidarModel,
     Recording,
     SceneRecord,
     Sweep,
