@@ -9,12 +9,11 @@ and wheels rest meanwhile). Points are then where the beams met something, seen 
 own motion is taken out, as frame `lidar` wants it, and `time_offset_us` says when each was met. The motion of agents is
 not: their boxes are those of the step, so points of a moving agent may trail behind its box, as they do in recordings.
 
-What comes back, from a surface at range d, of reflectivity p (`REFLECTIVITY`, round figures of ours for 905 nm) that
-the beam meets at an angle with cosine c (foliage: c = 1):
+What comes back, from a surface at range d, of reflectivity p (`reflectivity`) that the beam meets at an angle with
+cosine c (foliage: c = 1):
 
 - intensity: `min(p (0.2 + 0.8 c) exp(-d / 100 m) (0.9 + 0.2 u), 1)`;
-- lost: with probability `0.02 + 0.6 (d / range limit)^2 (1 - p (0.2 + 0.8 c))`, and 0.6 more on glass.
-
+- lost: with probability `0.02 + 0.6 (d / range limit)^2 (1 - p (0.2 + 0.8 c))`, and 0.6 more on glass;
 - range: d and a normal error of `LidarModel.range_noise_m`, along the beam.
 
 u, the error and whether a beam is lost are hashes of seed, scene, step and beam: the same whatever else is drawn.
@@ -22,7 +21,7 @@ u, the error and whether a beam is lost are hashes of seed, scene, step and beam
 Boxes and points agree by construction: what an agent returns, its error included, is moved to at least `INNER_M` inside
 its own box, and returns of ground and static things inside an agent's box grown by `OUTER_M` (the road under a car) are
 left out. So counting points in a box has one answer, whatever the rounding. What a moving agent returns to a rolling
-sensor is moved so only where the agent's grown box was met; what trails behind it is left, and counted by chance only.
+sensor is moved so only where the agent's grown box was met; what trails behind it is left, and counted where it lies in a box.
 
 Never zero for what a camera sees: an agent with visible pixels and no return gets up to `EXTRA_POINTS` extra ones, on
 the surface points that the cameras see, evenly among its pixels. They are never lost, know no range limit, need no free
@@ -37,6 +36,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8, UInt16
 
 from scenegen.conditions.build import pack_tables, pack_world
+from scenegen.conditions.reflectivity import reflectivity_by_code
 from scenegen.conditions.turn import TurnMotion
 from scenegen.geometry.rigid import invert_rigid, planar_poses, transform_points
 from scenegen.types import EXTRA_RING, ConditionMaps, Layout, LidarModel, Material, ShapeSet, Sweep, World
@@ -44,36 +44,6 @@ from scenegen.types.seeding import random_key
 
 INNER_M, OUTER_M = 0.002, 0.005
 EXTRA_POINTS = 5
-REFLECTIVITY: dict[Material, float] = {
-    Material.SKY: 0.0,
-    Material.ASPHALT: 0.15,
-    Material.MARKING_WHITE: 0.8,
-    Material.MARKING_YELLOW: 0.6,
-    Material.CROSSING: 0.8,
-    Material.PARKING: 0.17,
-    Material.SIDEWALK: 0.3,
-    Material.KERB: 0.35,
-    Material.GRASS: 0.4,
-    Material.FACADE: 0.4,
-    Material.ROOF: 0.3,
-    Material.WALL: 0.4,
-    Material.FOLIAGE: 0.5,
-    Material.BARK: 0.3,
-    Material.METAL: 0.4,
-    Material.SIGN: 0.95,
-    Material.BODY: 0.5,
-    Material.GLASS: 0.1,
-    Material.TYRE: 0.05,
-    Material.HEADLIGHT: 0.6,
-    Material.TAILLIGHT: 0.7,
-    Material.SKIN: 0.5,
-    Material.CLOTH_UPPER: 0.5,
-    Material.CLOTH_LOWER: 0.35,
-    Material.HAIR: 0.2,
-    Material.CONE: 0.8,
-    Material.BARRIER: 0.5,
-    Material.CARGO: 0.4,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,8 +123,7 @@ class LidarScanner:
         self._gaps = measure_gaps(self._world)
         _, column_instance, static_material, _, _ = pack_tables(world)
         self._tables = (column_instance, static_material)
-        self._reflectivity = np.zeros(256)
-        self._reflectivity[[int(material) for material in REFLECTIVITY]] = list(REFLECTIVITY.values())
+        self._reflectivity = reflectivity_by_code()
         self._transparent = np.arange(256) == int(Material.GLASS)
         self._directions = model.directions()
         num_azimuths, num_beams = model.num_azimuths, model.num_beams
