@@ -21,7 +21,7 @@ u, the error and whether a beam is lost are hashes of seed, scene, step and beam
 Boxes and points agree by construction: what an agent returns, its error included, is moved to at least `INNER_M` inside
 its own box, and returns of ground and static things inside an agent's box grown by `OUTER_M` (the road under a car) are
 left out. So counting points in a box has one answer, whatever the rounding. What a moving agent returns to a rolling
-sensor is moved so only where the agent's grown box was met; what trails behind it is left, and counted where it lies in a box.
+sensor is moved so only where the agent's grown box was met; what trails behind it is left as it is.
 
 Never zero for what a camera sees: an agent with visible pixels and no return gets up to `EXTRA_POINTS` extra ones, on
 the surface points that the cameras see, evenly among its pixels. They are never lost, know no range limit, need no free
