@@ -75,6 +75,7 @@ def generate_scene(
             seed=record.seed,
             world_voxels=voxels,
             lidar=record.lidar,
+            device=config.conditions.torch_device,
         )
     quality = config.quality
     with ExitStack() as stack:
@@ -219,6 +220,19 @@ def open_backbone(config: GenerateConfig) -> VideoBackbone:
         history=video.history,
         weights_sha256=video.weights_sha256,
     )
+
+
+def require_device(config: GenerateConfig) -> None:
+    """Refuse a device for condition maps that this process needs and does not have; workers see to their own.
+
+    Raises:
+        DependencyError: a CUDA device is asked for and there is none.
+    """
+    device = config.conditions.torch_device
+    if device is not None and config.run.name == "serial":
+        from scenegen.conditions.device.caster import open_device
+
+        open_device(device)
 
 
 def finish_chunk(labels: ChunkLabels, rgb: UInt8[np.ndarray, "V T H W 3"], config: GenerateConfig) -> SceneChunk:

@@ -23,7 +23,7 @@ from scenegen.orchestration.ledger import open_ledger
 from scenegen.orchestration.planning import PlannedScene, plan_scenes
 from scenegen.orchestration.recording import RecordingWatch, Reporter
 from scenegen.orchestration.size_estimate import estimate_bytes
-from scenegen.painting import open_backbone
+from scenegen.painting import open_backbone, require_device
 from scenegen.video.interface import VideoBackbone
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
 
     started_s = time.perf_counter()
     config = executor.prepare(config)
+    require_device(config)
     dataset_dir = config.output
     backbone = open_backbone(config)
     planned = plan_scenes(config, backbone)

@@ -84,6 +84,7 @@ class SceneStage:
             key: the same layout and seed give the same world, light and conditions whatever paints them.
         world_voxels: what an occupancy model sampled for this layout and seed; None builds the world by rules.
         lidar: the simulated LiDAR; None for the default one.
+        device: torch device that casts the cameras' rays; None casts with compiled code.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class SceneStage:
         seed: int,
         world_voxels: WorldVoxels | None = None,
         lidar: LidarModel | None = None,
+        device: str | None = None,
     ) -> None:
         from scenegen.conditions.build import ConditionRenderer
         from scenegen.conditions.lidar import LidarScanner
@@ -118,7 +120,9 @@ class SceneStage:
             agents=build_agent_appearance(layout, seed=seed),
             lighting=lighting,
         )
-        self._renderer = ConditionRenderer(self.world, rig=rig, lighting=lighting, num_agents=len(layout.agents))
+        self._renderer = ConditionRenderer(
+            self.world, rig=rig, lighting=lighting, num_agents=len(layout.agents), device=device
+        )
         self._held_shapes: dict[int, ShapeSet] = {}
         self._scanner = LidarScanner(self.world, model=lidar or LidarModel(), seed=seed, scene_id=layout.layout_id)
 

@@ -19,7 +19,7 @@ from scenegen.config import GenerateConfig
 from scenegen.cost import StageClock
 from scenegen.errors import ConfigError, LayoutError
 from scenegen.orchestration.planning import PlannedScene, plan_scenes
-from scenegen.painting import finish_chunk, open_backbone, open_occupancy
+from scenegen.painting import finish_chunk, open_backbone, open_occupancy, require_device
 from scenegen.scene import SceneStage
 from scenegen.types import AgentCategory, Layout, SceneChunk, SceneRecord
 from scenegen.video.interface import VideoBackbone
@@ -90,6 +90,7 @@ def stream(config: GenerateConfig) -> Generator[StreamedStep, None, None]:
             where="quality",
             fix="generate without streaming, or judge what you keep",
         )
+    require_device(config)
     backbone = open_backbone(config)
     scenes = plan_scenes(config, backbone)
     for scene in scenes:
@@ -140,6 +141,7 @@ def stream_scene(
         seed=record.seed,
         world_voxels=voxels,
         lidar=record.lidar,
+        device=config.conditions.torch_device,
     )
     session = backbone.open_session(stage.context)
     coming = stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=StageClock())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt16
@@ -22,6 +22,9 @@ from scenegen.types import (
     ShapeSet,
     World,
 )
+
+if TYPE_CHECKING:
+    from scenegen.conditions.device.caster import TensorCaster
 
 MIN_SUN_HEIGHT = 0.05
 """Below this z of the sun direction shadows are not cast (they would be longer than the world)."""
@@ -63,9 +66,16 @@ class ConditionRenderer:
         rig: cameras of any lens, size and pose.
         lighting: only the sun's direction is used, for `sun_visible`.
         num_agents: number of agents of the layout, the A of `unoccluded_px`.
+        device: None casts with compiled code on the processor; the name of a torch device (`cpu`, `cuda`) casts there,
+            in tensors. Both give the same maps (docs/performance.md, "On a GPU").
+
+    Raises:
+        DependencyError: a CUDA device is asked for and there is none.
     """
 
-    def __init__(self, world: World, *, rig: CameraRig, lighting: Lighting, num_agents: int) -> None:
+    def __init__(
+        self, world: World, *, rig: CameraRig, lighting: Lighting, num_agents: int, device: str | None = None
+    ) -> None:
         from scenegen.conditions.lens_kernel import pack_lens, ray_spans
         from scenegen.conditions.upright_kernel import columns_of
 
@@ -74,11 +84,16 @@ class ConditionRenderer:
         canvas_px = rig.size_px
         self._rays = np.stack([pixel_rays(camera, canvas_px=canvas_px) for camera in rig.cameras])
         self._focal_px = np.stack([local_focal_px(c, rays) for c, rays in zip(rig.cameras, self._rays, strict=True)])
+        self._caster: TensorCaster | None = None
         self._lenses = [(pack_lens(c), rays, ray_spans(rays)) for c, rays in zip(rig.cameras, self._rays, strict=True)]
         self._idle: list[_Scratch] = []
         self._columns = [int(columns_of(rays)) for rays in self._rays]
         self._use_sun = lighting.sun > 0.02 and lighting.sun_direction_world[2] > MIN_SUN_HEIGHT
         self._sun = np.ascontiguousarray(lighting.sun_direction_world, np.float64)
+        if device is not None:
+            from scenegen.conditions.device.caster import TensorCaster, open_device
+
+            self._caster = TensorCaster(self._rays, self._lenses, device=open_device(device))
         self.look_into(world)
 
     def look_into(self, world: World) -> None:
@@ -90,6 +105,8 @@ class ConditionRenderer:
         self._cells = cells_to_raised(self._world[4], self._world[5])
         self._voxel_tables = pack_tables(world)
         self._lit: tuple[Any, ...] | None = None
+        if self._caster is not None:
+            self._caster.look_into(self._world, self._cells, self._voxel_tables)
 
     def render(
         self,
@@ -111,7 +128,6 @@ class ConditionRenderer:
         width, height = self._rig.size_px
         maps = empty_maps(num_views, num_steps, height=height, width=width)
         maps["unoccluded_px"] = np.zeros((num_views, num_steps, self._num_agents), np.int32)
-        scratch = self._take_scratch()
         poses = np.stack([world_from_ego @ camera.ego_from_cam for camera in self._rig.cameras])
         before = self._prepare(previous_shapes) if previous_shapes is not None else None
         before_ego = previous_world_from_ego
@@ -121,10 +137,8 @@ class ConditionRenderer:
             light = self._light(now, world_from_ego[step])
             is_first = before is None or before_ego is None
             ego = (world_from_ego[step], world_from_ego[step] if before_ego is None else before_ego)
-            for view in range(num_views):
-                self._render_view(view, step, now, motion, light, ego, is_first, scratch, maps)
+            self._render_step(step, now, motion, light, ego, is_first, maps)
             before, before_ego = now, world_from_ego[step]
-        self._idle.append(scratch)
         return ConditionMaps(
             **maps,
             world_from_cam=poses,
@@ -153,6 +167,9 @@ class ConditionRenderer:
         shape = (len(self._rig.cameras), len(shapes), height, width)
         if out is None:
             out = SemanticDepth(semantic=np.empty(shape, np.uint8), depth_m=np.empty(shape, np.float32))
+        if self._caster is not None:
+            self._classify_on_device(self._caster, shapes, world_from_ego, out)
+            return out
         unoccluded_px = np.zeros(self._num_agents, np.int32)
         scratch = self._take_scratch()
         for step, agents in enumerate(shapes):
@@ -230,6 +247,55 @@ class ConditionRenderer:
             tables=(joined.instance, joined.semantic, joined.material, joined.box_from_world),
             box_from_world={instance: agent_shapes.box_from_world[i] for instance, i in first.items()},
         )
+
+    def _render_step(
+        self,
+        step: int,
+        now: _PreparedShapes,
+        motion: tuple[Any, ...],
+        light: tuple[Any, ...],
+        ego: tuple[Float64[np.ndarray, "4 4"], Float64[np.ndarray, "4 4"]],
+        is_first: bool,
+        maps: dict[str, np.ndarray],
+    ) -> None:
+        """Fill the maps of all views of a step."""
+        if self._caster is None:
+            scratch = self._take_scratch()
+            for view in range(len(self._rig.cameras)):
+                self._render_view(view, step, now, motion, light, ego, is_first, scratch, maps)
+            self._idle.append(scratch)
+            return
+        poses, earlier = (np.stack([pose @ camera.ego_from_cam for camera in self._rig.cameras]) for pose in ego)
+        previous = None if is_first else np.stack([invert_rigid(pose) for pose in earlier])
+        for views in self._caster.groups():
+            hits = self._caster.find(views, poses, now.solids, now.tables[0], maps["unoccluded_px"][:, step])
+            images = self._caster.describe(
+                views,
+                hits,
+                now.tables,
+                solids=now.solids,
+                light=light if self._use_sun else None,
+                motion=motion,
+                previous_cam_from_world=previous,
+            )
+            for name, image in images.items():
+                maps[name][views, step] = image
+
+    def _classify_on_device(
+        self,
+        caster: TensorCaster,
+        shapes: Sequence[ShapeSet],
+        world_from_ego: Float64[np.ndarray, "T 4 4"],
+        out: SemanticDepth,
+    ) -> None:
+        """Fill class and depth of all views of T steps."""
+        unoccluded_px = np.zeros((len(self._rig.cameras), self._num_agents), np.int32)
+        for step, agents in enumerate(shapes):
+            now = self._prepare(agents)
+            poses = np.stack([world_from_ego[step] @ camera.ego_from_cam for camera in self._rig.cameras])
+            for views in caster.groups():
+                hits = caster.find(views, poses, now.solids, now.tables[0], unoccluded_px)
+                out.semantic[views, step], out.depth_m[views, step] = caster.classes(hits, now.tables)
 
     def _render_view(
         self,

@@ -105,6 +105,16 @@ def lens_pixel_bounds(half, world_from_shape, cam_from_world, lens, spans, width
 
 
 @njit(cache=True, nogil=True)
+def bound_solids(half, world_from_shape, cam_from_world, lens, spans, width, height):  # type: ignore[no-untyped-def]
+    """Return `lens_pixel_bounds` of S solids, int64 (S, 4)."""
+    bounds = np.zeros((len(half), 4), np.int64)
+    for s in range(len(half)):
+        u0, u1, v0, v1 = lens_pixel_bounds(half[s], world_from_shape[s], cam_from_world, lens, spans, width, height)
+        bounds[s, 0], bounds[s, 1], bounds[s, 2], bounds[s, 3] = u0, u1, v0, v1
+    return bounds
+
+
+@njit(cache=True, nogil=True)
 def crossed(spans, low, high):  # type: ignore[no-untyped-def]
     """Return the first and one past the last of the spans that overlap the range from `low` to `high`."""
     first, past = 0, 0

@@ -7,6 +7,7 @@ file may leave out.
 
 from scenegen.config.afd import AfdConfig
 from scenegen.config.cluster import ClusterConfig, HeadConfig, WorkerGroupConfig
+from scenegen.config.conditions import CONDITIONS_DEVICES, CONDITIONS_NAMES, ConditionsConfig
 from scenegen.config.generate import (
     IMAGE_CODECS,
     LABEL_STORES,
@@ -42,6 +43,8 @@ from scenegen.config.train import (
 
 __all__ = [
     "AUTO_SPLIT",
+    "CONDITIONS_DEVICES",
+    "CONDITIONS_NAMES",
     "DEVICES",
     "IMAGE_CODECS",
     "LABEL_STORES",
@@ -62,6 +65,7 @@ __all__ = [
     "AfdConfig",
     "CameraConfig",
     "ClusterConfig",
+    "ConditionsConfig",
     "DatasetConfig",
     "GenerateConfig",
     "HeadConfig",

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scenegen.config.conditions import ConditionsConfig
 from scenegen.config.require import require_choice, require_positive
 from scenegen.config.rig import RigConfig
 from scenegen.config.run import RunConfig
@@ -207,6 +208,7 @@ class GenerateConfig:
     lidar: LidarModel
     traffic: TrafficMix
     occupancy: OccupancyConfig
+    conditions: ConditionsConfig
     video: VideoConfig
     dataset: DatasetConfig
     quality: QualityConfig
@@ -230,6 +232,7 @@ class GenerateConfig:
                 fix="put the prompt's words into sweep.weather",
             )
         self._check_stream()
+        self._check_device()
         if self.quality.max_flicker is not None and self.num_steps_per_chunk < MIN_FLICKER_STEPS:
             raise ConfigError(
                 f"num_steps_per_chunk of {MIN_FLICKER_STEPS} or more, within which flicker is seen",
@@ -246,6 +249,17 @@ class GenerateConfig:
             raise ConfigError("run=serial with stream=true", found=f"run={self.run.name}", where="run")
         if self.sweep.rig:
             raise ConfigError("one rig in a stream", found="a sweep of rigs", where="sweep.rig")
+
+    def _check_device(self) -> None:
+        """Refuse actors that Ray would give no GPU to."""
+        asks = self.conditions.device == "cuda" and self.run.name != "serial"
+        if asks and self.run.gpus_per_worker == 0.0:
+            raise ConfigError(
+                "gpus_per_worker above zero with conditions.device=cuda",
+                found="0",
+                where="run.gpus_per_worker",
+                fix="a fraction shares one GPU among several workers",
+            )
 
     def content_sha256(self) -> str:
         """Hash everything here that decides bytes of a scene: not the layouts, the place, or the workers."""
@@ -268,6 +282,8 @@ class GenerateConfig:
         decisive["video"] = self.video.decisive()
         if self.lidar == LidarModel():  # as in scenes from before there was a choice
             del decisive["lidar"]
+        del decisive["conditions"]
+        decisive |= {"conditions": self.conditions.decisive()} if self.conditions.decisive() else {}
         if not self.quality.is_asked:
             del decisive["quality"]
         decisive["threads_per_scene"] = self.run.threads_per_scene

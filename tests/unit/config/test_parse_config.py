@@ -87,7 +87,7 @@ def test_every_yaml_key_is_a_field_and_every_field_has_a_yaml_value() -> None:
 
 
 def test_every_choice_of_every_group_composes() -> None:
-    for group in ("rig", "lidar", "traffic", "occupancy", "video", "dataset", "quality", "run"):
+    for group in ("rig", "lidar", "traffic", "occupancy", "conditions", "video", "dataset", "quality", "run"):
         for path in sorted((config_folder() / group).glob("*.yaml")):
             compose(f"{group}={path.stem}")
     for path in sorted((config_folder() / "recipe").glob("*.yaml")):
@@ -125,5 +125,6 @@ def test_content_hash_ignores_place_and_workers_only() -> None:
         replace(config, run=replace(config.run, threads_per_scene=1)),
         replace(config, dataset=replace(config.dataset, jpeg_quality=90)),
         replace(config, rig=compose("rig=front1").rig),
+        replace(config, conditions=compose("conditions=torch").conditions),
     ):
         assert changed.content_sha256() != config.content_sha256()
