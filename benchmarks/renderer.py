@@ -16,6 +16,8 @@ Open3D's builds the mesh of its visible faces and its tree. The baselines' rays 
 - `cpu_vs_torch_marching`: classes sampled every 0.2 m up to 56 m with `grid_sample`; every 97th ray, cost per ray. At
   least 300.
 - `again_vs_open3d`, `again_vs_open3d_any_pose`: the second frame of the same world, ours and theirs the cast alone.
+- `gpu_vs_compiled`, `gpu_vs_compiled_all_maps`: elapsed time of the compiled renderer over that of the one in torch on
+  a GPU, with all solids (`benchmarks.render_device`). Where there is no GPU the rows are left out, and stderr says so.
 
 Before anything is timed, labels are compared: with the walk per voxel every one has to be equal, with Open3D, which
 computes in single precision, all but one in a thousand. Marching misses what is thinner than a step: not compared.
@@ -32,6 +34,7 @@ import torch
 from benchmarks.figure import Figure, figure_of, parse_options, print_figures, take_turns
 from benchmarks.render_baselines import MeshScene, march, walk_voxels
 from benchmarks.render_cases import View, built_views, street_views
+from benchmarks.render_device import driven_moment, measure_device
 from scenegen.conditions.build import SemanticDepth
 from scenegen.errors import SceneGenError
 from scenegen.types import ShapeSet
@@ -142,6 +145,10 @@ def main(arguments: list[str] | None = None) -> int:
         engines = Engines(*views)
         engines.check_labels()
         figures |= {prefix + name: figure for name, figure in measure(engines, rounds=rounds).items()}
+    if torch.cuda.is_available():
+        figures |= measure_device(driven_moment(), device="cuda", rounds=rounds)
+    else:
+        print("gpu_vs_compiled, gpu_vs_compiled_all_maps: skipped, no CUDA device", file=sys.stderr)
     return print_figures(figures, options.json)
 
 

@@ -1,7 +1,8 @@
 """Walks of many rays over the cells of a plane, at once, with leaps over open ground.
 
 Where a walk adds up its steps, this one computes each crossing from the number of the cell, which may round otherwise.
-So it says UNSURE where a decision is closer than `TIE` to the other one; those few rays are cast by the compiled code.
+So it says UNSURE where a decision is closer than `TIE` to the other one, and of the last `FEW`; those rays are cast by
+the compiled code.
 Source: Amanatides and Woo 1987 for the walk; leaps as in `kerbs`, by the distance to the nearest cell of interest.
 """
 
@@ -18,6 +19,8 @@ from scenegen.conditions.device.words import add_up
 NO_HIT = 1e30
 TIE = 1e-7
 """In cells. Both ways of rounding stay below 1e-9 in grids of up to 10,000 cells."""
+FEW = 256
+"""Rays for which no further step is taken: the last go far, and a step costs a device as much for one as for all."""
 MISS, STOPPED, UNSURE = 0, 1, 2
 AT_START, LEAPT = 3, 4
 """Beside 0 and 1, the axis of the edge over which a cell was entered."""
@@ -42,7 +45,10 @@ class Rays:
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """A raster of the ground plane and, per cell, how far the nearest cell of interest is (`kerbs.cells_to_raised`)."""
+    """A raster of the ground plane and, per cell, how far the nearest cell of interest is (`kerbs.cells_to_raised`).
+
+    There are such distances (L, X, Y) for L layers: rays that go to other places take interest in other cells.
+    """
 
     gaps: Tensor
     low_x: float
@@ -59,11 +65,13 @@ class Cells:
 
     def is_inside(self, i: Tensor, j: Tensor) -> Tensor:
         """Return whether cells are in the raster."""
-        return (i >= 0) & (j >= 0) & (i < self.gaps.shape[0]) & (j < self.gaps.shape[1])
+        _, num_x, num_y = self.gaps.shape
+        return (i >= 0) & (j >= 0) & (i < num_x) & (j < num_y)
 
     def flat(self, i: Tensor, j: Tensor) -> Tensor:
         """Return the index of cells in the flattened raster; that of the nearest one for cells outside."""
-        return i.clamp(0, self.gaps.shape[0] - 1) * self.gaps.shape[1] + j.clamp(0, self.gaps.shape[1] - 1)
+        _, num_x, num_y = self.gaps.shape
+        return i.clamp(0, num_x - 1) * num_y + j.clamp(0, num_y - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +125,7 @@ def walk_cells(
     *,
     start: tuple[Tensor, Tensor],
     span: tuple[Tensor, Tensor],
+    layer: Callable[[Tensor, Tensor], Tensor],
     look: Callable[[Visit], Looked],
     is_outside_seen: bool,
 ) -> Walked:
@@ -127,19 +136,20 @@ def walk_cells(
         rays: N of them.
         start: cell of each ray at its first t.
         span: first and last t of each ray.
+        layer: returns the layer of cells that rays (by number) take interest in from some t on.
         look: called for every cell that no leap passes over.
         is_outside_seen: whether cells outside the raster are looked at too; otherwise walks end there.
     """
     per_cell = 1.0 / cells.cell_m
-    gaps = cells.gaps.reshape(-1)
+    gaps, per_layer = cells.gaps.reshape(-1), cells.gaps[0].numel()
     count = len(rays.ox)
     out = torch.zeros((5, count), dtype=torch.int64, device=rays.ox.device)
     lengths = torch.stack([rays.ox, rays.oy, rays.dx, rays.dy, span[1], span[0]])
     places = torch.stack([torch.arange(count, device=rays.ox.device), *start, torch.full_like(start[0], AT_START)])
-    while places.shape[1] > 0:
+    while places.shape[1] > FEW:
         ox, oy, dx, dy, t_end, t = lengths
         ray, i, j, axis = places
-        gap = torch.where(cells.is_inside(i, j), gaps[cells.flat(i, j)].long(), 0)
+        gap = torch.where(cells.is_inside(i, j), gaps[layer(ray, t) * per_layer + cells.flat(i, j)].long(), 0)
         next_x = crossing(cells.low_x, cells.cell_m, i, ox, dx)
         next_y = crossing(cells.low_y, cells.cell_m, j, oy, dy)
         t_next = torch.minimum(next_x, next_y)
@@ -176,6 +186,7 @@ def walk_cells(
         j_next = torch.where(leaps, whole((oy + t_leap * dy - cells.low_y) * per_cell), j_next)
         lengths = torch.stack([ox, oy, dx, dy, t_end, torch.where(leaps, t_leap, t_next)])[:, keep]
         places = torch.stack([ray, i_next, j_next, torch.where(leaps, LEAPT, torch.where(is_x, 0, 1))])[:, keep]
+    out[0, places[0]] = UNSURE
     state, i, j, level, axis = out
     return Walked(state=state, i=i, j=j, level=level, axis=axis)
 

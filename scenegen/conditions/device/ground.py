@@ -43,7 +43,7 @@ class GroundCaster:
         self._materials = torch.from_numpy(ground.astype(np.int64)).to(device).reshape(-1)
         self._raised = torch.from_numpy(raised).to(device)
         gaps = torch.from_numpy(cells.astype(np.int16)).to(device)
-        self._cells = Cells(gaps=gaps, low_x=float(corner_m[0]), low_y=float(corner_m[1]), cell_m=cell_m)
+        self._cells = Cells(gaps=gaps[None], low_x=float(corner_m[0]), low_y=float(corner_m[1]), cell_m=cell_m)
 
     def cast(self, rays: Rays) -> GroundHits:
         """Cast N rays from anywhere."""
@@ -76,7 +76,15 @@ class GroundCaster:
             is_stopped = (visit.gap == 0) & ~visit.is_start
             return Looked(is_stopped=is_stopped, is_unsure=torch.zeros_like(is_stopped), level=visit.gap)
 
-        walked = walk_cells(self._cells, rays, start=start, span=(t_start, t_end), look=look, is_outside_seen=True)
+        walked = walk_cells(
+            self._cells,
+            rays,
+            start=start,
+            span=(t_start, t_end),
+            layer=lambda ray, _: torch.zeros_like(ray),
+            look=look,
+            is_outside_seen=True,
+        )
         is_stopped = walked.state == STOPPED
         t = edge_t(self._cells, rays, start=start, walked=walked)
         is_ahead = torch.where(walked.axis == 0, rays.dx, rays.dy) > 0.0

@@ -27,6 +27,10 @@ from scenegen.conditions.device.words import highest_set, lowest_set
 from scenegen.conditions.kerbs import cells_to_raised
 from scenegen.conditions.raycast import NO_HIT
 
+FLOOR = 64
+"""Above all levels."""
+LEVELS_PER_LAYER = 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class VoxelHits:
@@ -53,10 +57,8 @@ class VoxelCaster:
         self._low_z, self.voxel_m, self._num_levels = float(origin_m[2]), voxel_m, num_levels
         self.low_m = (float(origin_m[0]), float(origin_m[1]), float(origin_m[2]))
         self._words = torch.from_numpy(masks.view(np.int64)).to(device).reshape(-1)
-        is_built = np.array([False, True])
-        gaps = cells_to_raised((masks != 0).astype(np.uint8), is_built)
         self._cells = Cells(
-            gaps=torch.from_numpy(gaps.astype(np.int16)).to(device),
+            gaps=torch.from_numpy(_gaps_above(masks, num_levels)).to(device),
             low_x=float(origin_m[0]),
             low_y=float(origin_m[1]),
             cell_m=voxel_m,
@@ -64,7 +66,7 @@ class VoxelCaster:
 
     def cast(self, rays: Rays, *, t_most: Tensor) -> VoxelHits:
         """Cast N rays from anywhere, each no further than `t_most`."""
-        num_x, num_y = self._cells.gaps.shape
+        _, num_x, num_y = self._cells.gaps.shape
         t0, t1, entry = torch.zeros_like(t_most), t_most, torch.full_like(t_most, AT_START, dtype=torch.int64)
         for axis, low, num, o, d in (
             (0, self._cells.low_x, num_x, rays.ox, rays.dx),
@@ -87,14 +89,27 @@ class VoxelCaster:
         self, rays: Rays, index: Tensor, t0: Tensor, t1: Tensor, entry: Tensor, t_most: Tensor, hits: VoxelHits
     ) -> None:
         """Enter what rays meet between t0 and t1, where they are inside the grid."""
-        num_x, num_y = self._cells.gaps.shape
+        _, num_x, num_y = self._cells.gaps.shape
         i, j = self._cells.at(rays, t0)
         start = (i.clamp(0, num_x - 1), j.clamp(0, num_y - 1))
 
         def look(visit: Visit) -> Looked:
             return self._look(rays, visit)
 
-        walked = walk_cells(self._cells, rays, start=start, span=(t0, t1), look=look, is_outside_seen=False)
+        def layer(ray: Tensor, t: Tensor) -> Tensor:
+            z = (rays.oz[ray] + t * rays.dz[ray] - self._low_z) / self.voxel_m - TIE
+            rising = torch.floor(z).clamp(0, self._num_levels - 1).long() // LEVELS_PER_LAYER
+            return torch.where(rays.dz[ray] >= 0.0, rising, 0)
+
+        walked = walk_cells(
+            self._cells,
+            rays,
+            start=start,
+            span=(t0, t1),
+            layer=layer,
+            look=look,
+            is_outside_seen=False,
+        )
         # A level other than that of the way in is entered through its floor or its ceiling.
         is_first = walked.axis == AT_START
         t_edge = torch.where(is_first, t0, edge_t(self._cells, rays, start=start, walked=walked))
@@ -137,8 +152,18 @@ class VoxelCaster:
         return Looked(is_stopped=is_stopped, is_unsure=is_close & (words != 0), level=level)
 
 
-FLOOR = 64
-"""Above all levels."""
+def _gaps_above(masks: np.ndarray, num_levels: int) -> np.ndarray:
+    """Return how far the nearest column is in which anything stands above each of some heights, int16 (L, X, Y).
+
+    A ray that rises has to look at no others: over roofs and hedges it leaps as over open ground.
+    """
+    is_built = np.array([False, True])
+    return np.stack(
+        [
+            cells_to_raised((masks >> np.uint64(level) != 0).astype(np.uint8), is_built).astype(np.int16)
+            for level in range(0, num_levels, LEVELS_PER_LAYER)
+        ]
+    )
 
 
 def _is_near_level(z: Tensor, top: int) -> Tensor:

@@ -11,7 +11,8 @@ pytest.importorskip("torch")
 
 from benchmarks.render_baselines import import_open3d, march, visible_faces, walk_voxels
 from benchmarks.render_cases import View, level_rig, street, tilted_rig
-from scenegen.errors import ConfigError
+from benchmarks.render_device import driven_moment, measure_device
+from scenegen.errors import ConfigError, SceneGenError
 from scenegen.types import Semantic, ShapeSet
 
 
@@ -48,3 +49,13 @@ def test_without_open3d_the_message_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "open3d", None)
     with pytest.raises(ConfigError, match=r"scenegen\[open3d\]"):
         import_open3d()
+
+
+def test_the_rows_of_a_gpu_by_the_same_code_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = driven_moment(size_px=(40, 24))
+    figures = measure_device(moment, device="cpu", rounds=1)
+    assert set(figures) == {"gpu_vs_compiled", "gpu_vs_compiled_all_maps"}
+    assert all(figure.floor is None and figure.ratio > 0.0 for figure in figures.values())
+    monkeypatch.setattr("benchmarks.render_device.LEAST_SAME", 1.1)
+    with pytest.raises(SceneGenError, match="device=cpu"):
+        measure_device(moment, device="cpu", rounds=1)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scenegen.conditions.build import ConditionRenderer
-from scenegen.conditions.device import caster, solids, voxels
+from scenegen.conditions.device import caster, cell_walk, solids, voxels
 from scenegen.errors import DependencyError
 from scenegen.types import Camera, CameraRig, Semantic, ShapeSet, World
 from tests.unit.conditions.device_cases import Case, built_case, check_same, turned
@@ -31,8 +31,9 @@ DEVICES = [
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def one_thread_and_no_ray_left_to_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
+    monkeypatch.setattr(cell_walk, "FEW", 0)
 
 
 def case_of(rng: np.random.Generator, world: World, rig: CameraRig) -> Case:
@@ -146,6 +147,7 @@ def test_grids_with_nothing_or_everything_in_them(filled: int) -> None:
 def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(12)
     case = case_of(rng, random_world(rng), random_rig(rng, num_cameras=4, size_px=(48, 40)))
+    monkeypatch.setattr(cell_walk, "FEW", 256)
     monkeypatch.setattr(caster, "MOST_RAYS", 2 * 48 * 40)
     monkeypatch.setattr(solids, "MOST_PAIRS", 500)
     monkeypatch.setattr("scenegen.conditions.device.sun.MOST_PAIRS", 500)
