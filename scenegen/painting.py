@@ -74,7 +74,7 @@ def generate_scene(
             rig=record.rig,
             seed=record.seed,
             world_voxels=voxels,
-            lidar_rolling=config.dataset.lidar_rolling,
+            lidar=record.lidar,
             device=config.conditions.torch_device,
         )
     quality = config.quality

@@ -159,7 +159,7 @@ def stream_scene(
         rig=record.rig,
         seed=record.seed,
         world_voxels=voxels,
-        lidar_rolling=config.dataset.lidar_rolling,
+        lidar=record.lidar,
         device=config.conditions.torch_device,
     )
     session = backbone.open_session(stage.context)

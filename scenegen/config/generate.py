@@ -16,6 +16,7 @@ from scenegen.config.sweep import SweepConfig
 from scenegen.errors import ConfigError
 from scenegen.layout.traffic_mix import TrafficMix
 from scenegen.types.layout import STYLES
+from scenegen.types.lidar import LidarModel
 from scenegen.types.record import FULL_PRECISION, HALF_PRECISION
 
 VIDEO_NAMES = ("native", "preview")
@@ -134,14 +135,12 @@ class DatasetConfig:
         labels: maps per pixel (depth, semantic, instance, optical flow): `stored` with the scene, or `rendered` again
             from its layout when they are read; both give the same bytes.
         lidar: simulated sweeps at `key_frames`, or `none`. The labels counted from sweeps are stored either way.
-        lidar_rolling: azimuths fire one after the other while ego and agents move; see `scenegen.conditions.lidar`.
     """
 
     image_codec: str
     jpeg_quality: int
     labels: str
     lidar: str
-    lidar_rolling: bool
 
     def __post_init__(self) -> None:
         require_choice(self, "image_codec", IMAGE_CODECS)
@@ -149,17 +148,6 @@ class DatasetConfig:
         require_choice(self, "lidar", LIDAR_STORES)
         if not 1 <= self.jpeg_quality <= 100:
             raise ConfigError("jpeg_quality from 1 to 100", found=str(self.jpeg_quality))
-        if self.lidar_rolling and self.lidar == "none":
-            raise ConfigError(
-                "stored sweeps, whose times tell that they are rolling", found="lidar=none", where="dataset"
-            )
-
-    def decisive(self) -> dict[str, Any]:
-        """Return what decides bytes here."""
-        kept = asdict(self)
-        if not self.lidar_rolling:  # as in scenes from before there was a choice
-            del kept["lidar_rolling"]
-        return kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +190,7 @@ class GenerateConfig:
         prompt: words for weather and time of day of all layouts; None keeps their own.
         split: `train`, `val`, `test`, or `auto`: every layout in one of them, by `split_shares`.
         sweep: what is varied beside the layouts.
+        lidar: the simulated LiDAR.
         traffic: density and distribution of the traffic of `procedural` layouts.
         stream: give frames away as they are made, and store nothing.
         stream_laps: how often a drive that ends where it begins is streamed; 0 without end.
@@ -222,6 +211,7 @@ class GenerateConfig:
     progress: str
     sweep: SweepConfig
     rig: RigConfig
+    lidar: LidarModel
     traffic: TrafficMix
     occupancy: OccupancyConfig
     conditions: ConditionsConfig
@@ -300,9 +290,10 @@ class GenerateConfig:
             "traffic",  # part of the layout
         ):
             del decisive[key]
-        decisive["dataset"] = self.dataset.decisive()
         decisive["occupancy"] = self.occupancy.decisive()
         decisive["video"] = self.video.decisive()
+        if self.lidar == LidarModel():  # as in scenes from before there was a choice
+            del decisive["lidar"]
         del decisive["conditions"]
         decisive |= {"conditions": self.conditions.decisive()} if self.conditions.decisive() else {}
         if not self.quality.is_asked:
