@@ -3,15 +3,16 @@
     python -m benchmarks.lidar [--quick] [--json FILE]
 
 The world is one of four seconds' drive built by scenegen (voxels of 0.4 m, ground cells of 0.1 m), the sensor the
-default one: 32 beams, 1080 azimuths. Each round sweeps from several steps of the drive. In one process the ways take
-turns, A B B A; a figure is the median over rounds of a ratio of processor time. Open3D has one thread, and its mesh of
-visible faces, its tree and its rays (single precision, in the world) are made before: only `cast_rays` is timed. Ours
-aims its beams within the time, and knows for every beam what it met and at which angle.
+default one, `exact32`: 32 beams, 1080 azimuths. Each round sweeps from several steps of the drive. In one process the
+ways take turns, A B B A; a figure is the median over rounds of a ratio of processor time. Open3D has one thread, and
+its mesh of visible faces, its tree and its rays (single precision, in the world) are made before: only `cast_rays` is
+timed. Ours aims its beams within the time, and knows for every beam what it met and at which angle.
 
 - `lidar_vs_open3d`: `cast_rays` over ours, voxels and a flat ground, which is what both see. At least 2.
 - `kerbs_vs_open3d`: the same `cast_rays` over ours with the ground's kerbs, which the mesh lacks. Shown.
 - `million_points_per_s`: points of whole sweeps in a second of processor time, with solids, agents, intensity,
-  drop-out and the points of each box counted; `million_beams_per_s` counts what was fired. Shown.
+  drop-out and the points of each box counted; `million_beams_per_s` counts what was fired. Shown; and the same with
+  range noise, azimuth after azimuth, by the sensors `hdl32e` and `hdl64e`.
 
 Before anything is timed, ranges are compared: all but `MOST_OTHERS` of the beams agree within `NEAR_M`. The others
 graze an edge, which Open3D, in single precision, may miss.
@@ -25,26 +26,31 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import yaml
 from jaxtyping import Float32, Float64
 
 from benchmarks.ablations.clips import read_rig
 from benchmarks.figure import Figure, figure_of, parse_options, print_figures, ratios_of, take_turns
 from benchmarks.render_baselines import import_open3d, visible_faces
-from scenegen.conditions.lidar import LidarModel, LidarScanner, agent_boxes
+from scenegen.conditions.lidar import LidarScanner, agent_boxes
 from scenegen.conditions.lidar_static import cast_static, measure_gaps
 from scenegen.conditions.packing import pack_world
 from scenegen.conditions.static_kernel import SURFACE_NONE
+from scenegen.conditions.turn import turn_motion
+from scenegen.config import parse_config
 from scenegen.errors import SceneGenError
 from scenegen.geometry.rigid import invert_rigid
 from scenegen.layout.extend import extend_layout
 from scenegen.layout.sources import read_layout
 from scenegen.occupancy.agents import build_agent_shapes
 from scenegen.scene import SceneStage
-from scenegen.types import ShapeSet, World
+from scenegen.types import LidarModel, ShapeSet, World
 
 LAYOUT, DURATION_S, RATE_HZ = "library:school_zone", 4.0, 12.0
 RIG_FILE = Path("conf/rig/nuscenes6.yaml")
 STEPS = (0, 12, 24, 36)
+SENSOR_FOLDER = Path("conf/lidar")
+SENSORS = ("hdl32e", "hdl64e")
 ROUNDS, QUICK_ROUNDS = 45, 25
 NEAR_M, MOST_OTHERS = 0.002, 1e-3
 
@@ -138,9 +144,9 @@ def measure_cast(world: World, poses: list[Float64[np.ndarray, "4 4"]], *, round
     }
 
 
-def measure_scans(stage: SceneStage, steps: tuple[int, ...], *, rounds: int) -> dict[str, Figure]:
+def measure_scans(stage: SceneStage, model: LidarModel, steps: tuple[int, ...], *, rounds: int) -> dict[str, Figure]:
     """Make whole sweeps."""
-    layout, model = stage.layout, LidarModel()
+    layout = stage.layout
     scanner = LidarScanner(stage.world, model=model, seed=0, scene_id=layout.layout_id)
     scans = [
         partial(
@@ -150,6 +156,7 @@ def measure_scans(stage: SceneStage, steps: tuple[int, ...], *, rounds: int) -> 
             world_from_ego=layout.ego.world_from_ego[step],
             conditions=stage.render_conditions(step, step + 1),
             step=step,
+            motion=turn_motion(layout, step=step) if model.is_rolling else None,
         )
         for step in steps
     ]
@@ -170,7 +177,12 @@ def main(arguments: list[str] | None = None) -> int:
     layout = extend_layout(read_layout(LAYOUT), duration_s=DURATION_S, rate_hz=RATE_HZ)
     stage = SceneStage(layout, rig=read_rig(RIG_FILE), seed=0)
     poses = [layout.ego.world_from_ego[step] @ stage.lidar2ego for step in STEPS]
-    figures = measure_cast(stage.world, poses, rounds=rounds) | measure_scans(stage, STEPS, rounds=rounds)
+    figures = measure_cast(stage.world, poses, rounds=rounds)
+    figures |= measure_scans(stage, LidarModel(), STEPS, rounds=rounds)
+    for name in SENSORS:
+        sensor = parse_config(LidarModel, yaml.safe_load((SENSOR_FOLDER / f"{name}.yaml").read_text()))
+        found = measure_scans(stage, sensor, STEPS, rounds=rounds)
+        figures |= {f"{name}_{figure}": value for figure, value in found.items()}
     return print_figures(figures, options.json)
 
 

@@ -10,20 +10,18 @@ from jaxtyping import Float32, Float64
 from scipy.spatial.transform import Rotation
 
 from benchmarks.ablations.clips import read_rig
+from benchmarks.plain_things import clear_day, plain_statics
 from scenegen.conditions.build import ConditionRenderer
 from scenegen.geometry.lens import pixel_rays
 from scenegen.layout.extend import extend_layout
 from scenegen.layout.sources import read_layout
 from scenegen.occupancy.build import build_world
 from scenegen.types import (
-    AppearanceTable,
     CameraRig,
     GridSpec,
-    Lighting,
     Material,
     Semantic,
     ShapeSet,
-    StaticTable,
     World,
 )
 
@@ -43,7 +41,7 @@ class View:
 
     def open_renderer(self) -> ConditionRenderer:
         """Return our renderer for this view."""
-        return ConditionRenderer(self.world, rig=self.rig, lighting=daylight(), num_agents=0)
+        return ConditionRenderer(self.world, rig=self.rig, lighting=clear_day((0.0, 0.0, 1.0)), num_agents=0)
 
     def rays(self) -> tuple[Float64[np.ndarray, "N 3"], Float64[np.ndarray, "N 3"]]:
         """Return origins and directions of all pixels in the world, in order V H W; directions have unit z-depth."""
@@ -58,20 +56,6 @@ class View:
     def packed_rays(self) -> Float32[np.ndarray, "N 6"]:
         """Return the same as Open3D wants it."""
         return np.concatenate(self.rays(), axis=1).astype(np.float32)
-
-
-def daylight() -> Lighting:
-    """Return a light; maps of class and depth do not depend on it."""
-    return Lighting(
-        sun_direction_world=np.array([0.0, 0.0, 1.0]),
-        sun=1.0,
-        overcast=0.0,
-        fog=0.0,
-        rain=0.0,
-        night=0.0,
-        warmth=0.5,
-        variation=(0.5, 0.5, 0.5, 0.5),
-    )
 
 
 def level_rig(size_px: tuple[int, int] = SIZE_PX) -> CameraRig:
@@ -143,20 +127,7 @@ def street(length_m: float = 80.0) -> World:
         ground=np.full((num_x, num_y), Material.GRASS, np.uint8),
         kerb_height_m=0.0,
         shapes=ShapeSet.empty(),
-        statics=_one_static(),
-    )
-
-
-def _one_static() -> StaticTable:
-    return StaticTable(
-        material=np.full(2, Material.WALL, np.uint8),
-        world_from_thing=np.tile(np.eye(4), (2, 1, 1)),
-        size_lwh_m=np.ones((2, 3)),
-        appearance=AppearanceTable(
-            primary_rgb=np.zeros((2, 3), np.float32),
-            secondary_rgb=np.zeros((2, 3), np.float32),
-            pattern=np.ones((2, 4), np.float32),
-        ),
+        statics=plain_statics(2),
     )
 
 

@@ -74,7 +74,7 @@ def generate_scene(
             rig=record.rig,
             seed=record.seed,
             world_voxels=voxels,
-            lidar_rolling=config.dataset.lidar_rolling,
+            lidar=record.lidar,
             device=config.conditions.torch_device,
         )
     quality = config.quality
@@ -211,6 +211,7 @@ def open_backbone(config: GenerateConfig) -> VideoBackbone:
     video = config.video
     return load_backbone(
         video.name,
+        size=video.size,
         model=video.model,
         sampler=video.sampler,
         steps=video.steps,

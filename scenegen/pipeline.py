@@ -153,7 +153,7 @@ def generate(config: GenerateConfig, *, executor: Executor, reporter: Reporter) 
     watch.plan(
         missing,
         num_skipped=len(planned) - len(missing),
-        num_bytes=estimate_bytes(missing, config.dataset),
+        num_bytes=estimate_bytes(missing, config.dataset, lidar=config.lidar),
     )
 
     committed: list[SceneOutcome] = []

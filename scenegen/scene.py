@@ -20,6 +20,7 @@ from scenegen.types import (
     DenseLabels,
     Layout,
     LidarLabels,
+    LidarModel,
     OccupancyView,
     SceneChunk,
     ShapeSet,
@@ -82,7 +83,7 @@ class SceneStage:
         seed: with the layout's id, the key of everything the layout leaves open. The backbone is not part of the
             key: the same layout and seed give the same world, light and conditions whatever paints them.
         world_voxels: what an occupancy model sampled for this layout and seed; None builds the world by rules.
-        lidar_rolling: the azimuths of the LiDAR fire one after the other.
+        lidar: the simulated LiDAR; None for the default one.
         device: torch device that casts the cameras' rays; None casts with compiled code.
     """
 
@@ -93,11 +94,11 @@ class SceneStage:
         rig: CameraRig,
         seed: int,
         world_voxels: WorldVoxels | None = None,
-        lidar_rolling: bool = False,
+        lidar: LidarModel | None = None,
         device: str | None = None,
     ) -> None:
         from scenegen.conditions.build import ConditionRenderer
-        from scenegen.conditions.lidar import LidarModel, LidarScanner
+        from scenegen.conditions.lidar import LidarScanner
         from scenegen.conditions.lighting import build_lighting
         from scenegen.occupancy.agents import build_agent_appearance
         from scenegen.occupancy.build import build_world
@@ -123,8 +124,7 @@ class SceneStage:
             self.world, rig=rig, lighting=lighting, num_agents=len(layout.agents), device=device
         )
         self._held_shapes: dict[int, ShapeSet] = {}
-        model = LidarModel(is_rolling=lidar_rolling)
-        self._scanner = LidarScanner(self.world, model=model, seed=seed, scene_id=layout.layout_id)
+        self._scanner = LidarScanner(self.world, model=lidar or LidarModel(), seed=seed, scene_id=layout.layout_id)
 
     def render_conditions(self, start_step: int, stop_step: int) -> ConditionMaps:
         """Cast the rays of steps `start_step` to `stop_step - 1`."""
@@ -237,13 +237,13 @@ class SceneStage:
         )
 
     def label_ahead(
-        self, *, num_steps_per_chunk: int, clock: StageClock, start_step: int = 0
+        self, *, num_steps_per_chunk: int, clock: StageClock, start_step: int = 0, end_step: int | None = None
     ) -> Generator[ChunkLabels, None, None]:
-        """Yield the scene's chunks from `start_step` on in order, always one ahead of the caller in a thread.
+        """Yield the scene's chunks from `start_step` to before `end_step`, always one ahead of the caller in a thread.
 
         The thread makes one chunk at a time, so the order of all arithmetic is fixed.
         """
-        num_steps = self.layout.timeline.num_steps
+        num_steps = self.layout.timeline.num_steps if end_step is None else end_step
         starts = range(start_step, num_steps, num_steps_per_chunk)
         spans = [(start, min(start + num_steps_per_chunk, num_steps)) for start in starts]
         if not spans:
@@ -264,5 +264,5 @@ def stored_stage(scene: Scene) -> SceneStage:
         rig=scene.rig,
         seed=int(scene.attrs["seed"]),
         world_voxels=scene.world_voxels,
-        lidar_rolling=scene.has_array("lidar/time_offset_us"),
+        lidar=scene.lidar_model,
     )

@@ -1,7 +1,7 @@
 """A simulated spinning LiDAR on the roof of the ego vehicle: `LidarScanner`.
 
-What it is: one exact ray per beam and azimuth into the same world that the cameras see (voxels, two-level ground,
-solids), with no noise on the range. Neither rain nor fog act on it. The ego vehicle itself is not seen.
+What it is: one exact ray per beam and azimuth of a `LidarModel` into the same world that the cameras see (voxels,
+two-level ground, solids). Neither rain nor fog act on it. The ego vehicle itself is not seen.
 
 All beams of a sweep fire at the instant of its step, or, where `LidarModel.is_rolling`, azimuth after azimuth: the last
 one at the step, the others before it, while ego and agents come steadily from where they were one step earlier (limbs
@@ -9,18 +9,19 @@ and wheels rest meanwhile). Points are then where the beams met something, seen 
 own motion is taken out, as frame `lidar` wants it, and `time_offset_us` says when each was met. The motion of agents is
 not: their boxes are those of the step, so points of a moving agent may trail behind its box, as they do in recordings.
 
-What comes back, from a surface at range d, of reflectivity p (`REFLECTIVITY`, round figures of ours for 905 nm) that
-the beam meets at an angle with cosine c (foliage: c = 1):
+What comes back, from a surface at range d, of reflectivity p (`reflectivity`) that the beam meets at an angle with
+cosine c (foliage: c = 1):
 
 - intensity: `min(p (0.2 + 0.8 c) exp(-d / 100 m) (0.9 + 0.2 u), 1)`;
-- lost: with probability `0.02 + 0.6 (d / range limit)^2 (1 - p (0.2 + 0.8 c))`, and 0.6 more on glass.
+- lost: with probability `0.02 + 0.6 (d / range limit)^2 (1 - p (0.2 + 0.8 c))`, and 0.6 more on glass;
+- range: d and a normal error of `LidarModel.range_noise_m`, along the beam.
 
-u and whether a beam is lost are hashes of seed, scene, step and beam: the same whatever else is drawn.
+u, the error and whether a beam is lost are hashes of seed, scene, step and beam: the same whatever else is drawn.
 
-Boxes and points agree by construction: what an agent returns is moved to at least `INNER_M` inside its own box, and
-returns of ground and static things inside an agent's box grown by `OUTER_M` (the road under a car) are left out. So
-counting points in a box has one answer, whatever the rounding. What a moving agent returns to a rolling sensor is moved
-so only where it lies in the agent's grown box; what trails behind it is left, and not counted.
+Boxes and points agree by construction: what an agent returns, its error included, is moved to at least `INNER_M` inside
+its own box, and returns of ground and static things inside an agent's box grown by `OUTER_M` (the road under a car) are
+left out. So counting points in a box has one answer, whatever the rounding. What a moving agent returns to a rolling
+sensor is moved so only where the agent's grown box was met; what trails behind it is left as it is.
 
 Never zero for what a camera sees: an agent with visible pixels and no return gets up to `EXTRA_POINTS` extra ones, on
 the surface points that the cameras see, evenly among its pixels. They are never lost, know no range limit, need no free
@@ -35,118 +36,14 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8, UInt16
 
 from scenegen.conditions.packing import pack_tables, pack_world
+from scenegen.conditions.reflectivity import reflectivity_by_code
 from scenegen.conditions.turn import TurnMotion
-from scenegen.errors import ConfigError
 from scenegen.geometry.rigid import invert_rigid, planar_poses, transform_points
-from scenegen.types import EXTRA_RING, USUAL_LIDAR_EGO_M, ConditionMaps, Layout, Material, ShapeSet, Sweep, World
+from scenegen.types import EXTRA_RING, ConditionMaps, Layout, LidarModel, Material, ShapeSet, Sweep, World
 from scenegen.types.seeding import random_key
 
 INNER_M, OUTER_M = 0.002, 0.005
 EXTRA_POINTS = 5
-MAX_BEAMS = EXTRA_RING
-REFLECTIVITY: dict[Material, float] = {
-    Material.SKY: 0.0,
-    Material.ASPHALT: 0.15,
-    Material.MARKING_WHITE: 0.8,
-    Material.MARKING_YELLOW: 0.6,
-    Material.CROSSING: 0.8,
-    Material.PARKING: 0.17,
-    Material.SIDEWALK: 0.3,
-    Material.KERB: 0.35,
-    Material.GRASS: 0.4,
-    Material.FACADE: 0.4,
-    Material.ROOF: 0.3,
-    Material.WALL: 0.4,
-    Material.FOLIAGE: 0.5,
-    Material.BARK: 0.3,
-    Material.METAL: 0.4,
-    Material.SIGN: 0.95,
-    Material.BODY: 0.5,
-    Material.GLASS: 0.1,
-    Material.TYRE: 0.05,
-    Material.HEADLIGHT: 0.6,
-    Material.TAILLIGHT: 0.7,
-    Material.SKIN: 0.5,
-    Material.CLOTH_UPPER: 0.5,
-    Material.CLOTH_LOWER: 0.35,
-    Material.HAIR: 0.2,
-    Material.CONE: 0.8,
-    Material.BARRIER: 0.5,
-    Material.CARGO: 0.4,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class LidarModel:
-    """A spinning LiDAR. The defaults are those of the HDL-32E of nuScenes, mounted about where theirs is.
-
-    Attributes:
-        num_beams: evenly spaced in elevation; beam 0 is the lowest.
-        min_elevation_deg, max_elevation_deg: of the lowest and the highest beam.
-        num_azimuths: firings per turn, counter-clockwise, the first half a step beyond straight back.
-        min_range_m, max_range_m: nothing closer or farther is returned.
-        position_ego_m: of the sensor; its axes are those of the ego frame.
-        is_rolling: azimuths fire one after the other; else all at the instant of the step.
-        turn_rate_hz: of a rolling sensor; a step that is shorter than a turn makes it faster.
-    """
-
-    num_beams: int = 32
-    min_elevation_deg: float = -30.67
-    max_elevation_deg: float = 10.67
-    num_azimuths: int = 1080
-    min_range_m: float = 1.0
-    max_range_m: float = 70.0
-    position_ego_m: tuple[float, float, float] = USUAL_LIDAR_EGO_M
-    is_rolling: bool = False
-    turn_rate_hz: float = 20.0
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.num_beams <= MAX_BEAMS:
-            raise ConfigError(f"2 to {MAX_BEAMS} beams", found=str(self.num_beams), where="lidar")
-        if self.num_azimuths < 1:
-            raise ConfigError("at least one azimuth", found=str(self.num_azimuths), where="lidar")
-        if not -90.0 < self.min_elevation_deg < self.max_elevation_deg < 90.0:
-            elevations = f"{self.min_elevation_deg} to {self.max_elevation_deg}"
-            raise ConfigError("rising elevations within 90 degrees", found=elevations, where="lidar")
-        if not 0.0 < self.min_range_m < self.max_range_m:
-            raise ConfigError("rising ranges above zero", found=f"{self.min_range_m} to {self.max_range_m}")
-        if not self.turn_rate_hz > 0.0:
-            raise ConfigError("a turn rate above zero", found=str(self.turn_rate_hz), where="lidar")
-
-    @property
-    def lidar2ego(self) -> Float64[np.ndarray, "4 4"]:
-        """Pose of the sensor on the vehicle."""
-        pose = np.eye(4)
-        pose[:3, 3] = self.position_ego_m
-        return pose
-
-    def firing_us(self, *, most_s: float) -> Int32[np.ndarray, " K"]:
-        """Return when each azimuth of a rolling sensor fires, after the step: the last one at it, the others before.
-
-        A turn takes as long as `turn_rate_hz` says, and at most `most_s`.
-        """
-        turn_us = 1e6 * min(1.0 / self.turn_rate_hz, most_s)
-        times_us: Int32[np.ndarray, " K"] = np.round(
-            turn_us * (np.arange(1, self.num_azimuths + 1) / self.num_azimuths - 1.0)
-        ).astype(np.int32)
-        return times_us
-
-    def directions(self) -> Float64[np.ndarray, "K R 3"]:
-        """Return the unit vector, frame `lidar`, of every azimuth and beam."""
-        first_azimuth, azimuth_step, num_azimuths, first_elevation, elevation_step, num_beams = self.packed()
-        azimuth = (first_azimuth + azimuth_step * np.arange(num_azimuths))[:, None]
-        elevation = (first_elevation + elevation_step * np.arange(num_beams))[None]
-        flat, up = np.cos(elevation), np.broadcast_to(np.sin(elevation), (num_azimuths, num_beams))
-        return np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), up], axis=-1)
-
-    def packed(self) -> tuple[float, float, int, float, float, int]:
-        """Return the scan as `lidar_kernel` wants it."""
-        azimuth_step = 2.0 * np.pi / self.num_azimuths
-        low, high = np.radians(self.min_elevation_deg), np.radians(self.max_elevation_deg)
-        elevation_step = (high - low) / (self.num_beams - 1)
-        return (
-            -np.pi + 0.5 * azimuth_step, azimuth_step, self.num_azimuths, float(low), elevation_step, self.num_beams
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,8 +123,7 @@ class LidarScanner:
         self._gaps = measure_gaps(self._world)
         _, column_instance, static_material, _, _ = pack_tables(world)
         self._tables = (column_instance, static_material)
-        self._reflectivity = np.zeros(256)
-        self._reflectivity[[int(material) for material in REFLECTIVITY]] = list(REFLECTIVITY.values())
+        self._reflectivity = reflectivity_by_code()
         self._transparent = np.arange(256) == int(Material.GLASS)
         self._directions = model.directions()
         num_azimuths, num_beams = model.num_azimuths, model.num_beams
@@ -285,18 +181,19 @@ class LidarScanner:
         box_from_lidar: Float64[np.ndarray, "A 4 4"],
     ) -> _Fired:
         """Fire all beams at the instant of the step."""
-        from scenegen.conditions.lidar_kernel import boxes_per_azimuth, cast_sweep
+        from scenegen.conditions.lidar_kernel import MOST_DEVIATIONS, boxes_per_azimuth, cast_sweep
 
         model = self.model
         lidar_from_world = np.ascontiguousarray(invert_rigid(world_from_lidar))
         lidar = (world_from_lidar, lidar_from_world, model.packed(), self._directions)
         cast_sweep(self._world, self._gaps, _packed(solids), lidar, model.max_range_m, *self._hits)
         lidar_from_box = np.ascontiguousarray(invert_rigid(box_from_lidar))
+        margin_m = OUTER_M + MOST_DEVIATIONS * model.range_noise_m
         return _Fired(
             origins_m=np.zeros((model.num_azimuths, 3)),
             directions=self._directions,
             is_still=np.ones(len(boxes.half_m), np.bool_),
-            near=boxes_per_azimuth(lidar_from_box, boxes.half_m, boxes.is_present, OUTER_M, model.packed()),
+            near=boxes_per_azimuth(lidar_from_box, boxes.half_m, boxes.is_present, margin_m, model.packed()),
             time_us=None,
         )
 
@@ -346,7 +243,7 @@ class LidarScanner:
             (box_from_lidar, boxes.half_m, fired.is_still, fired.near),
             (fired.origins_m, fired.directions),
             np.uint64(key),
-            (model.min_range_m, model.max_range_m, INNER_M, OUTER_M),
+            (model.min_range_m, model.max_range_m, INNER_M, OUTER_M, model.range_noise_m),
             self._hits,
             out,
             counts,

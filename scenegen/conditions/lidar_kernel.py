@@ -127,6 +127,18 @@ def scrambled(key, number):  # type: ignore[no-untyped-def]
     return z ^ (z >> np.uint64(31))
 
 
+MOST_DEVIATIONS = 7.0
+"""`standard_normal` stays below: sqrt(2 ln 2^33) = 6.76."""
+
+
+@njit(cache=True, nogil=True)
+def standard_normal(key, number):  # type: ignore[no-untyped-def]
+    """Return a draw for a number under a key. Source: Box and Muller, 1958."""
+    bits = scrambled(key, number)
+    radius = math.sqrt(-2.0 * math.log((bits >> np.uint64(32)) * 2.0**-32 + 2.0**-33))
+    return radius * math.cos(2.0 * math.pi * ((bits & np.uint64(0xFFFFFFFF)) * 2.0**-32))
+
+
 @njit(cache=True, nogil=True)
 def intensity_of(reflectivity, facing, range_m, share):  # type: ignore[no-untyped-def]
     """Return the intensity of a return; the model is in `scenegen.conditions.lidar`."""
@@ -164,14 +176,14 @@ def describe_returns(tables, solid_tables, materials, boxes, beams, keys, limits
     `boxes` are (box_from_lidar, half extents, which agents stand still while the sensor turns, boxes near each
     azimuth), `beams` are (origins (K, 3), directions (K, R, 3)) in frame `lidar` at the step. `counts` gets, added, the
     points in each box. Only what agents return can lie in one, and only in the boxes near its azimuth: it was moved by
-    less than the `outer_m` by which `boxes_per_azimuth` grows them.
+    less than `boxes_per_azimuth` grew them.
     """
     column_instance, static_material = tables
     shape_instance, shape_material = solid_tables
     reflectivity, transparent = materials
     box_from_lidar, half, is_still, near = boxes
     key = keys
-    min_range_m, reach_m, inner_m, outer_m = limits
+    min_range_m, reach_m, inner_m, outer_m, noise_m = limits
     origins, directions = beams
     range_m, surface, detail, facing = hits
     points, intensity, ring, instance_out, azimuth = out
@@ -201,11 +213,15 @@ def describe_returns(tables, solid_tables, materials, boxes, beams, keys, limits
             for a in range(3):
                 p[a] = origins[k, a] + distance * directions[k, r, a]
             of_agent = 0 < instance < STATIC
-            if of_agent:
-                b = instance - 1
-                if is_still[b] or is_inside(box_from_lidar[b], half[b], outer_m, p[0], p[1], p[2]):
-                    into_box(box_from_lidar[b], half[b], inner_m, p)
-            elif is_in_any(near, k, box_from_lidar, half, outer_m, p):
+            b = instance - 1
+            is_held = of_agent and (is_still[b] or is_inside(box_from_lidar[b], half[b], outer_m, p[0], p[1], p[2]))
+            if noise_m > 0.0:
+                error_m = noise_m * standard_normal(key, (num_azimuths + k) * num_beams + r)
+                for a in range(3):
+                    p[a] += error_m * directions[k, r, a]
+            if is_held:
+                into_box(box_from_lidar[b], half[b], inner_m, p)
+            elif not of_agent and is_in_any(near, k, box_from_lidar, half, outer_m, p):
                 continue
             points[count, 0], points[count, 1], points[count, 2] = p[0], p[1], p[2]
             if of_agent:

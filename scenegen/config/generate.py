@@ -16,10 +16,12 @@ from scenegen.config.sweep import SweepConfig
 from scenegen.errors import ConfigError
 from scenegen.layout.traffic_mix import TrafficMix
 from scenegen.types.layout import STYLES
+from scenegen.types.lidar import LidarModel
 from scenegen.types.record import FULL_PRECISION, HALF_PRECISION
 
 VIDEO_NAMES = ("native", "preview")
 VIDEO_MODELS = ("teacher", "student")
+VIDEO_SIZES = ("tiny", "lean")
 SAMPLER_NAMES = ("euler", "cps")
 VIDEO_PRECISIONS = (FULL_PRECISION, HALF_PRECISION)
 OCCUPANCY_NAMES = ("rules", "masked")
@@ -81,6 +83,7 @@ class VideoConfig:
 
     Attributes:
         name: `native` or `preview`.
+        size: of the shipped weights: `tiny`, or `lean`, which takes a fraction of the time; None is tiny.
         model: `teacher`, or `student`: one distilled to few steps. None with `preview`, which has no model.
         sampler: `euler`, or `cps`, which draws part of the noise anew in each step; None for what the weights are for.
         steps: sampling steps per frame; None likewise.
@@ -100,9 +103,12 @@ class VideoConfig:
     weights: str | None
     weights_sha256: str | None
     history: bool
+    size: str | None = None
 
     def __post_init__(self) -> None:
         require_choice(self, "name", VIDEO_NAMES)
+        if self.size is not None:
+            require_choice(self, "size", VIDEO_SIZES)
         if self.model is not None:
             require_choice(self, "model", VIDEO_MODELS)
         if self.sampler is not None:
@@ -129,14 +135,12 @@ class DatasetConfig:
         labels: maps per pixel (depth, semantic, instance, optical flow): `stored` with the scene, or `rendered` again
             from its layout when they are read; both give the same bytes.
         lidar: simulated sweeps at `key_frames`, or `none`. The labels counted from sweeps are stored either way.
-        lidar_rolling: azimuths fire one after the other while ego and agents move; see `scenegen.conditions.lidar`.
     """
 
     image_codec: str
     jpeg_quality: int
     labels: str
     lidar: str
-    lidar_rolling: bool
 
     def __post_init__(self) -> None:
         require_choice(self, "image_codec", IMAGE_CODECS)
@@ -144,17 +148,6 @@ class DatasetConfig:
         require_choice(self, "lidar", LIDAR_STORES)
         if not 1 <= self.jpeg_quality <= 100:
             raise ConfigError("jpeg_quality from 1 to 100", found=str(self.jpeg_quality))
-        if self.lidar_rolling and self.lidar == "none":
-            raise ConfigError(
-                "stored sweeps, whose times tell that they are rolling", found="lidar=none", where="dataset"
-            )
-
-    def decisive(self) -> dict[str, Any]:
-        """Return what decides bytes here."""
-        kept = asdict(self)
-        if not self.lidar_rolling:  # as in scenes from before there was a choice
-            del kept["lidar_rolling"]
-        return kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,8 +190,10 @@ class GenerateConfig:
         prompt: words for weather and time of day of all layouts; None keeps their own.
         split: `train`, `val`, `test`, or `auto`: every layout in one of them, by `split_shares`.
         sweep: what is varied beside the layouts.
+        lidar: the simulated LiDAR.
         traffic: density and distribution of the traffic of `procedural` layouts.
         stream: give frames away as they are made, and store nothing.
+        stream_laps: how often a drive that ends where it begins is streamed; 0 without end.
         stream_labels: file that gets a line of labels per step; None writes none.
     """
 
@@ -216,6 +211,7 @@ class GenerateConfig:
     progress: str
     sweep: SweepConfig
     rig: RigConfig
+    lidar: LidarModel
     traffic: TrafficMix
     occupancy: OccupancyConfig
     conditions: ConditionsConfig
@@ -223,6 +219,7 @@ class GenerateConfig:
     dataset: DatasetConfig
     quality: QualityConfig
     run: RunConfig
+    stream_laps: int = 1
 
     def __post_init__(self) -> None:
         if not self.layouts:
@@ -254,7 +251,11 @@ class GenerateConfig:
         if not self.stream:
             if self.stream_labels is not None:
                 raise ConfigError("stream=true beside stream_labels", found="stream=false", where="stream_labels")
+            if self.stream_laps != 1:
+                raise ConfigError("stream=true beside stream_laps", found="stream=false", where="stream_laps")
             return
+        if self.stream_laps < 0:
+            raise ConfigError("stream_laps of 1 or more, or 0: without end", found=f"{self.stream_laps}")
         if self.run.name != "serial":
             raise ConfigError("run=serial with stream=true", found=f"run={self.run.name}", where="run")
         if self.sweep.rig:
@@ -284,13 +285,15 @@ class GenerateConfig:
             "split_shares",
             "stream",
             "stream_labels",
+            "stream_laps",
             "sweep",
             "traffic",  # part of the layout
         ):
             del decisive[key]
-        decisive["dataset"] = self.dataset.decisive()
         decisive["occupancy"] = self.occupancy.decisive()
         decisive["video"] = self.video.decisive()
+        if self.lidar == LidarModel():  # as in scenes from before there was a choice
+            del decisive["lidar"]
         del decisive["conditions"]
         decisive |= {"conditions": self.conditions.decisive()} if self.conditions.decisive() else {}
         if not self.quality.is_asked:

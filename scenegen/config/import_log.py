@@ -48,7 +48,3 @@ class ImportLogConfig:
                 where="dataset.labels",
                 fix="open the data set with scenegen.rerender.open_rendered for maps of its world",
             )
-        if self.dataset.lidar_rolling:
-            raise ConfigError(
-                "dataset.lidar_rolling=false: sweeps are the recorded ones", found="true", where="dataset.lidar_rolling"
-            )

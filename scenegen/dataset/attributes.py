@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from scenegen.dataset.schema import SCHEMA_VERSION
-from scenegen.types import PINHOLE, AgentCategory, CameraRig, Lens, Recording, SceneRecord, Semantic
+from scenegen.types import PINHOLE, AgentCategory, CameraRig, Lens, LidarModel, Recording, SceneRecord, Semantic
 from scenegen.types.layout_json import layout_sha256, layout_to_dict
 
 _VERSIONED_LIBRARIES = ("numpy", "scipy", "zarr", "numcodecs", "pillow", "numba", "torch")
@@ -39,6 +39,7 @@ def scene_attributes(record: SceneRecord, *, scores: Mapping[str, Any]) -> dict[
         "layout": layout_to_dict(layout),
         "layout_sha256": layout_sha256(layout),
         "rig": rig_to_dict(record.rig),
+        **({"lidar": record.lidar.as_attributes()} if record.lidar != LidarModel() else {}),
         "taxonomy": {
             "categories": [category.label for category in AgentCategory],
             "occupancy": {str(int(semantic)): semantic.name.lower() for semantic in Semantic},

@@ -18,8 +18,7 @@ from jaxtyping import Bool, Float64, Int64
 from scenegen.dataset.labels import Boxes
 from scenegen.dataset.rotations import forward_axes, wrap_angle
 from scenegen.dataset.stored_scene import Scene
-from scenegen.geometry.rigid import invert_rigid, planar_pose, transform_points
-from scenegen.types import USUAL_LIDAR_EGO_M
+from scenegen.geometry.rigid import invert_rigid, transform_points
 
 CONFIG_CLASSES = (
     "car",
@@ -84,11 +83,10 @@ class FrameBoxes:
 
 
 def detection_lidar2ego(scene: Scene) -> Float64[np.ndarray, "4 4"]:
-    """Return the pose of a scene's LiDAR with nuScenes' axes; where nuScenes has it in scenes that store no sweeps."""
+    """Return the pose of a scene's LiDAR with nuScenes' axes; stored with sweeps, else as configured."""
     if scene.has_array("lidar/lidar2ego"):
         return turned_lidar2ego(scene.lidar2ego)
-    x_m, y_m, z_m = USUAL_LIDAR_EGO_M
-    return turned_lidar2ego(planar_pose(x_m, y_m, 0.0, z_m=z_m))
+    return turned_lidar2ego(scene.lidar_model.lidar2ego)
 
 
 def turned_lidar2ego(lidar2ego: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:

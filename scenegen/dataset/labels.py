@@ -124,7 +124,7 @@ class LidarSweep:
         ring: beam, 0 the lowest; 255 an extra return, which no beam made.
         instance: 0 ground, 1 + track_id an agent, from 0x8000 static things.
         box: index into `Scene.boxes(step)` of the agent hit; -1 for none.
-        time_offset_us: when it was hit, after the step; None unless the sensor is rolling (`dataset.lidar_rolling`).
+        time_offset_us: when it was hit, after the step; None unless the sensor is rolling (`lidar.is_rolling`).
     """
 
     points_lidar_m: Float32[np.ndarray, "P 3"]

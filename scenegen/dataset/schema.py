@@ -224,7 +224,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "int32",
         "us",
         "none",
-        "with dataset.lidar_rolling: when the point was met, after the step's stamp, so zero or less; points have the "
+        "with lidar.is_rolling: when the point was met, after the step's stamp, so zero or less; points have the "
         "ego's motion since then taken out, that of agents not",
     ),
     ArraySpec(
@@ -269,15 +269,15 @@ DENSE_ARRAYS = tuple(f"cameras/<CAM>/{name}" for name in ("depth", "semantic", "
 LIDAR_ARRAYS = tuple(f"lidar/{name}" for name in ("lidar2ego", "ptr", "points", "intensity", "ring", "instance"))
 """The simulated sweeps, stored with `dataset.lidar=key_frames`."""
 LIDAR_TIMES = "lidar/time_offset_us"
-"""Of each point of a rolling LiDAR, stored with `dataset.lidar_rolling`."""
+"""Of each point of a rolling LiDAR, stored with `lidar.is_rolling`."""
 OBJECTS2D_ARRAYS = tuple(
     f"objects2d/{name}" for name in ("ptr", "box", "xyxy", "center", "depth", "visible_fraction", "num_px")
 )
 ANNOTATED2D_ARRAYS = tuple(f"annotated2d/{name}" for name in ("ptr", "xyxy", "track_id", "word"))
 """Of real logs whose source has them."""
-ADDED_ATTRIBUTES = ("occupancy_model", "recording")
-"""Attributes that a scene may lack: `occupancy_model` says what sampled the static world where rules did not,
-`recording` where a real log's scene comes from."""
+ADDED_ATTRIBUTES = ("occupancy_model", "recording", "lidar")
+"""Attributes that a scene may lack: `occupancy_model` says what sampled the static world where rules did not, `lidar`
+which sensor was simulated where it is not the default one, `recording` where a real log's scene comes from."""
 WORLD_ARRAYS = ("world/solid", "world/ground")
 """What an occupancy model sampled; without them a scene's world was made by rules."""
 ADDED_ARRAYS = (
@@ -337,6 +337,7 @@ def scene_attributes_schema() -> dict[str, Any]:
         "layout": {"type": "object", "description": "scenegen.types.layout_json.layout_from_dict rebuilds the layout"},
         "layout_sha256": _SHA256,
         "rig": _object(name=_TEXT, cameras={"type": "array", "items": {"type": "object"}}),
+        "lidar": _lidar_schema(),
         "taxonomy": _object(
             categories={"type": "array"}, occupancy={"type": "object"}, occupancy_numbering={"const": "Occ3D-nuScenes"}
         ),
@@ -363,6 +364,23 @@ def _model_schema() -> dict[str, Any]:
     )
     schema["properties"]["sampling"]["properties"]["precision"] = {"enum": ["bf16"]}
     return schema
+
+
+def _lidar_schema() -> dict[str, Any]:
+    """Return the simulated sensor, `types.LidarModel`; missing where it is `conf/lidar/exact32.yaml`."""
+    number, count = {"type": "number"}, {"type": "integer"}
+    return _object(
+        num_beams=count,
+        min_elevation_deg=number,
+        max_elevation_deg=number,
+        num_azimuths=count,
+        min_range_m=number,
+        max_range_m=number,
+        range_noise_m=number,
+        is_rolling={"type": "boolean"},
+        turn_rate_hz=number,
+        position_ego_m={"type": "array", "items": number},
+    )
 
 
 def _object(**properties: Any) -> dict[str, Any]:

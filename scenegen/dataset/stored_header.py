@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scenegen.types import PINHOLE, Camera, CameraRig, Lens, Provenance, Recording, Sampling
+from scenegen.types import PINHOLE, Camera, CameraRig, Lens, LidarModel, Provenance, Recording, Sampling
 
 
 def read_rig(rig: Mapping[str, Any]) -> CameraRig:
@@ -56,6 +56,14 @@ def read_recording(attributes: Mapping[str, Any]) -> Recording | None:
         derived=tuple(values["derived"]),
         lost=tuple(values["lost"]),
     )
+
+
+def read_lidar(attributes: Mapping[str, Any]) -> LidarModel:
+    """Return the simulated LiDAR; the default one of scenes that do not say."""
+    values = attributes.get("lidar")
+    if values is None:
+        return LidarModel()
+    return LidarModel(**{**values, "position_ego_m": tuple(values["position_ego_m"])})
 
 
 def _read_lens(camera: Mapping[str, Any]) -> Lens:

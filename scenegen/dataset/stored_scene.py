@@ -23,13 +23,14 @@ from scenegen.dataset.rendered import LabelRenderer, RenderedArray
 from scenegen.dataset.scene_files import SceneFiles
 from scenegen.dataset.schema import ADDED_ARRAYS, CAMERA_FIELD, LIDAR_TIMES, SPEC_OF_PATH
 from scenegen.dataset.stored_array import StoredArray
-from scenegen.dataset.stored_header import read_provenance, read_recording, read_rig
+from scenegen.dataset.stored_header import read_lidar, read_provenance, read_recording, read_rig
 from scenegen.dataset.strict_store import StrictStore
 from scenegen.errors import DatasetError, StorageError
 from scenegen.types import (
     CameraRig,
     DenseLabels,
     Layout,
+    LidarModel,
     Recording,
     SceneRecord,
     Sweep,
@@ -115,6 +116,11 @@ class Scene:
         """The cameras with their calibration."""
         return read_rig(self.attrs["rig"])
 
+    @property
+    def lidar_model(self) -> LidarModel:
+        """The simulated LiDAR."""
+        return read_lidar(self.attrs)
+
     @cached_property
     def record(self) -> SceneRecord:
         """The header that the scene was written from."""
@@ -126,6 +132,7 @@ class Scene:
             split=self.attrs["split"],
             provenance=read_provenance(self.attrs),
             recording=self.recording,
+            lidar=self.lidar_model,
         )
 
     @property

@@ -64,6 +64,7 @@ class PlannedScene:
             seed=self.seed,
             split=self.split,
             provenance=self.provenance,
+            lidar=config.lidar,
         )
 
     def _read_layout(self, config: GenerateConfig) -> Layout:

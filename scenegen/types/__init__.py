@@ -15,9 +15,8 @@ from scenegen.types.layout import (
     SourceReport,
 )
 from scenegen.types.lens import PINHOLE, Lens
+from scenegen.types.lidar import EXTRA_RING, USUAL_LIDAR_EGO_M, LidarModel
 from scenegen.types.record import (
-    EXTRA_RING,
-    USUAL_LIDAR_EGO_M,
     AgentPixels,
     DenseLabels,
     LidarLabels,
@@ -82,6 +81,7 @@ __all__ = [
     "Layout",
     "Lens",
     "LidarLabels",
+    "LidarModel",
     "Lighting",
     "Material",
     "OccupancyView",

@@ -9,6 +9,7 @@ from jaxtyping import Float16, Float32, Float64, Int32, UInt8, UInt16
 
 from scenegen.types.camera import CameraRig
 from scenegen.types.layout import Layout
+from scenegen.types.lidar import LidarModel
 
 FULL_PRECISION, HALF_PRECISION = "fp32", "bf16"
 
@@ -102,6 +103,7 @@ class SceneRecord:
         split: `train`, `val` or `test`.
         provenance: versions, hashes and licences.
         recording: None for generated scenes.
+        lidar: the simulated sensor; of real logs the usual one, which counts what boxes would return.
     """
 
     scene_id: str
@@ -111,6 +113,7 @@ class SceneRecord:
     split: str
     provenance: Provenance
     recording: Recording | None = None
+    lidar: LidarModel = field(default=LidarModel(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +148,6 @@ class Sweep:
     ring: UInt8[np.ndarray, " P"]
     instance: UInt16[np.ndarray, " P"]
     time_offset_us: Int32[np.ndarray, " P"] | None = None
-
-
-EXTRA_RING = 255
-USUAL_LIDAR_EGO_M = (0.94, 0.0, 1.84)
-"""Where nuScenes has its LiDAR on the vehicle, on the roof."""
 
 
 @dataclass(frozen=True, kw_only=True)

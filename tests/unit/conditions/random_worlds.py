@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from benchmarks.plain_things import clear_day, plain_statics
 from scenegen.types import (
     STATIC_INSTANCE_OFFSET,
-    AppearanceTable,
     Camera,
     CameraRig,
     GridSpec,
@@ -15,7 +15,6 @@ from scenegen.types import (
     Material,
     Semantic,
     ShapeSet,
-    StaticTable,
     World,
 )
 
@@ -44,16 +43,6 @@ def random_world(rng: np.random.Generator) -> World:
     semantics = np.full(shape, Semantic.FREE, np.uint8)
     semantics[rng.random(shape) < 0.06] = Semantic.MANMADE
     semantics[rng.random(shape) < 0.03] = Semantic.VEGETATION
-    statics = StaticTable(
-        material=np.full(5, Material.WALL, np.uint8),
-        world_from_thing=np.tile(np.eye(4), (5, 1, 1)),
-        size_lwh_m=np.ones((5, 3)),
-        appearance=AppearanceTable(
-            primary_rgb=np.zeros((5, 3), np.float32),
-            secondary_rgb=np.zeros((5, 3), np.float32),
-            pattern=np.ones((5, 4), np.float32),
-        ),
-    )
     return World(
         grid=GridSpec(origin_m=tuple(rng.uniform(-9, -7, 3) * [1, 1, 0.0]), voxel_m=0.7, shape=shape),
         semantics=semantics,
@@ -63,7 +52,7 @@ def random_world(rng: np.random.Generator) -> World:
         ground=rng.integers(1, 9, (44, 40)).astype(np.uint8),
         kerb_height_m=0.15,
         shapes=random_shapes(rng, count=6, first_instance=STATIC_INSTANCE_OFFSET + 5),
-        statics=statics,
+        statics=plain_statics(5),
     )
 
 
@@ -83,14 +72,4 @@ def random_rig(rng: np.random.Generator, *, num_cameras: int, size_px: tuple[int
 
 
 def noon() -> Lighting:
-    sun = np.array([0.4, 0.3, 0.85])
-    return Lighting(
-        sun_direction_world=sun / np.linalg.norm(sun),
-        sun=1.0,
-        overcast=0.0,
-        fog=0.0,
-        rain=0.0,
-        night=0.0,
-        warmth=0.5,
-        variation=(0.5, 0.5, 0.5, 0.5),
-    )
+    return clear_day((0.4, 0.3, 0.85))

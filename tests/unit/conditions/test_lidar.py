@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from scenegen.conditions.build import ConditionRenderer
-from scenegen.conditions.lidar import INNER_M, AgentBoxes, CountedSweep, LidarModel, LidarScanner
+from scenegen.conditions.lidar import INNER_M, AgentBoxes, CountedSweep, LidarScanner
 from scenegen.conditions.lidar_kernel import aim, cast_sweep, intensity_of
 from scenegen.conditions.lidar_static import cast_static, measure_gaps
 from scenegen.conditions.packing import pack_world
@@ -16,7 +16,16 @@ from scenegen.conditions.static_kernel import GRASS
 from scenegen.conditions.surfaces import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
 from scenegen.errors import ConfigError
 from scenegen.geometry.rigid import invert_rigid
-from scenegen.types import EXTRA_RING, STATIC_INSTANCE_OFFSET, ConditionMaps, Material, Semantic, ShapeSet, World
+from scenegen.types import (
+    EXTRA_RING,
+    STATIC_INSTANCE_OFFSET,
+    ConditionMaps,
+    LidarModel,
+    Material,
+    Semantic,
+    ShapeSet,
+    World,
+)
 from tests.unit.conditions.oracle import cast_rays
 from tests.unit.conditions.random_worlds import noon, random_rig, random_shapes, random_world
 
@@ -112,9 +121,10 @@ def test_beams_cast_together_meet_what_each_meets_alone_to_the_bit(seed: int) ->
             assert tuple(detail[k, r, : len(where)]) == where
 
 
+@pytest.mark.parametrize("range_noise_m", [0.0, 0.1])
 @pytest.mark.parametrize("seed", range(4))
-def test_counts_are_the_points_inside_the_boxes(seed: int) -> None:
-    counted, agents, conditions, _ = scan(seed, model=LidarModel(num_azimuths=360))
+def test_counts_are_the_points_inside_the_boxes(seed: int, range_noise_m: float) -> None:
+    counted, agents, conditions, _ = scan(seed, model=LidarModel(num_azimuths=360, range_noise_m=range_noise_m))
     sweep = counted.sweep
     points = np.c_[sweep.points_lidar_m.astype(np.float64), np.ones(len(sweep.ring))]
     world_from_lidar = LidarModel().lidar2ego
@@ -190,7 +200,15 @@ def test_flat_ground_gives_rings_of_known_radius_and_some_beams_are_lost() -> No
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"num_beams": 1}, {"num_azimuths": 0}, {"min_elevation_deg": 20.0}, {"min_range_m": 80.0}],
+    [
+        {"num_beams": 1},
+        {"num_azimuths": 0},
+        {"min_elevation_deg": 20.0},
+        {"min_range_m": 80.0},
+        {"range_noise_m": -0.01},
+        {"range_noise_m": 1.5},
+        {"turn_rate_hz": 0.0},
+    ],
 )
 def test_impossible_sensors_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):

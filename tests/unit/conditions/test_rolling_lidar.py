@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scenegen.conditions.lidar import AgentBoxes, CountedSweep, LidarModel, LidarScanner
+from scenegen.conditions.lidar import AgentBoxes, CountedSweep, LidarScanner
 from scenegen.conditions.turn import TurnMotion
-from scenegen.types import Material, Semantic, ShapeSet, World
+from scenegen.types import LidarModel, Material, Semantic, ShapeSet, World
 from tests.unit.conditions.random_worlds import random_shapes, random_world
 from tests.unit.conditions.test_lidar import see
 

@@ -8,6 +8,7 @@ import pytest
 from scenegen.cli.compose import compose_config, compose_dict, config_folder
 from scenegen.config import GenerateConfig, ImageSizeConfig, TrainConfig, known_keys, parse_config
 from scenegen.errors import ConfigError
+from scenegen.types import LidarModel
 
 
 def compose(*overrides: str) -> GenerateConfig:
@@ -45,6 +46,9 @@ def test_defaults_compose_to_a_checked_config() -> None:
         ("run.num_workers=0", "num_workers"),
         ("dataset.jpeg_quality=101", "jpeg_quality"),
         ("rig.image=64", "rig.image"),
+        ("lidar=hdl128", "'hdl32e'"),
+        ("lidar.range_noise_m=-0.02", "lidar"),
+        ("lidar.num_beams=1", "lidar"),
         ("rig.cameras=[{name: A}]", "rig.cameras[0]"),
         ("output=a=b=c", "output=a=b=c"),
         ("seed", "seed"),
@@ -83,11 +87,19 @@ def test_every_yaml_key_is_a_field_and_every_field_has_a_yaml_value() -> None:
 
 
 def test_every_choice_of_every_group_composes() -> None:
-    for group in ("rig", "traffic", "occupancy", "conditions", "video", "dataset", "quality", "run"):
+    for group in ("rig", "lidar", "traffic", "occupancy", "conditions", "video", "dataset", "quality", "run"):
         for path in sorted((config_folder() / group).glob("*.yaml")):
             compose(f"{group}={path.stem}")
     for path in sorted((config_folder() / "recipe").glob("*.yaml")):
         compose_config(TrainConfig, "train", [f"recipe={path.stem}", "data=x"])
+
+
+def test_sensors_by_name_and_by_number() -> None:
+    exact, noisy, dense = (compose(f"lidar={name}").lidar for name in ("exact32", "hdl32e", "hdl64e"))
+    assert compose().lidar == exact == LidarModel()
+    assert noisy == replace(exact, range_noise_m=0.02, is_rolling=True)
+    assert (dense.num_beams, dense.num_azimuths * 10 * 64) == (64, 1_333_120)
+    assert compose("lidar=hdl64e", "lidar.range_noise_m=0").lidar == replace(dense, range_noise_m=0.0)
 
 
 def test_a_group_of_the_users_own_is_found(tmp_path: Path) -> None:

@@ -265,10 +265,7 @@ def config_of(source: str, output: Path, *, width_px: int | None = None) -> Impo
         {
             "source": source, "output": str(output), "width_px": width_px, "world": "auto", "occ3d": None,
             "split": "train", "seed": 0,
-            "dataset": {
-                "image_codec": "jpeg", "jpeg_quality": 95, "labels": "rendered", "lidar": "key_frames",
-                "lidar_rolling": False,
-            },
+            "dataset": {"image_codec": "jpeg", "jpeg_quality": 95, "labels": "rendered", "lidar": "key_frames"},
         },
     )  # fmt: skip
 

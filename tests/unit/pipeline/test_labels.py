@@ -12,10 +12,10 @@ import pytest
 from scenegen.config import GenerateConfig
 from scenegen.dataset import Scene, open_dataset
 from scenegen.dataset.verify import verify_dataset
-from scenegen.errors import ConfigError, DatasetError
+from scenegen.errors import DatasetError
 from scenegen.pipeline import SerialExecutor, generate
 from scenegen.rerender import open_rendered
-from scenegen.types import EXTRA_RING
+from scenegen.types import EXTRA_RING, LidarModel
 from tests.unit.pipeline.conftest import STEPS, GreyBackbone, SilentReporter
 
 Install = Callable[[GreyBackbone], None]
@@ -23,10 +23,11 @@ Install = Callable[[GreyBackbone], None]
 
 @pytest.fixture
 def make(config: GenerateConfig, use_streets: Install) -> Callable[..., str]:
-    def generate_scene(**dataset: str | bool) -> str:
+    def generate_scene(*, sensor: LidarModel | None = None, **dataset: str) -> str:
         use_streets(GreyBackbone())
-        folder = str(Path(config.output) / "-".join(map(str, dataset.values())))
+        folder = str(Path(config.output) / "-".join(("scene", *dataset.values())))
         job = replace(config, layouts=("a",), output=folder, dataset=replace(config.dataset, **dataset))
+        job = job if sensor is None else replace(job, lidar=sensor)
         generate(job, executor=SerialExecutor(), reporter=SilentReporter()).raise_on_failure()
         return folder
 
@@ -83,29 +84,42 @@ def test_sweeps_are_the_same_stored_or_rendered_and_agree_with_the_boxes(make: C
         assert np.array_equal(inside, sweep.box == 0)
 
 
-def test_a_rolling_sweep_has_a_time_per_point_stored_or_rendered(make: Callable[..., str]) -> None:
-    folder = make(lidar_rolling=True)
+def test_sweeps_of_a_sensor_with_errors_are_the_same_stored_or_rendered(make: Callable[..., str]) -> None:
+    sensor = LidarModel(is_rolling=True, range_noise_m=0.05, num_beams=40, position_ego_m=(1.2, 0.1, 1.9))
+    folder = make(sensor=sensor)
     stored, rendered = only(open_dataset(folder)), only(open_rendered(folder))
+    assert stored.lidar_model == sensor and stored.record.lidar == sensor
+    assert np.array_equal(stored.lidar2ego, sensor.lidar2ego) and np.array_equal(rendered.lidar2ego, sensor.lidar2ego)
     step = int(np.flatnonzero(stored.is_key_frame)[-1])
     kept, made = stored.lidar(step), rendered.lidar(step)
     assert kept.time_offset_us is not None and made.time_offset_us is not None
-    for name in ("points_lidar_m", "time_offset_us", "instance"):
+    for name in ("points_lidar_m", "intensity", "ring", "instance", "box", "time_offset_us"):
         assert getattr(kept, name).tobytes() == getattr(made, name).tobytes()
     of_beams = kept.time_offset_us[kept.ring != EXTRA_RING]
     assert (np.diff(of_beams) >= 0).all() and -50_000 <= of_beams[0] < -45_000 and of_beams[-1] <= 0
+    assert kept.ring[kept.ring != EXTRA_RING].max() > 32
     verify_dataset(folder, deep=True).raise_on_damage()
 
 
-def test_a_sensor_that_does_not_roll_leaves_hashes_and_sweeps_as_they_were(
+def test_a_sensor_without_swept_points_is_known_to_the_scene(make: Callable[..., str]) -> None:
+    sensor = LidarModel(range_noise_m=0.03)
+    folder = make(sensor=sensor, lidar="none")
+    scene = only(open_rendered(folder))
+    assert scene.lidar_model == sensor
+    exact = only(open_rendered(make(lidar="none", labels="stored")))
+    assert not np.array_equal(scene.lidar(0).points_lidar_m, exact.lidar(0).points_lidar_m)
+    verify_dataset(folder, deep=True).raise_on_damage()
+
+
+def test_the_default_sensor_leaves_hashes_and_attributes_as_they_were(
     config: GenerateConfig, make: Callable[..., str]
 ) -> None:
-    assert "lidar_rolling" not in config.dataset.decisive()
-    rolling = replace(config, dataset=replace(config.dataset, lidar_rolling=True))
-    assert rolling.content_sha256() != config.content_sha256()
-    scene = only(open_dataset(make(lidar="key_frames")))
+    assert config.lidar == LidarModel()
+    noisy = replace(config, lidar=LidarModel(range_noise_m=0.02))
+    assert noisy.content_sha256() != config.content_sha256()
+    scene = only(open_dataset(make()))
+    assert "lidar" not in scene.attrs and scene.lidar_model == LidarModel()
     assert not scene.has_array("lidar/time_offset_us") and scene.lidar(0).time_offset_us is None
-    with pytest.raises(ConfigError, match="lidar=none"):
-        replace(config.dataset, lidar_rolling=True, lidar="none")
 
 
 def test_lidar_mask_is_exactly_what_its_points_cross(make: Callable[..., str]) -> None:

@@ -8,7 +8,6 @@ scene their stamps.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -22,9 +21,9 @@ from scenegen.layout.importers.checked_json import (
     rotation_of,
 )
 from scenegen.layout.importers.nuscenes.expansion import read_expansion
-from scenegen.layout.importers.nuscenes.read import environment_of, pick_scene
-from scenegen.layout.importers.nuscenes.scene import SceneRows, rows_of_scene
-from scenegen.layout.importers.nuscenes.tables import Row, find_version, numbers_of, open_tables
+from scenegen.layout.importers.nuscenes.read import environment_of
+from scenegen.layout.importers.nuscenes.scene import OpenScene, open_scene
+from scenegen.layout.importers.nuscenes.tables import Row, numbers_of
 from scenegen.layout.importers.nuscenes.tracks import attributes_of
 from scenegen.layout.importers.nuscenes_keyframe import NUSCENES_FROM_LIDAR
 from scenegen.layout.importers.nuscenes_words import NUSCENES_LICENCE, category_of_nuscenes
@@ -52,25 +51,20 @@ def read_nuscenes_logs(path: Path, *, occ3d: Path | None = None) -> list[Recorde
         LayoutError: a table or file missing or damaged; with file and token.
         DependencyError: nuscenes-devkit is not installed.
     """
-    folder, name = (path, "") if path.is_dir() else (path.parent, path.name)
-    version = find_version(folder)
-    database = open_tables(version)
-    scene = pick_scene(database.scene, name, version)
-    rows = rows_of_scene(database, scene, version)
-    return [_SceneReader(database, rows, version, occ3d).read()]
+    return [_SceneReader(open_scene(path), occ3d).read()]
 
 
 class _SceneReader:
     """The tables of one scene, and where their files are."""
 
-    def __init__(self, database: Any, rows: SceneRows, version: Path, occ3d: Path | None) -> None:
-        self._database = database
-        self._rows = rows
-        self._version = version
-        self._root = version.parent
+    def __init__(self, opened: OpenScene, occ3d: Path | None) -> None:
+        self._database = opened.database
+        self._rows = opened.rows
+        self._version = opened.version
+        self._root = opened.version.parent
         self._occ3d = occ3d
-        self._sample_data: dict[str, dict[str, Row]] = {row["token"]: {} for row in rows.samples}
-        for row in database.sample_data:
+        self._sample_data: dict[str, dict[str, Row]] = {row["token"]: {} for row in opened.rows.samples}
+        for row in opened.database.sample_data:
             if row["is_key_frame"] and row["sample_token"] in self._sample_data:
                 channel = self._sensor_of(row)["channel"]
                 self._sample_data[row["sample_token"]][channel] = row

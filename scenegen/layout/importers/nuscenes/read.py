@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from scenegen.errors import LayoutError
 from scenegen.layout.importers.nuscenes.expansion import read_expansion
-from scenegen.layout.importers.nuscenes.scene import SceneRows, rows_of_scene
-from scenegen.layout.importers.nuscenes.tables import Row, find_version, open_tables
+from scenegen.layout.importers.nuscenes.scene import SceneRows, open_scene
+from scenegen.layout.importers.nuscenes.tables import Row
 from scenegen.layout.importers.nuscenes.tracks import (
     LONGEST_GAP_S,
     RATE_HZ,
@@ -44,11 +43,8 @@ def read_nuscenes(path: Path) -> Layout:
         LayoutError: no such scene, a table missing or damaged, a chain broken, a value not finite; with file and token.
         DependencyError: nuscenes-devkit is not installed.
     """
-    folder, name = (path, "") if path.is_dir() else (path.parent, path.name)
-    version = find_version(folder)
-    database = open_tables(version)
-    scene = pick_scene(database.scene, name, version)
-    rows = rows_of_scene(database, scene, version)
+    opened = open_scene(path)
+    version, database, rows, scene = opened.version, opened.database, opened.rows, opened.rows.scene
     timeline = timeline_of(rows)
     ego, origin_m = ego_of(rows, timeline, version)
     location = str(database.get("log", scene["log_token"])["location"])
@@ -81,21 +77,6 @@ def read_nuscenes(path: Path) -> Layout:
             },
             lost=(*_lost(database, rows, version), *lost_map),
         ),
-    )
-
-
-def pick_scene(scenes: list[Row], name: str, version: Path) -> Row:
-    """Return the scene of a name, or the only one."""
-    found = [row for row in scenes if not name or row["name"] == name]
-    if len(found) == 1:
-        return found[0]
-    names = [str(row["name"]) for row in scenes]
-    listing = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-    raise LayoutError(
-        f"a scene {name!r}" if name else "the name of one scene",
-        found=f"{len(found)} of {len(names)}",
-        where=str(version / "scene.json"),
-        fix=f"the scenes are {listing}",
     )
 
 

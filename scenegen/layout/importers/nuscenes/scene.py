@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from scenegen.errors import LayoutError
-from scenegen.layout.importers.nuscenes.tables import Row, stamps_of
+from scenegen.layout.importers.nuscenes.tables import Row, find_version, open_tables, stamps_of
 
 COVERED_S = 0.1
 """Ego poses may begin that much after the first key frame, and end that much before the last."""
@@ -29,6 +29,47 @@ class SceneRows:
     ego_poses: list[Row]
     ego_s: Float64[np.ndarray, " E"]
     num_sample_data: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenScene:
+    """One scene, the devkit's database that it is in, and the folder of its tables."""
+
+    rows: SceneRows
+    database: Any
+    version: Path
+
+
+def open_scene(path: Path) -> OpenScene:
+    """Open the tables below a devkit root and collect the rows of one scene.
+
+    Args:
+        path: ROOT, ROOT/VERSION, or either with the scene's name behind it; what is left out must be the only one.
+
+    Raises:
+        LayoutError: no such scene, a table missing or damaged, a chain broken; with file and token.
+        DependencyError: nuscenes-devkit is not installed.
+    """
+    folder, name = (path, "") if path.is_dir() else (path.parent, path.name)
+    version = find_version(folder)
+    database = open_tables(version)
+    scene = _pick_scene(database.scene, name, version)
+    return OpenScene(rows=rows_of_scene(database, scene, version), database=database, version=version)
+
+
+def _pick_scene(scenes: list[Row], name: str, version: Path) -> Row:
+    """Return the scene of a name, or the only one."""
+    found = [row for row in scenes if not name or row["name"] == name]
+    if len(found) == 1:
+        return found[0]
+    names = [str(row["name"]) for row in scenes]
+    listing = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    raise LayoutError(
+        f"a scene {name!r}" if name else "the name of one scene",
+        found=f"{len(found)} of {len(names)}",
+        where=str(version / "scene.json"),
+        fix=f"the scenes are {listing}",
+    )
 
 
 def rows_of_scene(database: Any, scene: Row, folder: Path) -> SceneRows:
