@@ -45,10 +45,9 @@ def markdown_of(figures: Figures) -> str:
     lines = ["| benchmark | figure | median | min | max | bound | |", "|---|---|---|---|---|---|---|"]
     for module, rows in figures.items():
         for name, figure in rows.items():
-            bound = "" if figure.floor is None else f"{figure.floor:g}"
             verdict = "" if figure.floor is None else "holds" if figure.holds else "**missed**"
             numbers = " | ".join(f"{value:.3g}" for value in (figure.ratio, figure.min, figure.max))
-            lines.append(f"| `{module}` | `{name}` | {numbers} | {bound} | {verdict} |")
+            lines.append(f"| `{module}` | `{name}` | {numbers} | {figure.bound} | {verdict} |")
     return "\n".join(lines)
 
 

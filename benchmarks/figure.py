@@ -14,13 +14,26 @@ from statistics import median
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """The median of a ratio over rounds, its range, and the bound that it is held against (None: shown only)."""
+    """The median of a ratio over rounds, its range, and the bound that it is held against.
+
+    Attributes:
+        ratio, min, max: over rounds.
+        floor: the bound; None for a figure that is only shown.
+        holds: whether `ratio` keeps it.
+    """
 
     ratio: float
     min: float
     max: float
     floor: float | None
     holds: bool
+
+    @property
+    def bound(self) -> str:
+        """The bound in words, empty where there is none; on which side it lies follows from whether it is kept."""
+        if self.floor is None:
+            return ""
+        return f"{'at least' if (self.ratio >= self.floor) == self.holds else 'at most'} {self.floor:g}"
 
 
 def figure_of(ratios: Sequence[float], *, least: float | None = None, most: float | None = None) -> Figure:
@@ -78,12 +91,11 @@ def parse_options(module: str, description: str | None, arguments: Sequence[str]
 def table_of(figures: Mapping[str, Figure]) -> str:
     """Return one line per figure."""
     width = max(map(len, figures), default=0) + 2
-    lines = [f"{'':{width}}{'median':>9}{'min':>9}{'max':>9}{'bound':>9}"]
+    lines = [f"{'':{width}}{'median':>9}{'min':>9}{'max':>9}  {'bound':14}"]
     for name, figure in figures.items():
-        bound = "" if figure.floor is None else f"{figure.floor:g}"
         verdict = "" if figure.floor is None else "holds" if figure.holds else "FAILS"
         lines.append(
-            f"{name:{width}}{figure.ratio:9.3f}{figure.min:9.3f}{figure.max:9.3f}{bound:>9} {verdict}".rstrip()
+            f"{name:{width}}{figure.ratio:9.3f}{figure.min:9.3f}{figure.max:9.3f}  {figure.bound:14} {verdict}".rstrip()
         )
     return "\n".join(lines)
 

@@ -32,9 +32,9 @@ SPAN_S = 3.0
 BIN_S = 5.0
 JUDGED_HZ = 4.0
 """Steps that are judged in a bin: so many a second at most."""
-MOST_COST, LEAST_CONTROL = 1.1, 0.95
+MOST_COST, LEAST_CONTROL, MOST_MEMORY = 1.1, 0.95, 1.05
 HEADER = (
-    "| layout | seed | first frame, s | CPU per step at second 3, s | at the end | MB at 10 s | at the end "
+    "| layout | seed | first frame, s | CPU per step at second 3, s | at the end | MB at 10 s | halfway | at the end "
     "| control, first 5 s | last 5 s |"
 )
 
@@ -113,14 +113,16 @@ def stream_drive(config: GenerateConfig) -> Streamed:
 
 
 def summarise(runs: list[Streamed], *, rate_hz: float) -> dict[str, Figure]:
-    """Return the two figures over all drives."""
+    """Return the figures over all drives."""
     span = round(SPAN_S * rate_hz)
     warm = round(WARM_S * rate_hz)
     cost = [median(run.cpu_s[-span:]) / median(run.cpu_s[warm : warm + span]) for run in runs]
     control = [run.control[1] / run.control[0] for run in runs]
+    memory = [run.resident_mb[-1] / run.resident_mb[len(run.resident_mb) // 2] for run in runs]
     return {
         "cost_last_vs_second_3": _figure(cost, bound=MOST_COST, is_most=True),
         "control_last_vs_first": _figure(control, bound=LEAST_CONTROL, is_most=False),
+        "memory_last_vs_halfway": _figure(memory, bound=MOST_MEMORY, is_most=True),
     }
 
 
@@ -169,7 +171,8 @@ def main() -> int:
         print(
             f"| `{reference}` | {seed} | {run.first_s:.1f} | {median(run.cpu_s[warm : warm + span]):.3f} | "
             f"{median(run.cpu_s[-span:]):.3f} | {run.resident_mb[min(at_10_s, len(run.resident_mb) - 1)]:.0f} | "
-            f"{run.resident_mb[-1]:.0f} | {run.control[0]:.3f} | {run.control[1]:.3f} |",
+            f"{run.resident_mb[len(run.resident_mb) // 2]:.0f} | {run.resident_mb[-1]:.0f} | "
+            f"{run.control[0]:.3f} | {run.control[1]:.3f} |",
             flush=True,
         )
     figures = summarise(runs, rate_hz=arguments.rate)

@@ -211,6 +211,7 @@ def open_backbone(config: GenerateConfig) -> VideoBackbone:
     video = config.video
     return load_backbone(
         video.name,
+        size=video.size,
         model=video.model,
         sampler=video.sampler,
         steps=video.steps,

@@ -237,13 +237,13 @@ class SceneStage:
         )
 
     def label_ahead(
-        self, *, num_steps_per_chunk: int, clock: StageClock, start_step: int = 0
+        self, *, num_steps_per_chunk: int, clock: StageClock, start_step: int = 0, end_step: int | None = None
     ) -> Generator[ChunkLabels, None, None]:
-        """Yield the scene's chunks from `start_step` on in order, always one ahead of the caller in a thread.
+        """Yield the scene's chunks from `start_step` to before `end_step`, always one ahead of the caller in a thread.
 
         The thread makes one chunk at a time, so the order of all arithmetic is fixed.
         """
-        num_steps = self.layout.timeline.num_steps
+        num_steps = self.layout.timeline.num_steps if end_step is None else end_step
         starts = range(start_step, num_steps, num_steps_per_chunk)
         spans = [(start, min(start + num_steps_per_chunk, num_steps)) for start in starts]
         if not spans:

@@ -5,6 +5,7 @@
 
 The frames and labels of a scene are those that `pipeline.generate` would store for the same configuration. The world
 and the tracks of a scene are built before its first frame, and grow with its length; nothing grows while it runs.
+A drive that ends where it begins (`procedural:ring/7`) can be shown again and again, or without end (`stream_laps`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import math
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from scenegen.config import GenerateConfig
 from scenegen.cost import StageClock
 from scenegen.errors import ConfigError, LayoutError
+from scenegen.layout.lap import require_lap, two_laps
 from scenegen.orchestration.planning import PlannedScene, plan_scenes
 from scenegen.painting import finish_chunk, open_backbone, open_occupancy, require_device
 from scenegen.scene import SceneStage
@@ -33,16 +36,25 @@ class StreamedStep:
         record: header of the scene: layout, cameras, seed, where the pixels come from.
         step: index in the scene's timeline.
         chunk: frames and labels, T = 1.
+        lap: how often the drive was shown before; 0 unless `stream_laps` asks for more.
     """
 
     record: SceneRecord
     step: int
     chunk: SceneChunk
+    lap: int = 0
+
+    @property
+    def count(self) -> int:
+        """Steps of this scene that came before, those of earlier laps included."""
+        return self.lap * self.record.layout.timeline.num_steps + self.step
 
     @property
     def timestamp_us(self) -> int:
         """Microseconds from the scene's start."""
-        return int(self.record.layout.timeline.timestamps_us()[self.step])
+        timeline = self.record.layout.timeline
+        lap_us = round(1e6 * timeline.num_steps / timeline.rate_hz)
+        return self.lap * lap_us + int(timeline.timestamps_us()[self.step])
 
     def boxes(self) -> list[dict[str, Any]]:
         """Return the boxes of the agents that are there, frame `world`, as plain values.
@@ -80,8 +92,8 @@ def stream(config: GenerateConfig) -> Generator[StreamedStep, None, None]:
     the labels of the next chunk are made in a thread, and no further one.
 
     Raises:
-        SceneGenError: before any work: input that is not usable, a bar of `quality` (a scene is judged as a whole), or
-            a road that ends before the scene does.
+        SceneGenError: before any work: input that is not usable, a bar of `quality` (a scene is judged as a whole), a
+            road that ends before the scene does, or several laps of a drive that does not end where it begins.
     """
     if config.quality.is_asked:
         raise ConfigError(
@@ -93,8 +105,13 @@ def stream(config: GenerateConfig) -> Generator[StreamedStep, None, None]:
     require_device(config)
     backbone = open_backbone(config)
     scenes = plan_scenes(config, backbone)
+    if config.stream_laps == 0 and len(scenes) > 1:
+        raise ConfigError("one scene in a stream without end", found=f"{len(scenes)}", where="layouts")
     for scene in scenes:
-        require_road(scene.read_header(config).layout, reference=scene.reference)
+        layout = scene.read_header(config).layout
+        require_road(layout, reference=scene.reference)
+        if config.stream_laps != 1:
+            require_lap(layout, reference=scene.reference)
     return _stream_scenes(scenes, config, backbone)
 
 
@@ -129,14 +146,16 @@ def _stream_scenes(
 def stream_scene(
     record: SceneRecord, *, config: GenerateConfig, backbone: VideoBackbone
 ) -> Generator[StreamedStep, None, None]:
-    """Yield the steps of one scene in order."""
+    """Yield the steps of one scene in order, `stream_laps` times; without end where that is 0."""
     from scenegen.video.threads import pin_threads
 
     pin_threads(config.run.threads_per_scene)
     occupancy = open_occupancy(config.occupancy)
     voxels = None if occupancy is None else occupancy.sample(record.layout, seed=record.seed)
+    # From the second lap on the step before is the last of the lap before, which only a layout of two laps knows.
+    is_once = config.stream_laps == 1
     stage = SceneStage(
-        record.layout,
+        record.layout if is_once else two_laps(record.layout),
         rig=record.rig,
         seed=record.seed,
         world_voxels=voxels,
@@ -144,14 +163,23 @@ def stream_scene(
         device=config.conditions.torch_device,
     )
     session = backbone.open_session(stage.context)
-    coming = stage.label_ahead(num_steps_per_chunk=config.num_steps_per_chunk, clock=StageClock())
-    with closing(coming) as chunks:
-        for labels in chunks:
-            rgb = session.paint(labels.conditions, start_step=labels.start_step)
-            chunk = finish_chunk(labels, rgb, config)
-            if chunk.dense is None:  # a data set renders them again when they are read; a stream is read once
-                chunk = replace(chunk, dense=labels.dense())
-            del labels, rgb
-            for offset in range(chunk.rgb.shape[1]):
-                step = chunk.start_step + offset
-                yield StreamedStep(record=record, step=step, chunk=chunk.cut_step(offset))
+    num_steps = record.layout.timeline.num_steps
+    for lap in count() if config.stream_laps == 0 else range(config.stream_laps):
+        first = num_steps if lap else 0
+        coming = stage.label_ahead(
+            num_steps_per_chunk=config.num_steps_per_chunk,
+            clock=StageClock(),
+            start_step=first,
+            end_step=first + num_steps,
+        )
+        with closing(coming) as chunks:
+            for labels in chunks:
+                rgb = session.paint(labels.conditions, start_step=labels.start_step)
+                chunk = finish_chunk(labels, rgb, config)
+                if chunk.dense is None:  # a data set renders them again when they are read; a stream is read once
+                    chunk = replace(chunk, dense=labels.dense())
+                del labels, rgb
+                for offset in range(chunk.rgb.shape[1]):
+                    step = chunk.start_step + offset - first
+                    moment = replace(chunk.cut_step(offset), start_step=step)
+                    yield StreamedStep(record=record, step=step, chunk=moment, lap=lap)

@@ -52,7 +52,7 @@ def label_line(moment: StreamedStep) -> str:
     ego = moment.record.layout.ego
     line = {
         "scene_id": moment.record.scene_id,
-        "step": moment.step,
+        "step": moment.count,
         "timestamp_us": moment.timestamp_us,
         "ego2global": ego.world_from_ego[moment.step].tolist(),
         "ego_velocity": ego.velocity_world_mps[moment.step].tolist(),

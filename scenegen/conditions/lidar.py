@@ -35,7 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8, UInt16
 
-from scenegen.conditions.build import pack_tables, pack_world
+from scenegen.conditions.packing import pack_tables, pack_world
 from scenegen.conditions.reflectivity import reflectivity_by_code
 from scenegen.conditions.turn import TurnMotion
 from scenegen.geometry.rigid import invert_rigid, planar_poses, transform_points

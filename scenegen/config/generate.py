@@ -21,6 +21,7 @@ from scenegen.types.record import FULL_PRECISION, HALF_PRECISION
 
 VIDEO_NAMES = ("native", "preview")
 VIDEO_MODELS = ("teacher", "student")
+VIDEO_SIZES = ("tiny", "lean")
 SAMPLER_NAMES = ("euler", "cps")
 VIDEO_PRECISIONS = (FULL_PRECISION, HALF_PRECISION)
 OCCUPANCY_NAMES = ("rules", "masked")
@@ -82,6 +83,7 @@ class VideoConfig:
 
     Attributes:
         name: `native` or `preview`.
+        size: of the shipped weights: `tiny`, or `lean`, which takes a fraction of the time; None is tiny.
         model: `teacher`, or `student`: one distilled to few steps. None with `preview`, which has no model.
         sampler: `euler`, or `cps`, which draws part of the noise anew in each step; None for what the weights are for.
         steps: sampling steps per frame; None likewise.
@@ -101,9 +103,12 @@ class VideoConfig:
     weights: str | None
     weights_sha256: str | None
     history: bool
+    size: str | None = None
 
     def __post_init__(self) -> None:
         require_choice(self, "name", VIDEO_NAMES)
+        if self.size is not None:
+            require_choice(self, "size", VIDEO_SIZES)
         if self.model is not None:
             require_choice(self, "model", VIDEO_MODELS)
         if self.sampler is not None:
@@ -188,6 +193,7 @@ class GenerateConfig:
         lidar: the simulated LiDAR.
         traffic: density and distribution of the traffic of `procedural` layouts.
         stream: give frames away as they are made, and store nothing.
+        stream_laps: how often a drive that ends where it begins is streamed; 0 without end.
         stream_labels: file that gets a line of labels per step; None writes none.
     """
 
@@ -213,6 +219,7 @@ class GenerateConfig:
     dataset: DatasetConfig
     quality: QualityConfig
     run: RunConfig
+    stream_laps: int = 1
 
     def __post_init__(self) -> None:
         if not self.layouts:
@@ -244,7 +251,11 @@ class GenerateConfig:
         if not self.stream:
             if self.stream_labels is not None:
                 raise ConfigError("stream=true beside stream_labels", found="stream=false", where="stream_labels")
+            if self.stream_laps != 1:
+                raise ConfigError("stream=true beside stream_laps", found="stream=false", where="stream_laps")
             return
+        if self.stream_laps < 0:
+            raise ConfigError("stream_laps of 1 or more, or 0: without end", found=f"{self.stream_laps}")
         if self.run.name != "serial":
             raise ConfigError("run=serial with stream=true", found=f"run={self.run.name}", where="run")
         if self.sweep.rig:
@@ -274,6 +285,7 @@ class GenerateConfig:
             "split_shares",
             "stream",
             "stream_labels",
+            "stream_laps",
             "sweep",
             "traffic",  # part of the layout
         ):

@@ -23,8 +23,8 @@ RECIPES = (
     "occupancy_encoder",
     "afd",
 )
-SIZED_RECIPES = ("video", "occupancy")
-SIZE_NAMES = ("nano", "tiny", "small", "base")
+SIZE_NAMES = {"video": ("nano", "lean", "tiny", "small", "base"), "occupancy": ("nano", "tiny", "small")}
+"""Sizes of the network, of the recipes that have any."""
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -134,9 +134,9 @@ class TrainConfig:
             raise ConfigError("a seed of zero or more", found=str(self.seed))
         if self.pictures_every_steps is not None:
             require_positive(self, "pictures_every_steps")
-        if self.recipe.name in SIZED_RECIPES:
+        if self.recipe.name in SIZE_NAMES:
             if self.size is None:
                 raise ConfigError("a size of the network", found="nothing", fix="add size=tiny")
-            require_choice(self, "size", SIZE_NAMES)
+            require_choice(self, "size", SIZE_NAMES[self.recipe.name])
         elif self.size is not None:
             raise ConfigError(f"no size with recipe={self.recipe.name}", found=repr(self.size), where="size")

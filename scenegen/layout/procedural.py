@@ -10,6 +10,7 @@ from scenegen.errors import LayoutError
 from scenegen.layout.long_tail import seen_steps, stage_event
 from scenegen.layout.procedural_roads import RoadPlan, plan_roads
 from scenegen.layout.procedural_traffic import Traffic
+from scenegen.layout.ring import RingTraffic, plan_ring
 from scenegen.layout.road_style import MIXED_ROADS, ROAD_STYLES
 from scenegen.layout.roads import assemble_road_map
 from scenegen.layout.traffic_mix import DRAWN_MIX, TrafficMix
@@ -26,6 +27,7 @@ _ROAD_WORDS = {
     "crossroads": "a crossroads with signals",
     "t_junction": "a T-junction",
     "roundabout": "a roundabout",
+    "ring": "a street that leads round a block",
 }
 _PLACE_WORDS = {
     "dense_city": "in a dense city",
@@ -110,6 +112,37 @@ def _build_event_layout(
         found="none on any road that was drawn",
         where=f"{name}_{seed}",
         fix="draw it for longer: procedural:EVENT/60s/SEED" if duration_s < 20.0 else "take another seed",
+    )
+
+
+def build_ring_layout(
+    seed: int,
+    *,
+    duration_s: float = 30.0,
+    rate_hz: float = 12.0,
+    style: str | None = None,
+    mix: TrafficMix = DRAWN_MIX,
+) -> Layout:
+    """Draw a closed street on which everybody is back after `duration_s`, a lap (`layout.ring`).
+
+    Raises:
+        LayoutError: the lap is too short.
+    """
+    name = "procedural_ring" if style is None else f"procedural_ring_{style}"
+    rng = random_generator(seed, name, stage="layout")
+    timeline = Timeline(rate_hz=rate_hz, num_steps=round(duration_s * rate_hz))
+    plan = plan_ring(rng, lap_s=timeline.num_steps / rate_hz, style=style)
+    traffic = RingTraffic(plan, np.arange(timeline.num_steps) / rate_hz, rng, mix=mix)
+    traffic.fill()
+    return Layout(
+        layout_id=f"{name}_{seed}",
+        source="procedural",
+        licence="CC0-1.0",
+        timeline=timeline,
+        road_map=assemble_road_map(plan.pieces, areas=plan.areas),
+        agents=tuple(traffic.tracks),
+        ego=traffic.ego,
+        environment=_draw_environment(rng, plan, style),
     )
 
 

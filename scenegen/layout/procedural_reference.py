@@ -1,4 +1,4 @@
-"""References to random layouts: `procedural:[STYLE/][EVENT/][SECONDSs/]SEEDS`."""
+"""References to random layouts: `procedural:[STYLE/][EVENT/][SECONDSs/]SEEDS`; `ring` in place of an event."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from scenegen.types.seeding import random_generator
 
 LONG_TAIL = "long_tail"
 """In place of an event: one of them, drawn by the seed."""
+RING = "ring"
+"""In place of an event: a street that closes on itself, and everybody back where they began after a lap."""
+DRAWN_S = 30.0
+"""Length of a layout whose reference names none."""
 MOST_IN_RANGE = 1_000_000
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _SECONDS = re.compile(r"[1-9]\d{0,4}s")
@@ -44,12 +48,12 @@ def parse_procedural(location: str) -> ProceduralPlace:
     duration_s = int(heads.pop()[:-1]) if heads and _SECONDS.fullmatch(heads[-1]) else None
     rest = list(heads)
     style = rest.pop(0) if rest and rest[0] in STYLES else None
-    event = rest.pop(0) if rest and rest[0] in (*EVENTS, LONG_TAIL) else None
+    event = rest.pop(0) if rest and rest[0] in (*EVENTS, LONG_TAIL, RING) else None
     if rest:
-        known = [*STYLES, *EVENTS, LONG_TAIL]
+        known = [*STYLES, *EVENTS, LONG_TAIL, RING]
         close = difflib.get_close_matches(rest[0], known, n=1, cutoff=0.6)
         raise LayoutError(
-            f"a style out of {', '.join(STYLES)}, or an event out of {', '.join((*EVENTS, LONG_TAIL))}",
+            f"a style out of {', '.join(STYLES)}, or an event out of {', '.join((*EVENTS, LONG_TAIL, RING))}",
             found=repr("/".join(rest)),
             where=where,
             fix=f"did you mean {close[0]!r}?" if close else "",
@@ -66,16 +70,20 @@ def read_procedural(location: str, *, mix: TrafficMix = DRAWN_MIX) -> Layout:
     Raises:
         LayoutError: the location makes no sense, or there is no room for its event.
     """
-    from scenegen.layout.procedural import build_procedural_layout
+    from scenegen.layout.procedural import build_procedural_layout, build_ring_layout
 
     place = parse_procedural(location)
     if len(place.seeds) != 1:
         raise LayoutError("one seed", found=f"the range {location!r}", where="procedural", fix="expand the range first")
     seed = place.seeds[0]
-    event = _event_of(place, seed, mix)
+    duration_s = DRAWN_S if place.duration_s is None else float(place.duration_s)
+    if place.event == RING:
+        layout = build_ring_layout(seed, style=place.style, mix=mix, duration_s=duration_s)
+    else:
+        event = _event_of(place, seed, mix)
+        layout = build_procedural_layout(seed, style=place.style, event=event, mix=mix, duration_s=duration_s)
     if place.duration_s is None:
-        return build_procedural_layout(seed, style=place.style, event=event, mix=mix)
-    layout = build_procedural_layout(seed, style=place.style, event=event, mix=mix, duration_s=float(place.duration_s))
+        return layout
     return replace(layout, layout_id=f"{layout.layout_id}_{place.duration_s}s")
 
 

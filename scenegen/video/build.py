@@ -10,12 +10,14 @@ from scenegen.video.interface import VideoBackbone
 
 SHIPPED_WEIGHTS = Path(__file__).parent.parent / "weights" / "native_tiny.safetensors"
 SHIPPED_STUDENT = SHIPPED_WEIGHTS.with_stem("native_tiny_student")
+SHIPPED_SIZES = ("tiny", "lean")
 
 
 def load_backbone(
     name: str,
     *,
     weights: str | None,
+    size: str | None = None,
     model: str | None = None,
     sampler: str | None = None,
     steps: int | None = None,
@@ -29,6 +31,7 @@ def load_backbone(
     Args:
         name: `native` or `preview`.
         weights: a safetensors file; None for the shipped one (native).
+        size: which of the shipped ones, one of `SHIPPED_SIZES`; None for the first (native, without `weights`).
         model: `teacher`, or `student` of one; None for the teacher (native).
         sampler: `euler` or `cps`; None for what the weights were made for (native, as are the two below).
         steps: sampling steps per frame; None likewise.
@@ -42,7 +45,14 @@ def load_backbone(
         WeightsError: the weights are missing, damaged or others than expected.
     """
     if name == "preview":
-        given = {"weights": weights, "weights_sha256": weights_sha256, "model": model, "sampler": sampler, "eta": eta}
+        given = {
+            "weights": weights,
+            "size": size,
+            "weights_sha256": weights_sha256,
+            "model": model,
+            "sampler": sampler,
+            "eta": eta,
+        }
         if precision != FULL_PRECISION:
             given["precision"] = precision
         for key, value in given.items():
@@ -55,7 +65,14 @@ def load_backbone(
         from scenegen.video.backbones.native import TEACHER, load_native
 
         role = TEACHER if model is None else model
-        path = _shipped(role) if weights is None else Path(weights)
+        if weights is not None and size is not None:
+            raise ConfigError(
+                "no video.size beside video.weights",
+                found=repr(size),
+                where="video.size",
+                fix="leave it out: a file of weights names its own size",
+            )
+        path = _shipped(role, size or SHIPPED_SIZES[0]) if weights is None else Path(weights)
         if path.suffix != ".safetensors":
             raise WeightsError("a .safetensors file", found=path.name, where="video.weights")
         backbone = load_native(
@@ -73,17 +90,23 @@ def load_backbone(
     raise ConfigError("video=native or video=preview", found=repr(name), where="video.name")
 
 
-def _shipped(role: str) -> Path:
-    """Return the shipped weights of a role.
+def _shipped(role: str, size: str) -> Path:
+    """Return the shipped weights of a role and size.
 
     Raises:
         WeightsError: none are shipped.
     """
-    if role == "student" and not SHIPPED_STUDENT.is_file():
+    path = (SHIPPED_STUDENT if role == "student" else SHIPPED_WEIGHTS).with_stem(
+        f"native_{size}{'_student' if role == 'student' else ''}"
+    )
+    if not path.is_file():
+        made = "distil one with `scenegen train recipe=rtdmd data=... output=...`"
+        if role != "student":
+            made = f"train them with `scenegen train recipe=video size={size} data=... output=...`"
         raise WeightsError(
-            "weights of a student, distilled to few steps",
+            f"shipped weights of a {role} of size {size}",
             found="none with this version of scenegen",
-            where=str(SHIPPED_STUDENT),
-            fix="distil one with `scenegen train recipe=rtdmd data=... output=...` and name it in video.weights",
+            where=str(path),
+            fix=f"{made} and name the file in video.weights",
         )
-    return SHIPPED_STUDENT if role == "student" else SHIPPED_WEIGHTS
+    return path

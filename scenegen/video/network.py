@@ -65,6 +65,7 @@ class NetworkSize:
 
 SIZES = {
     "nano": NetworkSize(pixel=16, detail=8, middle=16, deep=32, num_middle=1, num_deep=1, embedding=16),
+    "lean": NetworkSize(pixel=64, detail=16, middle=48, deep=64, num_middle=1, num_deep=1, embedding=64),
     "tiny": NetworkSize(pixel=96, detail=32, middle=96, deep=160, num_middle=1, num_deep=3),
     "small": NetworkSize(pixel=128, detail=64, middle=256, deep=384, num_middle=3, num_deep=4, embedding=256),
     "base": NetworkSize(pixel=192, detail=96, middle=512, deep=768, num_middle=4, num_deep=8, embedding=512),

@@ -25,6 +25,7 @@ from scenegen.types import (
     Semantic,
     StaticTable,
 )
+from scenegen.video.plane_kernel import write_planes
 from scenegen.video.traits import EDGE_PX, NUM_FACADE_PLANES, NUM_TRAITS, facade_planes, instance_traits
 
 NUM_MATERIALS = len(Material)
@@ -42,6 +43,7 @@ SEMANTIC_PLANES = (
     Semantic.MOTORCYCLE,
 )
 """Classes that share materials but not their look."""
+SEMANTIC_CODES = np.array(SEMANTIC_PLANES, np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,28 +194,22 @@ def mean_axis(world_from_cam: Float64[np.ndarray, "V 4 4"]) -> Float[Tensor, "3"
 def build_planes(maps: SurfaceMaps) -> Float[Tensor, "B C H W"]:
     """Turn surface maps into the network's condition planes."""
     material = maps.material
-    one_hot = torch.zeros(*material.shape, NUM_MATERIALS).scatter_(-1, material[..., None], 1.0)
-    appearance = maps.appearance[maps.row]
     sky = material == int(Material.SKY)
     wall = (material == WALL_MATERIALS[0]) | (material == WALL_MATERIALS[1])
     inverse_depth = torch.where(sky, 0.0, 1.0 / maps.depth_m.clamp(min=0.5))
     log_depth = torch.where(sky, 1.3, maps.depth_m.clamp(0.5, 300.0).log() / 4.4)
 
     height = (maps.canonical[..., 1] * wall).clamp(0.0, 25.0) / 10.0
-    box = torch.where(wall[..., None], 0.0, maps.canonical.clamp(-0.75, 0.75)) * 2.0
     ground = (maps.row == 0) & ~sky
-    slab_phase = ground[..., None].float() * torch.stack(
+    slab_phase = ground.float() * torch.stack(
         phases(maps.point_world_m[..., 0])
         + phases(maps.point_world_m[..., 1])
-        + [joint_distance(maps, 0), joint_distance(maps, 1)],
-        dim=-1,
+        + [joint_distance(maps, 0), joint_distance(maps, 1)]
     )
-    bay_px = wall * appearance[..., 6] / maps.footprint_m.clamp(min=1e-3)
-    pattern = appearance[..., 6:10] * torch.where(wall[..., None], torch.tensor([0.25, 0.25, 1.0, 1.0]), torch.ones(4))
-    kind = torch.stack([(maps.semantic == code).float() for code in SEMANTIC_PLANES], dim=-1)
-    shade = (maps.normal_world * maps.sun_world[:, None, None, :]).sum(-1)
-    glow = (maps.ray_world * maps.sun_world[:, None, None, :]).sum(-1)
-    facing = -(maps.normal_world * maps.ray_world).sum(-1)
+    bay_px = wall * maps.appearance[:, 6][maps.row] / maps.footprint_m.clamp(min=1e-3)
+    shade = dot(maps.normal_world, maps.sun_world[:, None, None, :])
+    glow = dot(maps.ray_world, maps.sun_world[:, None, None, :])
+    facing = -dot(maps.normal_world, maps.ray_world)
     scalars = torch.stack(
         [
             inverse_depth * 2.0,
@@ -227,34 +223,41 @@ def build_planes(maps: SurfaceMaps) -> Float[Tensor, "B C H W"]:
             (bay_px.clamp(0.5, 200.0).log2() / 6.0) * wall,
             maps.footprint_m.clamp(0.005, 3.0).log2() / 6.0,
             (maps.point_world_m[..., 2] / 5.0).clamp(-1.0, 5.0),
-            (maps.ray_world * maps.forward_world[:, None, None, :]).sum(-1),
+            dot(maps.ray_world, maps.forward_world[:, None, None, :]),
             instance_edges(maps.row * 32 + material),
-        ],
-        dim=-1,
+        ]
     )
-    planes = torch.cat(
-        [
-            one_hot,
-            kind,
-            2.0 * appearance[..., :6].clamp(0.0, 1.0).sqrt() - 1.0,
-            pattern,
-            appearance[..., 15:],
-            maps.normal_world,
-            maps.ray_world,
-            window_planes(maps),
-            box,
-            slab_phase,
-            scalars,
-        ],
-        dim=-1,
+    planes = torch.empty(*material.shape, NUM_PLANES)
+    write_planes(
+        material.reshape(-1).numpy(),
+        maps.semantic.reshape(-1).numpy(),
+        maps.row.reshape(-1).numpy(),
+        wall.reshape(-1).numpy(),
+        look_tables(maps.appearance),
+        SEMANTIC_CODES,
+        NUM_MATERIALS,
+        tuple(part.reshape(-1, 3).numpy() for part in (maps.normal_world, maps.ray_world, maps.canonical)),
+        window_planes(maps),
+        slab_phase.view(len(slab_phase), -1).numpy(),
+        scalars.view(len(scalars), -1).numpy(),
+        planes.view(-1, NUM_PLANES).numpy(),
     )
     return planes.permute(0, 3, 1, 2)
+
+
+def look_tables(appearance: Float[Tensor, "R 20"]) -> tuple[Float32[np.ndarray, "R 15"], Float32[np.ndarray, "R 15"]]:
+    """Return the planes of each appearance: colours, pattern and traits, of what is not a wall and of walls."""
+    colors = 2.0 * appearance[:, :6].clamp(0.0, 1.0).sqrt() - 1.0
+    pattern, traits = appearance[:, 6:10], appearance[:, 15:]
+    of_walls = pattern * torch.tensor([0.25, 0.25, 1.0, 1.0])
+    others, walls = (torch.cat([colors, part, traits], dim=1).numpy() for part in (pattern, of_walls))
+    return others, walls
 
 
 NUM_PLANES = NUM_MATERIALS + len(SEMANTIC_PLANES) + 6 + 4 + NUM_TRAITS + 3 + 3 + NUM_FACADE_PLANES + 3 + 6 + 13
 
 
-def window_planes(maps: SurfaceMaps) -> Float[Tensor, "B H W 15"]:
+def window_planes(maps: SurfaceMaps) -> Float32[np.ndarray, "P 18"]:
     """Return the window grid and brick courses of walls (`video.traits.facade_planes`)."""
     out = np.zeros((maps.material.numel(), NUM_FACADE_PLANES), np.float32)
     facade_planes(
@@ -268,15 +271,20 @@ def window_planes(maps: SurfaceMaps) -> Float[Tensor, "B H W 15"]:
         maps.appearance.numpy(),
         out,
     )
-    return torch.from_numpy(out).view(*maps.material.shape, NUM_FACADE_PLANES)
+    return out
 
 
 def joint_distance(maps: SurfaceMaps, axis: int) -> Float[Tensor, "B H W"]:
     """Return the distance to the nearest line halfway between whole metres, in pixels, cut at EDGE_PX, 0..1."""
     turns = maps.point_world_m[..., axis]
-    facing = -(maps.normal_world * maps.ray_world).sum(-1)
+    facing = -dot(maps.normal_world, maps.ray_world)
     pixel_m = maps.footprint_m.clamp(min=1e-3) / facing.clamp(min=0.08)
     return ((turns - turns.floor() - 0.5).abs() / pixel_m).clamp(max=EDGE_PX) / EDGE_PX
+
+
+def dot(a: Float[Tensor, "B H W 3"], b: Float[Tensor, "#B #H #W 3"]) -> Float[Tensor, "B H W"]:
+    """Return products of vectors; by axis, since torch is slow to sum over three."""
+    return a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]
 
 
 def phases(turns: Tensor) -> list[Tensor]:

@@ -22,6 +22,7 @@ from scenegen.diffusion.weight_file import WeightFile, read_weights
 from scenegen.errors import ConfigError, WeightsError
 from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, Sampling, random_key
 from scenegen.types.record import FULL_PRECISION, HALF_PRECISION
+from scenegen.video.allocator import keep_freed_memory
 from scenegen.video.cross_view import find_partners
 from scenegen.video.history import HISTORY_KEEP, CarriedFrame, carry_forward, contract_history, no_history
 from scenegen.video.interface import SceneContext
@@ -231,7 +232,7 @@ def load_native(
     precision: str = FULL_PRECISION,
     use_history: bool = True,
 ) -> NativeBackbone:
-    """Load the native backbone from a safetensors file.
+    """Load the native backbone from a safetensors file; from now on the process keeps the memory it frees.
 
     Args:
         weights: the file.
@@ -246,6 +247,7 @@ def load_native(
         WeightsError: the file is missing, damaged, of another network, or of the other role.
         ConfigError: steps or eta out of range.
     """
+    keep_freed_memory()
     network, file = _read_network(weights)
     own = trained_sampler(file)
     if (own is not None) != (role == STUDENT):

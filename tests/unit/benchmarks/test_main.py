@@ -20,8 +20,8 @@ def test_figures_are_gathered_and_put_between_the_marks(tmp_path: Path, monkeypa
     assert bench.main(["storage", "--json", str(tmp_path / "all.json"), "--readme", str(document)]) == 1
     text = document.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "earlier" not in text
-    assert "| `storage` | `speed` | 2 | 1.5 | 3 | 1 | holds |" in text
-    assert "| `storage` | `size` | 2 | 1.5 | 3 | 1 | **missed** |" in text
+    assert "| `storage` | `speed` | 2 | 1.5 | 3 | at least 1 | holds |" in text
+    assert "| `storage` | `size` | 2 | 1.5 | 3 | at most 1 | **missed** |" in text
     document.write_text(f"{bench.BEGIN}{bench.END}")
     bench.main(["--from", str(tmp_path / "all.json"), "--readme", str(document)])
     assert bench.markdown_of({"storage": {"speed": FAST, "size": SLOW}}) in document.read_text()

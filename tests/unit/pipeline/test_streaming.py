@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from scenegen.layout.sources import expand_references, read_layout
 from scenegen.pipeline import SerialExecutor, generate
 from scenegen.streaming import require_road, stream
 from scenegen.types import EgoTrack, Layout, Timeline
+from scenegen.video.backbones.preview import PreviewBackbone
 from tests.unit.pipeline.conftest import STEPS, GreyBackbone, GreySession, SilentReporter, make_street
 
 Install = Callable[[GreyBackbone], None]
@@ -97,6 +99,41 @@ def test_the_command_line_writes_a_video_and_labels(
         run_stream(config)
 
 
+def test_a_ring_is_driven_round_and_round_as_one_drive(config: GenerateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scenegen.streaming.open_backbone", lambda config: PreviewBackbone())
+    config = replace(
+        config, layouts=("procedural:ring/20s/3",), duration_s=20.0, rate_hz=1.0, num_steps_per_chunk=4, stream=True
+    )
+    once = list(stream(config))
+    endless = stream(replace(config, stream_laps=0))
+    with closing(endless):
+        laps = [next(endless) for _ in range(2 * len(once) + 4)]
+    assert len(once) == 20 and [moment.count for moment in laps] == list(range(44))
+    assert [moment.timestamp_us for moment in laps] == [1_000_000 * count for count in range(44)]
+    for first, second in zip(once, laps[20:40], strict=True):
+        assert (second.step, second.lap, second.chunk.start_step) == (first.step, 1, first.step)
+        assert second.boxes()[0]["center"] == first.boxes()[0]["center"]
+        # But for the legs of who walks: gaits follow the way walked so far.
+        assert (second.chunk.occupancy != first.chunk.occupancy).mean() < 1e-4
+        assert (second.chunk.rgb != first.chunk.rgb).mean() < 0.02
+    for second, third in zip(laps[20:24], laps[40:], strict=True):
+        np.testing.assert_array_equal(third.chunk.occupancy, second.chunk.occupancy)
+        np.testing.assert_array_equal(third.chunk.rgb, second.chunk.rgb)
+    # Things move from the last step of a lap to the first of the next; a drive that starts has no step before.
+    flow_px = [moment.chunk.dense.optical_flow_px for moment in (laps[0], laps[20], laps[40])]  # type: ignore[union-attr]
+    assert np.nanmax(np.abs(flow_px[1])) > 1.0
+    np.testing.assert_array_equal(flow_px[1], flow_px[2])
+
+
+def test_a_drive_that_leads_elsewhere_is_not_repeated(config: GenerateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scenegen.streaming.open_backbone", lambda config: PreviewBackbone())
+    street = replace(config, layouts=("procedural:7",), duration_s=10.0, stream=True, stream_laps=2)
+    with pytest.raises(LayoutError, match=r"back where it began.*ego .* m away.*procedural:ring/7"):
+        stream(street)
+    with pytest.raises(ConfigError, match="one scene in a stream without end"):
+        stream(replace(street, layouts=("procedural:7", "procedural:8"), stream_laps=0))
+
+
 def test_y4m_keeps_colours() -> None:
     rng = np.random.default_rng(0)
     picture = np.repeat(np.repeat(rng.integers(0, 256, (4, 6, 3), dtype=np.uint8), 4, axis=0), 4, axis=1)
@@ -114,6 +151,10 @@ def test_what_does_not_go_with_a_stream_is_refused(config: GenerateConfig, use_s
         replace(config, stream_labels="labels.jsonl")
     with pytest.raises(ConfigError, match="run=serial"):
         replace(config, stream=True, run=replace(config.run, name="ray_local"))
+    with pytest.raises(ConfigError, match="stream=true beside stream_laps"):
+        replace(config, stream_laps=2)
+    with pytest.raises(ConfigError, match="stream_laps of 1 or more"):
+        replace(config, stream=True, stream_laps=-1)
     judged = replace(config, layouts=("a",), quality=replace(config.quality, min_control=0.9))
     with pytest.raises(ConfigError, match="quality"):
         stream(judged)
