@@ -6,6 +6,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/de
 BIN     = $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
+# bfloat16 halves the time where the processor multiplies it, and is many times slower elsewhere.
+PRECISION ?= $(shell grep -qw avx512_bf16 /proc/cpuinfo 2>/dev/null && echo bf16 || echo fp32)
+
 .PHONY: help setup setup-dev system-libs demo test faults bench check weights weights-video weights-judge weights-occupancy clean
 
 help:
@@ -42,7 +45,7 @@ system-libs: $(VENV)/installed-dev
 	@$(BIN)/python .ci/system_libs.py
 
 demo: setup
-	$(BIN)/scenegen generate output=out/demo
+	$(BIN)/scenegen generate video.model=student video.precision=$(PRECISION) output=out/demo
 
 test: setup-dev system-libs
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -61,8 +64,6 @@ check: setup-dev
 	$(BIN)/lint-imports
 
 # From nothing, with fixed seeds. Stopped and called again, the trainings go on; delete out/weights to begin anew.
-# bfloat16 halves the time where the processor multiplies it, and is many times slower elsewhere.
-PRECISION ?= $(shell grep -qw avx512_bf16 /proc/cpuinfo 2>/dev/null && echo bf16 || echo fp32)
 RECIPE = data=out/weights/excerpts windows=out/weights/windows run.num_threads=1 precision=$(PRECISION) progress=plain
 weights: setup-dev
 	$(MAKE) weights-occupancy
