@@ -15,7 +15,7 @@ help:
 	@echo "make demo    set up, then generate the library scene crossing_pedestrian (30 s, six cameras) into out/demo"
 	@echo "make test    set up, then run the tests"
 	@echo "make faults  the fault battery, TIER=change, nightly or release; report in out/faults"
-	@echo "make bench   every benchmark of speed with its bound, about ten minutes; figures in out/bench.json"
+	@echo "make bench   every benchmark of speed with its bound, about ten minutes; writes out/bench.json and README's table"
 	@echo "make check   lint, format, types, import rules"
 	@echo "make weights retrain the shipped weights from nothing: about four hours on two cores"
 	@echo "make clean   remove the environment and caches"
@@ -55,7 +55,7 @@ faults: setup-dev
 	SCENEGEN_FAULT_TIER=$(TIER) SCENEGEN_FAULT_REPORT=out/faults $(BIN)/python -m pytest -n 0 --timeout 0 tests/faults
 
 bench: setup-dev
-	$(BIN)/python -m benchmarks --json out/bench.json
+	$(BIN)/python -m benchmarks --json out/bench.json --readme README.md
 
 check: setup-dev
 	$(BIN)/ruff check .
