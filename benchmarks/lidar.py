@@ -32,9 +32,9 @@ from jaxtyping import Float32, Float64
 from benchmarks.ablations.clips import read_rig
 from benchmarks.figure import Figure, figure_of, parse_options, print_figures, ratios_of, take_turns
 from benchmarks.render_baselines import import_open3d, visible_faces
-from scenegen.conditions.build import pack_world
 from scenegen.conditions.lidar import LidarScanner, agent_boxes
 from scenegen.conditions.lidar_static import cast_static, measure_gaps
+from scenegen.conditions.packing import pack_world
 from scenegen.conditions.static_kernel import SURFACE_NONE
 from scenegen.conditions.turn import turn_motion
 from scenegen.config import parse_config

@@ -11,13 +11,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from benchmarks.figure import Figure, figure_of, print_figures
-from benchmarks.render_cases import RATE_HZ, SIZE_PX, daylight, sized_rig
+from benchmarks.plain_things import clear_day
+from benchmarks.render_cases import RATE_HZ, SIZE_PX, sized_rig
 from scenegen.conditions.build import ConditionRenderer
 from scenegen.errors import SceneGenError
 from scenegen.layout.extend import extend_layout
@@ -42,8 +43,7 @@ class Moment:
 
     def open_renderer(self, device: str | None) -> ConditionRenderer:
         """Return the compiled renderer, or that of a device, with the sun up."""
-        sun = np.array([0.4, 0.3, 0.85])
-        lighting = replace(daylight(), sun_direction_world=sun / np.linalg.norm(sun))
+        lighting = clear_day((0.4, 0.3, 0.85))
         return ConditionRenderer(self.world, rig=self.rig, lighting=lighting, num_agents=self.num_agents, device=device)
 
     def render(self, renderer: ConditionRenderer) -> ConditionMaps:

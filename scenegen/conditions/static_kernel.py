@@ -32,7 +32,7 @@ GRASS = int(Material.GRASS)
 def find_static(world, cells, table, camera, depth, surface, face, detail):  # type: ignore[no-untyped-def]
     """Fill `depth`, `surface`, `face` and `detail` of every pixel with the nearest of ground and voxels.
 
-    `world` is from `build.pack_world`, `cells` are `kerbs.cells_to_raised` of its ground, `camera` is
+    `world` is from `packing.pack_world`, `cells` are `kerbs.cells_to_raised` of its ground, `camera` is
     (world_from_cam, rays), `table` is room for the table of `open_space` with the bins per unit of s that it
     should have. `depth` is FAR_M where nothing is hit. `face` is the side of the ground or voxel that is seen;
     `detail` (ix, iy, iz) for a voxel, (material, ...) for ground, else not touched.

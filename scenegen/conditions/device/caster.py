@@ -25,7 +25,7 @@ from scenegen.errors import DependencyError
 from scenegen.geometry.rigid import invert_rigid
 
 MOST_RAYS = 1 << 21
-"""Rays that are cast together; about half a gigabyte of state."""
+"""Rays that are cast together: at most two gigabytes of intermediate results."""
 
 ON_THE_WAY: dict[type, torch.dtype] = {
     np.uint8: torch.uint8,
@@ -71,7 +71,7 @@ class TensorCaster:
         self._rays = torch.from_numpy(rays).to(device)
 
     def look_into(self, world: tuple[Any, ...], cells: np.ndarray, tables: tuple[Any, ...]) -> None:
-        """Take a world to the device: `build.pack_world`, `kerbs.cells_to_raised` of it, `build.pack_tables`."""
+        """Take a world to the device: `packing.pack_world`, `kerbs.cells_to_raised` of it, `packing.pack_tables`."""
         self._ground = GroundCaster(world, cells, device=self._device)
         self._voxels = VoxelCaster(world, device=self._device)
         self._tables = SurfaceTables(tables, device=self._device)
@@ -208,7 +208,7 @@ class TensorCaster:
             solids: as for `find`.
             light: the sun and the solids that may hide it where, as the kernels want them; None where nothing casts
                 shadows.
-            motion: of `build.agent_motion`.
+            motion: of `packing.agent_motion`.
             previous_cam_from_world: poses of all views one step earlier; None at the first step.
         """
         surfaces = self._tables.describe(hits, self._shape_tables(tables))

@@ -40,7 +40,7 @@ class Surfaces:
 
 
 class SurfaceTables:
-    """What ground and voxels of a world are, on a device; `tables` are of `build.pack_tables`."""
+    """What ground and voxels of a world are, on a device; `tables` are of `packing.pack_tables`."""
 
     def __init__(self, tables: tuple[Any, ...], *, device: torch.device) -> None:
         semantics, column_instance, material, thing_from_world, size_m = tables

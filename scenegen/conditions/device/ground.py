@@ -31,7 +31,7 @@ class GroundCaster:
     """The ground of a world on a device.
 
     Args:
-        world: of `build.pack_world`.
+        world: of `packing.pack_world`.
         cells: `kerbs.cells_to_raised` of its ground.
         device: where to cast.
     """

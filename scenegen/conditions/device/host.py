@@ -28,7 +28,7 @@ def to_host(rays: Rays) -> tuple[np.ndarray, np.ndarray]:
 
 @njit(cache=True, nogil=True)
 def cast_ground_rays(world, origins, directions):  # type: ignore[no-untyped-def]
-    """Return t, material and face of the ground that N rays see; `world` is that part of `build.pack_world`."""
+    """Return t, material and face of the ground that N rays see; `world` is that part of `packing.pack_world`."""
     ground, raised, corner_m, cell_m, kerb_m = world
     count = len(origins)
     t, material, face = np.empty(count), np.empty(count, np.int64), np.empty(count, np.int64)
@@ -43,7 +43,7 @@ def cast_ground_rays(world, origins, directions):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True)
 def cast_voxel_rays(world, origins, directions, t_most):  # type: ignore[no-untyped-def]
-    """Return t and (ix, iy, iz, axis) of the voxels that N rays see; `world` is that part of `build.pack_world`."""
+    """Return t and (ix, iy, iz, axis) of the voxels that N rays see; `world` is that part of `packing.pack_world`."""
     masks, origin_m, voxel_m, num_levels = world
     count = len(origins)
     t, place = np.empty(count), np.empty((4, count), np.int64)

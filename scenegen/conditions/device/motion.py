@@ -28,7 +28,7 @@ def measure_motion(
     Args:
         hits: of V views.
         surfaces: what they are.
-        agents: of `build.agent_motion`: transform of each instance to one step earlier, and whether it was there.
+        agents: of `packing.agent_motion`: transform of each instance to one step earlier, and whether it was there.
         previous_cam_from_world: of each view (V, 4, 4).
         lenses: of each view, of `lens_kernel.pack_lens`.
     """

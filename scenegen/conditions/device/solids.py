@@ -16,7 +16,7 @@ from scenegen.conditions.surfaces import SURFACE_SHAPE
 from scenegen.types import STATIC_INSTANCE_OFFSET
 
 MOST_PAIRS = 1 << 20
-"""Pairs of a pixel and a solid that are looked at together: about a gigabyte of intermediate results."""
+"""Pairs of a pixel and a solid that are looked at together: about half a gigabyte of intermediate results."""
 NO_SOLID = 1 << 40
 """Above all numbers of solids."""
 

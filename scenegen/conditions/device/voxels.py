@@ -44,7 +44,7 @@ class VoxelHits:
 
 
 class VoxelCaster:
-    """The voxels of a world on a device; `world` is of `build.pack_world`.
+    """The voxels of a world on a device; `world` is of `packing.pack_world`.
 
     Attributes:
         voxel_m: edge of a voxel, metres.

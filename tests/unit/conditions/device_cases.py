@@ -25,6 +25,7 @@ MAPS = ("semantic", "instance", "material", "depth_m", "normal_world", "canonica
 LABELS = ("semantic", "instance", "material")
 TIE_M = 1e-6
 """Depth within which two surfaces may change places on another device than the processor."""
+LEAST_SAME = 0.9999
 MOTION_PX = 1e-3
 """Motion through a lens with angles, whose arc tangent is another library's."""
 
@@ -88,23 +89,26 @@ def turned(rig: CameraRig, *, pitch_rad: float, roll_rad: float) -> CameraRig:
 
 
 def check_same(case: Case, *, device: str) -> ConditionMaps:
-    """Compare all maps; return those of the device.
-
-    On the processor every map is the same to the bit but for motion through angles. Elsewhere a pixel may show another
-    surface where two are within TIE_M of each other, and what is not a label is the same to single precision.
-    """
+    """Compare all maps with those of the compiled caster, on the processor to the bit; return those of the device."""
     expected, found = case.render(None), case.render(device)
     if device == "cpu":
         for name in (*MAPS, "unoccluded_px"):
             assert getattr(found, name).tobytes() == getattr(expected, name).tobytes(), name
-        same = np.ones(expected.depth_m.shape, np.bool_)
-    else:
-        same = np.all([getattr(found, name) == getattr(expected, name) for name in LABELS], axis=0)
-        np.testing.assert_allclose(found.depth_m[~same], expected.depth_m[~same], atol=TIE_M, rtol=TIE_M)
-        assert same.mean() > 0.9999
-        for name in ("depth_m", "normal_world", "canonical", "point_world_m"):
-            np.testing.assert_allclose(getattr(found, name)[same], getattr(expected, name)[same], atol=1e-4, rtol=1e-5)
-        assert (found.sun_visible == expected.sun_visible).mean() > 0.9999
+    check_same_but_for_ties(expected, found)
+    return found
+
+
+def check_same_but_for_ties(expected: ConditionMaps, found: ConditionMaps) -> None:
+    """Compare maps as any device has to give them.
+
+    A pixel may show another surface where the two are within TIE_M of each other, one pixel in ten thousand at most.
+    What is not a label is the same to single precision, motion to MOTION_PX.
+    """
+    same = np.all([getattr(found, name) == getattr(expected, name) for name in LABELS], axis=0)
+    np.testing.assert_allclose(found.depth_m[~same], expected.depth_m[~same], atol=TIE_M, rtol=TIE_M)
+    assert same.mean() >= LEAST_SAME
+    for name in ("depth_m", "normal_world", "canonical", "point_world_m"):
+        np.testing.assert_allclose(getattr(found, name)[same], getattr(expected, name)[same], atol=1e-4, rtol=1e-5)
+    assert (found.sun_visible == expected.sun_visible).mean() >= LEAST_SAME
     assert (np.isnan(found.motion_px) == np.isnan(expected.motion_px))[same].all()
     np.testing.assert_allclose(found.motion_px[same], expected.motion_px[same], atol=MOTION_PX)
-    return found

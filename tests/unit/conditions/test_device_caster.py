@@ -11,8 +11,11 @@ import torch
 from scenegen.conditions.build import ConditionRenderer
 from scenegen.conditions.device import caster, cell_walk, solids, voxels
 from scenegen.errors import DependencyError
+from scenegen.layout.extend import extend_layout
+from scenegen.layout.sources import read_layout
+from scenegen.scene import SceneStage
 from scenegen.types import Camera, CameraRig, Semantic, ShapeSet, World
-from tests.unit.conditions.device_cases import Case, built_case, check_same, turned
+from tests.unit.conditions.device_cases import Case, built_case, check_same, check_same_but_for_ties, small_rig, turned
 from tests.unit.conditions.random_worlds import noon, random_rig, random_shapes, random_world
 from tests.unit.conditions.test_lenses import bent_rig
 from tests.unit.conditions.test_shared_walks import upright
@@ -171,6 +174,32 @@ def test_class_and_depth_alone_are_those_of_all_maps() -> None:
     whole = case.render(None)
     assert alone.semantic.tobytes() == whole.semantic.tobytes()
     assert alone.depth_m.tobytes() == whole.depth_m.tobytes()
+
+
+def test_the_comparison_takes_ties_and_nothing_else() -> None:
+    rng = np.random.default_rng(16)
+    case = case_of(rng, random_world(rng), random_rig(rng, num_cameras=2, size_px=(120, 90)))
+    expected = case.render(None)
+    pixel = tuple(np.argwhere(np.isfinite(expected.depth_m))[0])
+    semantic = expected.semantic.copy()
+    semantic[pixel] ^= 1
+    check_same_but_for_ties(expected, replace(expected, semantic=semantic))
+    depth_m = expected.depth_m.copy()
+    depth_m[pixel] *= 1.0 + 1e-5
+    with pytest.raises(AssertionError):
+        check_same_but_for_ties(expected, replace(expected, semantic=semantic, depth_m=depth_m))
+    with pytest.raises(AssertionError):
+        check_same_but_for_ties(expected, replace(expected, semantic=expected.semantic ^ 1))
+
+
+def test_the_steps_of_a_scene_from_its_first() -> None:
+    layout = extend_layout(read_layout("library:cut_in"), duration_s=1.0, rate_hz=12.0)
+    rig = small_rig("front1", size_px=(96, 48))
+    stages = [SceneStage(layout, rig=rig, seed=1, device=device) for device in (None, "cpu")]
+    for span in ((0, 3), (3, 5)):
+        compiled, there = (stage.render_conditions(*span) for stage in stages)
+        for name in ("semantic", "depth_m", "instance", "motion_px", "sun_visible", "unoccluded_px"):
+            assert getattr(there, name).tobytes() == getattr(compiled, name).tobytes(), name
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here: this is what asking without one says")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from scenegen.conditions.build import ConditionRenderer, pack_world
+from scenegen.conditions.build import ConditionRenderer
 from scenegen.conditions.lidar import INNER_M, AgentBoxes, CountedSweep, LidarScanner
 from scenegen.conditions.lidar_kernel import aim, cast_sweep, intensity_of
 from scenegen.conditions.lidar_static import cast_static, measure_gaps
+from scenegen.conditions.packing import pack_world
 from scenegen.conditions.raycast import cast_ground, cast_voxels
 from scenegen.conditions.static_kernel import GRASS
 from scenegen.conditions.surfaces import SURFACE_GROUND, SURFACE_NONE, SURFACE_SHAPE, SURFACE_VOXEL
