@@ -8,7 +8,12 @@ import sys
 
 import pytest
 
-PROBE = "import os; from scenegen.cli import main; main(['layout', 'show', 'crossing_pedestrian']); print(os.environ['OMP_WAIT_POLICY'])"
+PROBE = """
+import os
+from scenegen.cli import main
+main(["layout", "show", "crossing_pedestrian"])
+print(os.environ["OMP_WAIT_POLICY"])
+"""
 SPINNING = """
 import resource, sys, threading, time
 if sys.argv[1] == "sleep":
