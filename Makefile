@@ -6,13 +6,16 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/de
 BIN     = $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
+# bfloat16 halves the time where the processor multiplies it, and is many times slower elsewhere.
+PRECISION ?= $(shell grep -qw avx512_bf16 /proc/cpuinfo 2>/dev/null && echo bf16 || echo fp32)
+
 .PHONY: help setup setup-dev system-libs demo test faults bench check weights weights-video weights-judge weights-occupancy clean
 
 help:
 	@echo "make demo    set up, then generate the library scene crossing_pedestrian (30 s, six cameras) into out/demo"
 	@echo "make test    set up, then run the tests"
 	@echo "make faults  the fault battery, TIER=change, nightly or release; report in out/faults"
-	@echo "make bench   every benchmark of speed with its bound, about ten minutes; figures in out/bench.json"
+	@echo "make bench   every benchmark of speed with its bound, about ten minutes; writes out/bench.json and README's table"
 	@echo "make check   lint, format, types, import rules"
 	@echo "make weights retrain the shipped weights from nothing: about four hours on two cores"
 	@echo "make clean   remove the environment and caches"
@@ -42,7 +45,7 @@ system-libs: $(VENV)/installed-dev
 	@$(BIN)/python .ci/system_libs.py
 
 demo: setup
-	$(BIN)/scenegen generate output=out/demo
+	$(BIN)/scenegen generate video.model=student video.precision=$(PRECISION) output=out/demo
 
 test: setup-dev system-libs
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -52,7 +55,7 @@ faults: setup-dev
 	SCENEGEN_FAULT_TIER=$(TIER) SCENEGEN_FAULT_REPORT=out/faults $(BIN)/python -m pytest -n 0 --timeout 0 tests/faults
 
 bench: setup-dev
-	$(BIN)/python -m benchmarks --json out/bench.json
+	$(BIN)/python -m benchmarks --json out/bench.json --readme README.md
 
 check: setup-dev
 	$(BIN)/ruff check .
@@ -61,8 +64,6 @@ check: setup-dev
 	$(BIN)/lint-imports
 
 # From nothing, with fixed seeds. Stopped and called again, the trainings go on; delete out/weights to begin anew.
-# bfloat16 halves the time where the processor multiplies it, and is many times slower elsewhere.
-PRECISION ?= $(shell grep -qw avx512_bf16 /proc/cpuinfo 2>/dev/null && echo bf16 || echo fp32)
 RECIPE = data=out/weights/excerpts windows=out/weights/windows run.num_threads=1 precision=$(PRECISION) progress=plain
 weights: setup-dev
 	$(MAKE) weights-occupancy

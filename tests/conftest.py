@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from scenegen.video.threads import let_waiting_threads_sleep
 from tests.object_store import S3Emulator, s3_emulator
+
+let_waiting_threads_sleep()
 
 REPOSITORY = Path(__file__).parent.parent
 TINY_JOB = (

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import scenegen
 from scenegen.errors import SceneGenError
+from scenegen.video.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
     from scenegen.config import TrainConfig
@@ -56,6 +57,7 @@ def main(
         verifier: what checks a data set instead of `verify_dataset`, which has the same arguments.
         exporter: what exports one instead of `export_dataset`, likewise.
     """
+    let_waiting_threads_sleep()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
     options, rest = parser.parse_known_args(arguments)

@@ -44,6 +44,8 @@ from scenegen.types.seeding import random_key
 
 INNER_M, OUTER_M = 0.002, 0.005
 EXTRA_POINTS = 5
+LEVEL = 1e-12
+"""One minus the cosine of a tilt that moves no beam by an azimuth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +164,7 @@ class LidarScanner:
         joined = ShapeSet.concatenate([self._static_shapes, agent_shapes])
         if self.model.is_rolling:
             assert motion is not None, "a rolling sensor needs the motion"
-            fired = self._fire_in_turn(joined, motion, boxes, world_from_ego)
+            fired = self._fire_in_turn(joined, motion, boxes, world_from_ego, box_from_lidar)
         else:
             fired = self._fire_at_once(joined, boxes, world_from_lidar, box_from_lidar)
         beams = self._describe(joined, fired, boxes, box_from_lidar, step, counts)
@@ -181,27 +183,30 @@ class LidarScanner:
         box_from_lidar: Float64[np.ndarray, "A 4 4"],
     ) -> _Fired:
         """Fire all beams at the instant of the step."""
-        from scenegen.conditions.lidar_kernel import MOST_DEVIATIONS, boxes_per_azimuth, cast_sweep
+        from scenegen.conditions.lidar_kernel import cast_sweep
 
         model = self.model
         lidar_from_world = np.ascontiguousarray(invert_rigid(world_from_lidar))
         lidar = (world_from_lidar, lidar_from_world, model.packed(), self._directions)
         cast_sweep(self._world, self._gaps, _packed(solids), lidar, model.max_range_m, *self._hits)
-        lidar_from_box = np.ascontiguousarray(invert_rigid(box_from_lidar))
-        margin_m = OUTER_M + MOST_DEVIATIONS * model.range_noise_m
         return _Fired(
             origins_m=np.zeros((model.num_azimuths, 3)),
             directions=self._directions,
             is_still=np.ones(len(boxes.half_m), np.bool_),
-            near=boxes_per_azimuth(lidar_from_box, boxes.half_m, boxes.is_present, margin_m, model.packed()),
+            near=self._boxes_near(boxes, box_from_lidar, away_m=0.0, num_beside=0),
             time_us=None,
         )
 
     def _fire_in_turn(
-        self, solids: ShapeSet, motion: TurnMotion, boxes: AgentBoxes, world_from_ego: Float64[np.ndarray, "4 4"]
+        self,
+        solids: ShapeSet,
+        motion: TurnMotion,
+        boxes: AgentBoxes,
+        world_from_ego: Float64[np.ndarray, "4 4"],
+        box_from_lidar: Float64[np.ndarray, "A 4 4"],
     ) -> _Fired:
         """Fire azimuth after azimuth, the last one at the instant of the step."""
-        from scenegen.conditions.rolling_kernel import cast_turn, every_box
+        from scenegen.conditions.rolling_kernel import cast_turn
 
         model = self.model
         time_us = model.firing_us(most_s=motion.most_s)
@@ -211,13 +216,34 @@ class LidarScanner:
         moves = (*motion.of_solids(solids.instance), time_s, *motion.most_of_sensor(model.lidar2ego))
         cast_turn(self._world, self._gaps, _packed(solids), moves, lidar, model.max_range_m, *self._hits)
         lidar_from_firing = invert_rigid(world_from_ego @ model.lidar2ego) @ poses
+        turned_rad = np.arctan2(lidar_from_firing[:, 1, 0], lidar_from_firing[:, 0, 0])
+        is_level = (lidar_from_firing[:, 2, 2] > 1.0 - LEVEL).all()
+        num_beside = int(np.abs(turned_rad).max() * model.num_azimuths / (2.0 * np.pi)) + 1
         return _Fired(
             origins_m=np.ascontiguousarray(lidar_from_firing[:, :3, 3]),
             directions=np.ascontiguousarray(self._directions @ lidar_from_firing[:, :3, :3].swapaxes(1, 2)),
             is_still=motion.is_still(),
-            near=every_box(boxes.is_present, model.num_azimuths),
+            near=self._boxes_near(
+                boxes,
+                box_from_lidar,
+                away_m=float(np.linalg.norm(lidar_from_firing[:, :3, 3], axis=1).max()),
+                num_beside=num_beside if is_level else model.num_azimuths,
+            ),
             time_us=time_us,
         )
+
+    def _boxes_near(
+        self, boxes: AgentBoxes, box_from_lidar: Float64[np.ndarray, "A 4 4"], *, away_m: float, num_beside: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """List the boxes that beams of each azimuth may meet, fired at most `away_m` from the sensor at the step."""
+        from scenegen.conditions.lidar_kernel import MOST_DEVIATIONS, boxes_per_azimuth
+
+        lidar_from_box = np.ascontiguousarray(invert_rigid(box_from_lidar))
+        margin_m = OUTER_M + MOST_DEVIATIONS * self.model.range_noise_m + away_m
+        near: tuple[np.ndarray, np.ndarray] = boxes_per_azimuth(
+            lidar_from_box, boxes.half_m, boxes.is_present, margin_m, self.model.packed(), num_beside
+        )
+        return near
 
     def _describe(
         self,

@@ -234,15 +234,19 @@ def describe_returns(tables, solid_tables, materials, boxes, beams, keys, limits
 
 
 @njit(cache=True, nogil=True)
-def boxes_per_azimuth(lidar_from_box, half, is_present, outer_m, scan):  # type: ignore[no-untyped-def]
-    """List the boxes that each azimuth may meet: returns (start per azimuth, box indices), a compressed table."""
+def boxes_per_azimuth(lidar_from_box, half, is_present, outer_m, scan, num_beside):  # type: ignore[no-untyped-def]
+    """List the boxes, grown by `outer_m`, that each azimuth or one of `num_beside` on either side of it may meet.
+
+    Returns (start per azimuth, box indices), a compressed table.
+    """
     num_azimuths = scan[2]
     windows = np.zeros((len(half), 2), np.int64)
     start = np.zeros(num_azimuths + 1, np.int64)
     for b in range(len(half)):
         if not is_present[b]:
             continue
-        windows[b, 0], windows[b, 1], _, _ = scan_window(half[b] + outer_m, lidar_from_box[b], scan)
+        k0, k1, _, _ = scan_window(half[b] + outer_m, lidar_from_box[b], scan)
+        windows[b, 0], windows[b, 1] = k0 - num_beside, min(k1 + num_beside, k0 - num_beside + num_azimuths)
         for k in range(windows[b, 0], windows[b, 1]):
             start[k % num_azimuths + 1] += 1
     start = np.cumsum(start)

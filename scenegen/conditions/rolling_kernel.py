@@ -43,31 +43,22 @@ def cast_moving(solids, motion, lidar, reach_m, range_m, surface, detail, facing
     azimuth (K,), most speed and most rate of turn of the sensor).
     """
     kind, half, taper, world_from_shape = solids
-    middle, velocity, turn_rate, time_s, own_speed, own_rate = motion
-    poses, inverses, scan, directions = lidar
+    middle, velocity, turn_rate, time_s, _, _ = motion
+    poses, _, _, directions = lidar
     num_azimuths = len(poses)
     d, moved, lidar_from_solid = np.empty(3), np.zeros((4, 4)), np.empty((3, 4))
     for s in range(len(kind)):
         size = half[s]
-        radius = math.sqrt(size[0] ** 2 + size[1] ** 2 + size[2] ** 2)
-        speed = math.sqrt(velocity[s, 0] ** 2 + velocity[s, 1] ** 2 + velocity[s, 2] ** 2)
-        arm = math.hypot(world_from_shape[s, 0, 3] - middle[s, 0], world_from_shape[s, 1, 3] - middle[s, 1]) + radius
-        speed += abs(turn_rate[s]) * arm
+        of_turn = moving_window(s, 0, num_azimuths, solids, motion, lidar, moved, lidar_from_solid)
+        if of_turn[0] > reach_m:
+            continue
         for first in range(0, num_azimuths, BLOCK):
             last = min(first + BLOCK, num_azimuths)
-            at = (first + last) // 2
-            move_solid(world_from_shape[s], middle[s], velocity[s], turn_rate[s], time_s[at], moved)
-            away = 0.0
-            for a in range(3):
-                away += (poses[at, a, 3] - moved[a, 3]) ** 2
-            away = math.sqrt(away)
-            apart_s = max(time_s[last - 1] - time_s[at], time_s[at] - time_s[first])
-            slack_m = 1.01 * apart_s * (speed + own_speed + own_rate * (away + radius)) + RANGE_MARGIN_M
-            nearest_m = away - radius - slack_m
+            if not is_in_window(first, last, of_turn[1], of_turn[2], num_azimuths):
+                continue
+            nearest_m, k0, k1, r0, r1 = moving_window(s, first, last, solids, motion, lidar, moved, lidar_from_solid)
             if nearest_m > reach_m:
                 continue
-            chain(inverses[at], moved, lidar_from_solid)
-            k0, k1, r0, r1 = scan_window(size + slack_m, lidar_from_solid, scan)
             for k in range(k0, k1):
                 column = k % num_azimuths
                 if not first <= column < last:
@@ -90,6 +81,43 @@ def cast_moving(solids, motion, lidar, reach_m, range_m, surface, detail, facing
 
 
 @njit(cache=True, nogil=True)
+def moving_window(s, first, last, solids, motion, lidar, moved, lidar_from_solid):  # type: ignore[no-untyped-def]
+    """Return (least range, window as of `scan_window`) of what azimuths `first` to `last - 1` may meet of solid `s`.
+
+    Solid and sensor stand as in the middle of that time, and the solid is larger by as much as either moves until its
+    ends. `moved` and `lidar_from_solid` are overwritten.
+    """
+    _, half, _, world_from_shape = solids
+    middle, velocity, turn_rate, time_s, own_speed, own_rate = motion
+    poses, inverses, scan, _ = lidar
+    size, m = half[s], world_from_shape[s]
+    radius = math.sqrt(size[0] ** 2 + size[1] ** 2 + size[2] ** 2)
+    speed = math.sqrt(velocity[s, 0] ** 2 + velocity[s, 1] ** 2 + velocity[s, 2] ** 2)
+    arm = math.hypot(m[0, 3] - middle[s, 0], m[1, 3] - middle[s, 1]) + radius
+    speed += abs(turn_rate[s]) * arm
+    at = (first + last) // 2
+    move_solid(m, middle[s], velocity[s], turn_rate[s], time_s[at], moved)
+    away = 0.0
+    for a in range(3):
+        away += (poses[at, a, 3] - moved[a, 3]) ** 2
+    away = math.sqrt(away)
+    apart_s = max(time_s[last - 1] - time_s[at], time_s[at] - time_s[first])
+    slack_m = 1.01 * apart_s * (speed + own_speed + own_rate * (away + radius)) + RANGE_MARGIN_M
+    chain(inverses[at], moved, lidar_from_solid)
+    k0, k1, r0, r1 = scan_window(size + slack_m, lidar_from_solid, scan)
+    return away - radius - slack_m, k0, k1, r0, r1
+
+
+@njit(cache=True, nogil=True)
+def is_in_window(first, last, k0, k1, num_azimuths):  # type: ignore[no-untyped-def]
+    """Return whether any of azimuths `first` to `last - 1` is in k0 to k1 - 1 modulo the turn."""
+    is_in = False
+    for turn in range(-1, 2):
+        is_in = is_in or max(first + turn * num_azimuths, k0) < min(last + turn * num_azimuths, k1)
+    return is_in
+
+
+@njit(cache=True, nogil=True)
 def move_solid(m, middle, velocity, turn_rate, time_s, moved):  # type: ignore[no-untyped-def]
     """Fill the pose that a solid of pose `m` at time 0 has at another time."""
     sine, cosine = math.sin(turn_rate * time_s), math.cos(turn_rate * time_s)
@@ -102,13 +130,3 @@ def move_solid(m, middle, velocity, turn_rate, time_s, moved):  # type: ignore[n
     moved[1, 3] = middle[1] + velocity[1] * time_s + sine * x + cosine * y
     moved[2, 3] = m[2, 3] + velocity[2] * time_s
     moved[3, 3] = 1.0
-
-
-@njit(cache=True, nogil=True)
-def every_box(is_present, num_azimuths):  # type: ignore[no-untyped-def]
-    """List all boxes at each azimuth, in the form of `lidar_kernel.boxes_per_azimuth`."""
-    present = np.flatnonzero(is_present).astype(np.int32)
-    members = np.empty(num_azimuths * len(present), np.int32)
-    for k in range(num_azimuths):
-        members[k * len(present) : (k + 1) * len(present)] = present
-    return np.arange(num_azimuths + 1) * len(present), members

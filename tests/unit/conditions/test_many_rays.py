@@ -18,7 +18,17 @@ from scenegen.conditions.build import ConditionRenderer
 from scenegen.conditions.lens_kernel import pack_lens
 from scenegen.conditions.raycast import NEAR_M
 from scenegen.geometry.lens import pixel_rays
-from scenegen.types import PINHOLE, Camera, CameraRig, ConditionMaps, Semantic, ShapeSet, World
+from scenegen.types import (
+    PINHOLE,
+    RAISED_MATERIALS,
+    Camera,
+    CameraRig,
+    ConditionMaps,
+    Material,
+    Semantic,
+    ShapeSet,
+    World,
+)
 from tests.unit.conditions.oracle import cast_rays
 from tests.unit.conditions.random_worlds import CAM_AXES, noon, random_rig, random_shapes, random_world
 from tests.unit.geometry.lenses import bent_camera
@@ -28,7 +38,7 @@ SIZE_PX = (160, 96)
 NUM_AGENTS = 8
 MOST_DEPTH_ERROR = 1e-5
 BENT = ("fisheye", "fisheye", "f_theta", "brown_conrady")
-REPORT_EVERY = 10
+REPORT_EVERY = 5
 
 
 def upright(camera: Camera, *, heading_rad: float) -> Camera:
@@ -38,7 +48,7 @@ def upright(camera: Camera, *, heading_rad: float) -> Camera:
     return replace(camera, ego_from_cam=pose)
 
 
-def mixed_rig(rng: np.random.Generator) -> CameraRig:
+def mixed_rig(rng: np.random.Generator, world: World) -> CameraRig:
     """Return eight cameras: four pinholes and four bent, of each two upright, one nearly level and one in any pose."""
     drawn = random_rig(rng, num_cameras=8, size_px=SIZE_PX).cameras
     cameras = list(drawn[:4])
@@ -46,7 +56,19 @@ def mixed_rig(rng: np.random.Generator) -> CameraRig:
         cameras.append(replace(bent_camera(model, size_px=SIZE_PX), ego_from_cam=camera.ego_from_cam))
     for index in (2, 3, 4, 7):
         cameras[index] = upright(cameras[index], heading_rad=rng.uniform(-np.pi, np.pi))
-    return CameraRig(name="mixed", cameras=tuple(replace(c, name=f"CAM_{i}") for i, c in enumerate(cameras)))
+    named = (replace(camera, name=f"CAM_{index}") for index, camera in enumerate(cameras))
+    return CameraRig(name="mixed", cameras=tuple(out_of_ground(camera, world) for camera in named))
+
+
+def out_of_ground(camera: Camera, world: World) -> Camera:
+    """Return a camera that would stand inside a kerb so much higher; nothing says what it sees from there."""
+    pose = camera.ego_from_cam.copy()
+    cell = np.floor((pose[:2, 3] - world.ground_origin_m) / world.ground_cell_m).astype(int)
+    is_on_raster = ((cell >= 0) & (cell < world.ground.shape)).all()
+    material = world.ground[tuple(cell)] if is_on_raster else Material.GRASS
+    if material in RAISED_MATERIALS and pose[2, 3] <= world.kerb_height_m:
+        pose[2, 3] += world.kerb_height_m
+    return replace(camera, ego_from_cam=pose)
 
 
 def some_world(rng: np.random.Generator, seed: int) -> World:
@@ -82,7 +104,7 @@ def test_no_label_of_as_many_rays_as_asked_for_differs_from_the_oracle() -> None
         rng = np.random.default_rng(seed)
         world = some_world(rng, seed)
         agents = random_shapes(rng, count=NUM_AGENTS, first_instance=1)
-        rig = mixed_rig(rng)
+        rig = mixed_rig(rng, world)
         renderer = ConditionRenderer(world, rig=rig, lighting=noon(), num_agents=NUM_AGENTS)
         maps = renderer.render(
             [agents], previous_shapes=None, world_from_ego=np.eye(4)[None], previous_world_from_ego=None

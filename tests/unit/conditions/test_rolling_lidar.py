@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from scenegen.conditions.lidar import AgentBoxes, CountedSweep, LidarScanner
 from scenegen.conditions.turn import TurnMotion
@@ -134,3 +135,22 @@ def test_where_nothing_moves_a_turn_is_an_instant() -> None:
     assert np.array_equal(rolling.num_points, still.num_points)
     assert np.array_equal(rolling.sweep.ring, still.sweep.ring)
     np.testing.assert_allclose(rolling.sweep.points_lidar_m, still.sweep.points_lidar_m, atol=1e-5)
+
+
+@pytest.mark.parametrize("tilt_rad", [0.0, 0.1])
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_are_the_points_inside_the_boxes_of_the_step(seed: int, tilt_rad: float) -> None:
+    rng = np.random.default_rng(seed)
+    world, agents = open_world(wall_at=20), random_shapes(rng, count=12, first_instance=1)
+    motion = motion_of(agents, speed=SPEED_MPS, turn_rate=TURN_RATE, agent_mps=-2.0, along=POSE[:3, 0])
+    pose = POSE.copy()
+    pose[:3, :3] = pose[:3, :3] @ Rotation.from_euler("y", tilt_rad).as_matrix()
+    counted = sweep_of(world, agents, replace(ROLLING, range_noise_m=0.05), pose, motion)
+    points = np.c_[counted.sweep.points_lidar_m.astype(np.float64), np.ones(len(counted.sweep.ring))]
+    others = (counted.sweep.instance == 0) | (counted.sweep.instance > len(agents))
+    for a in range(len(agents)):
+        box_from_lidar = np.linalg.inv(agents.world_from_shape[a]) @ pose @ ROLLING.lidar2ego
+        local_m = np.abs((points @ box_from_lidar.T)[:, :3])
+        assert counted.num_points[a] == (local_m <= agents.half_extent_m[a]).all(axis=1).sum()
+        assert not (local_m[others] <= agents.half_extent_m[a]).all(axis=1).any()
+    assert counted.num_points.sum() > 300
