@@ -119,7 +119,8 @@ def open_wedge(masks, num_levels, start, ground_depth, side, m_low, m_high, s_lo
 def slope_range(world_from_cam, rays):  # type: ignore[no-untyped-def]
     """Return the smallest and largest s that a table should hold for a camera: those of every RAY_STRIDE-th ray.
 
-    Rays beyond STEEPEST run through few columns and need no table. Nor do the few that the stride missed.
+    Rays beyond STEEPEST run through few columns and need no table. Nor do the few that the stride missed. The whole
+    range is the answer where it missed every ray that is seen, as it may in a small view on a large canvas.
     """
     m = world_from_cam
     height, width = rays.shape[0], rays.shape[1]
@@ -133,6 +134,8 @@ def slope_range(world_from_cam, rays):  # type: ignore[no-untyped-def]
             s = (m[2, 0] * x + m[2, 1] * y + m[2, 2]) / max(abs(dx), abs(dy))
             if not math.isnan(s):
                 low, high = min(low, s), max(high, s)
+    if low > high:
+        return -STEEPEST, STEEPEST
     return max(low, -STEEPEST), min(high, STEEPEST)
 
 

@@ -35,7 +35,7 @@ def find_static(world, cells, table, camera, depth, surface, face, detail):  # t
     `world` is from `packing.pack_world`, `cells` are `kerbs.cells_to_raised` of its ground, `camera` is
     (world_from_cam, rays), `table` is room for the table of `open_space` with the bins per unit of s that it
     should have. `depth` is FAR_M where nothing is hit. `face` is the side of the ground or voxel that is seen;
-    `detail` (ix, iy, iz) for a voxel, (material, ...) for ground, else not touched.
+    `detail` (ix, iy, iz) for a voxel, (material, ...) for ground, else as it was.
     """
     masks, origin_m, voxel_m, num_levels, ground, raised, corner_m, cell_m, kerb_m = world
     world_from_cam, rays = camera

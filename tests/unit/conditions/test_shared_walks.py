@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from scenegen.conditions.build import ConditionRenderer
 from scenegen.conditions.kerbs import cells_to_raised
+from scenegen.conditions.open_space import RAY_STRIDE
 from scenegen.conditions.raycast import FAR_M, cast_ground, cast_voxels
 from scenegen.conditions.static_kernel import add_up
 from scenegen.geometry.lens import pixel_rays
@@ -98,6 +99,19 @@ def test_bent_lenses_and_images_of_two_sizes() -> None:
     small = random_rig(rng, num_cameras=1, size_px=(32, 24)).cameras[0]
     cameras.append(upright(replace(small, name="small"), 1.0, np.array([0.5, 0.2, 1.5])))
     check(random_world(rng), CameraRig(name="bent", cameras=tuple(cameras)))
+
+
+def test_a_small_view_of_which_no_sampled_ray_is_seen() -> None:
+    rng = np.random.default_rng(20)
+    small, large = random_rig(rng, num_cameras=2, size_px=(104, 80)).cameras
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_euler("y", 0.2).as_matrix() @ CAM_AXES
+    pose[:3, 3] = [0.0, 0.0, 1.0]
+    small = replace(bent_camera("fisheye", size_px=(32, 24)), ego_from_cam=pose)
+    rig = CameraRig(name="sizes", cameras=(small, large))
+    seen = np.isfinite(pixel_rays(small, canvas_px=rig.size_px)[..., 0])
+    assert seen.any() and not seen[::RAY_STRIDE, ::RAY_STRIDE].any()
+    check(random_world(rng), rig)
 
 
 @pytest.mark.parametrize("filled", [Semantic.FREE, Semantic.MANMADE])
