@@ -13,7 +13,8 @@ What comes back, from a surface at range d, of reflectivity p (`reflectivity`) t
 cosine c (foliage: c = 1):
 
 - intensity: `min(p (0.2 + 0.8 c) exp(-d / 100 m) (0.9 + 0.2 u), 1)`;
-- lost: with probability `0.02 + 0.6 (d / range limit)^2 (1 - p (0.2 + 0.8 c))`, and 0.6 more on glass;
+- lost: with probability `0.02 + 0.6 (d / range limit)^2 (1 - p (0.2 + 0.8 c))`, and 0.6 more on glass, times
+  `LidarModel.drop_out_scale`;
 - range: d and a normal error of `LidarModel.range_noise_m`, along the beam.
 
 u, the error and whether a beam is lost are hashes of seed, scene, step and beam: the same whatever else is drawn.
@@ -269,7 +270,7 @@ class LidarScanner:
             (box_from_lidar, boxes.half_m, fired.is_still, fired.near),
             (fired.origins_m, fired.directions),
             np.uint64(key),
-            (model.min_range_m, model.max_range_m, INNER_M, OUTER_M, model.range_noise_m),
+            (model.min_range_m, model.max_range_m, INNER_M, OUTER_M, model.range_noise_m, model.drop_out_scale),
             self._hits,
             out,
             counts,

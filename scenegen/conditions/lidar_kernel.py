@@ -183,7 +183,7 @@ def describe_returns(tables, solid_tables, materials, boxes, beams, keys, limits
     reflectivity, transparent = materials
     box_from_lidar, half, is_still, near = boxes
     key = keys
-    min_range_m, reach_m, inner_m, outer_m, noise_m = limits
+    min_range_m, reach_m, inner_m, outer_m, noise_m, drop_out_scale = limits
     origins, directions = beams
     range_m, surface, detail, facing = hits
     points, intensity, ring, instance_out, azimuth = out
@@ -208,7 +208,7 @@ def describe_returns(tables, solid_tables, materials, boxes, beams, keys, limits
             lost = 0.02 + 0.6 * (distance / reach_m) ** 2 * (1.0 - reflectivity[material] * (0.2 + 0.8 * towards))
             if transparent[material]:
                 lost += 0.6
-            if (bits >> np.uint64(32)) * 2.0**-32 < lost:
+            if (bits >> np.uint64(32)) * 2.0**-32 < drop_out_scale * lost:
                 continue
             for a in range(3):
                 p[a] = origins[k, a] + distance * directions[k, r, a]

@@ -377,6 +377,7 @@ def _lidar_schema() -> dict[str, Any]:
         min_range_m=number,
         max_range_m=number,
         range_noise_m=number,
+        drop_out_scale=number,
         is_rolling={"type": "boolean"},
         turn_rate_hz=number,
         position_ego_m={"type": "array", "items": number},

@@ -28,6 +28,7 @@ class LidarModel:
         num_azimuths: firings per turn, counter-clockwise, the first half a step beyond straight back.
         min_range_m, max_range_m: nothing closer or farther is returned.
         range_noise_m: standard deviation of the error of every range, normal and independent; 0 for none.
+        drop_out_scale: times the probability that a return is lost; 0 keeps them all.
         is_rolling: azimuths fire one after the other; else all at the instant of the step.
         turn_rate_hz: of a rolling sensor; a step that is shorter than a turn makes it faster.
         position_ego_m: of the sensor; its axes are those of the ego frame.
@@ -40,6 +41,7 @@ class LidarModel:
     min_range_m: float = 1.0
     max_range_m: float = 70.0
     range_noise_m: float = 0.0
+    drop_out_scale: float = 1.0
     is_rolling: bool = False
     turn_rate_hz: float = 20.0
     position_ego_m: tuple[float, float, float] = USUAL_LIDAR_EGO_M
@@ -60,6 +62,8 @@ class LidarModel:
             raise ConfigError(
                 f"range noise from 0 to {MOST_RANGE_NOISE_M:g} m", found=str(self.range_noise_m), where="lidar"
             )
+        if not self.drop_out_scale >= 0.0:
+            raise ConfigError("a drop-out scale of zero or more", found=str(self.drop_out_scale), where="lidar")
         if not self.turn_rate_hz > 0.0:
             raise ConfigError("a turn rate above zero", found=str(self.turn_rate_hz), where="lidar")
 

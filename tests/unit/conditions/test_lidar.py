@@ -207,6 +207,7 @@ def test_flat_ground_gives_rings_of_known_radius_and_some_beams_are_lost() -> No
         {"min_range_m": 80.0},
         {"range_noise_m": -0.01},
         {"range_noise_m": 1.5},
+        {"drop_out_scale": -1.0},
         {"turn_rate_hz": 0.0},
     ],
 )

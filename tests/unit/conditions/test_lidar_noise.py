@@ -52,6 +52,20 @@ def test_errors_lie_along_the_beam_and_change_nothing_else() -> None:
     assert abs(brightness) < 4.0 / np.sqrt(len(error_m))
 
 
+def test_without_drop_out_every_beam_that_meets_something_returns() -> None:
+    kept, fewer, usual = (
+        sweep_flat_ground(replace(EXACT, drop_out_scale=scale, max_range_m=6.0)) for scale in (0.0, 0.5, 1.0)
+    )
+    elevation_rad = np.radians(np.linspace(EXACT.min_elevation_deg, EXACT.max_elevation_deg, EXACT.num_beams))
+    down = elevation_rad[elevation_rad < 0.0]
+    height_m = EXACT.position_ego_m[2] - 0.15  # a pavement all around
+    num_within = int((height_m / np.sin(-down) < 6.0).sum())
+    assert len(kept.ring) == num_within * EXACT.num_azimuths
+    lost = 1.0 - len(usual.ring) / len(kept.ring)
+    assert lost > 0.1
+    assert 1.0 - len(fewer.ring) / len(kept.ring) == pytest.approx(0.5 * lost, rel=0.1)
+
+
 def test_errors_are_keyed_by_seed_and_step() -> None:
     first, again = sweep_flat_ground(NOISY), sweep_flat_ground(NOISY)
     assert first.points_lidar_m.tobytes() == again.points_lidar_m.tobytes()
