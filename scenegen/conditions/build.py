@@ -262,8 +262,9 @@ class ConditionRenderer:
                 self._render_view(view, step, now, motion, light, ego, is_first, scratch, maps)
             self._idle.append(scratch)
             return
-        poses, earlier = (np.stack([pose @ camera.ego_from_cam for camera in self._rig.cameras]) for pose in ego)
-        previous = None if is_first else np.stack([invert_rigid(pose) for pose in earlier])
+        world_from_ego, earlier = ego
+        poses = np.stack([world_from_ego @ camera.ego_from_cam for camera in self._rig.cameras])
+        previous = np.stack([invert_rigid(earlier @ camera.ego_from_cam) for camera in self._rig.cameras])
         for views in self._caster.groups():
             hits = self._caster.find(views, poses, now.solids, now.tables[0], maps["unoccluded_px"][:, step])
             images = self._caster.describe(
@@ -273,7 +274,7 @@ class ConditionRenderer:
                 solids=now.solids,
                 light=light if self._use_sun else None,
                 motion=motion,
-                previous_cam_from_world=previous,
+                previous_cam_from_world=None if is_first else previous,
             )
             for name, image in images.items():
                 maps[name][views, step] = image

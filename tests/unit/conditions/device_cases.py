@@ -27,7 +27,7 @@ TIE_M = 1e-6
 """Depth within which two surfaces may change places on another device than the processor."""
 LEAST_SAME = 0.9999
 MOTION_PX = 1e-3
-"""Motion through a lens with angles, whose arc tangent is another library's."""
+"""Of motion: the arc tangent of lenses with angles is another library's, and motion of nothing is rounding alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,15 @@ from scenegen.layout.extend import extend_layout
 from scenegen.layout.sources import read_layout
 from scenegen.scene import SceneStage
 from scenegen.types import Camera, CameraRig, Semantic, ShapeSet, World
-from tests.unit.conditions.device_cases import Case, built_case, check_same, check_same_but_for_ties, small_rig, turned
+from tests.unit.conditions.device_cases import (
+    MOTION_PX,
+    Case,
+    built_case,
+    check_same,
+    check_same_but_for_ties,
+    small_rig,
+    turned,
+)
 from tests.unit.conditions.random_worlds import noon, random_rig, random_shapes, random_world
 from tests.unit.conditions.test_lenses import bent_rig
 from tests.unit.conditions.test_shared_walks import upright, walk_each
@@ -239,8 +247,10 @@ def test_the_steps_of_a_scene_from_its_first() -> None:
     stages = [SceneStage(layout, rig=rig, seed=1, device=device) for device in (None, "cpu")]
     for span in ((0, 3), (3, 5)):
         compiled, there = (stage.render_conditions(*span) for stage in stages)
-        for name in ("semantic", "depth_m", "instance", "motion_px", "sun_visible", "unoccluded_px"):
+        for name in ("semantic", "depth_m", "instance", "sun_visible", "unoccluded_px"):
             assert getattr(there, name).tobytes() == getattr(compiled, name).tobytes(), name
+        np.testing.assert_allclose(there.motion_px, compiled.motion_px, atol=MOTION_PX)
+        assert np.isnan(there.motion_px[:, 0]).all() == (span[0] == 0)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here: this is what asking without one says")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scenegen.conditions.device import caster
+from tests.unit.conditions.device_cases import MOTION_PX
 from tests.unit.conditions.elsewhere import ELSEWHERE, Elsewhere, Far
 from tests.unit.conditions.random_worlds import random_rig, random_world
 from tests.unit.conditions.test_device_caster import case_of
@@ -41,5 +42,6 @@ def test_every_tensor_lies_on_the_device(lenses: str, monkeypatch: pytest.Monkey
         maps = case.render("cuda")
     assert device.num_calls > 1000
     expected = case.render(None)
-    for name in ("semantic", "instance", "depth_m", "normal_world", "motion_px", "sun_visible", "unoccluded_px"):
+    for name in ("semantic", "instance", "depth_m", "normal_world", "sun_visible", "unoccluded_px"):
         assert getattr(maps, name).tobytes() == getattr(expected, name).tobytes(), name
+    np.testing.assert_allclose(maps.motion_px, expected.motion_px, atol=MOTION_PX)
