@@ -113,6 +113,11 @@ def whole(numbers: Tensor) -> Tensor:
     return torch.floor(numbers).clamp(-1e9, 1e9).long()
 
 
+def is_near_whole(numbers: Tensor) -> Tensor:
+    """Return whether numbers are within TIE of whole ones."""
+    return (numbers - torch.round(numbers)).abs() < TIE
+
+
 def crossing(low: float, cell_m: float, cell: Tensor, origin: Tensor, direction: Tensor) -> Tensor:
     """Return t where rays leave their cells along an axis, NO_HIT where they run along its edges."""
     t = (low + cell_m * (cell + (direction > 0.0).long()).double() - origin) / direction
@@ -153,7 +158,8 @@ def walk_cells(
         next_x = crossing(cells.low_x, cells.cell_m, i, ox, dx)
         next_y = crossing(cells.low_y, cells.cell_m, j, oy, dy)
         t_next = torch.minimum(next_x, next_y)
-        is_end = t_next >= t_end
+        cells_per_t = torch.maximum(dx.abs(), dy.abs()) * per_cell
+        is_end, is_end_close = t_next >= t_end, (t_next - t_end).abs() * cells_per_t < TIE
         looked = look(
             Visit(
                 ray=ray,
@@ -163,27 +169,30 @@ def walk_cells(
                 t_in=t,
                 t_out=torch.minimum(t_next, t_end),
                 is_start=axis == AT_START,
-                is_end=is_end,
+                is_end=is_end & ~is_end_close,
             )
         )
         is_x = next_x < next_y
         i_next = i + torch.where(is_x, torch.where(dx > 0.0, 1, -1), 0)
         j_next = j + torch.where(is_x, 0, torch.where(dy > 0.0, 1, -1))
-        cells_per_t = torch.maximum(dx.abs(), dy.abs()) * per_cell
         is_leaving = ~cells.is_inside(i_next, j_next)
         matters = is_outside_seen | ~is_leaving
-        is_close = matters & ((t_next - t_end).abs() * cells_per_t < TIE)
+        is_close = matters & is_end_close
         is_close |= ~is_end & ((next_x - next_y).abs() * cells_per_t < TIE)
         # With nothing within two cells it does not matter which comes first.
         is_unsure = looked.is_unsure | (~looked.is_stopped & is_close & (gap <= 1))
         t_leap = t + (gap.double() - 1.01) / cells_per_t
         leaps = (gap > 1) & (t_leap > t_next)
+        land_x = (ox + t_leap * dx - cells.low_x) * per_cell
+        land_y = (oy + t_leap * dy - cells.low_y) * per_cell
+        # Along an edge a ray changes sides at a t that rounding decides.
+        is_unsure |= leaps & (t_leap < t_end) & (is_near_whole(land_x) | is_near_whole(land_y))
         is_over = is_end | (leaps & (t_leap >= t_end)) | (~matters & ~leaps)
         state = torch.where(is_unsure, UNSURE, torch.where(looked.is_stopped, STOPPED, MISS))
         out[:, ray] = torch.stack([state, i, j, looked.level, axis])
         keep = ~(is_unsure | looked.is_stopped | is_over)
-        i_next = torch.where(leaps, whole((ox + t_leap * dx - cells.low_x) * per_cell), i_next)
-        j_next = torch.where(leaps, whole((oy + t_leap * dy - cells.low_y) * per_cell), j_next)
+        i_next = torch.where(leaps, whole(land_x), i_next)
+        j_next = torch.where(leaps, whole(land_y), j_next)
         lengths = torch.stack([ox, oy, dx, dy, t_end, torch.where(leaps, t_leap, t_next)])[:, keep]
         places = torch.stack([ray, i_next, j_next, torch.where(leaps, LEAPT, torch.where(is_x, 0, 1))])[:, keep]
     out[0, places[0]] = UNSURE

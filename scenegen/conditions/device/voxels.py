@@ -20,6 +20,7 @@ from scenegen.conditions.device.cell_walk import (
     Rays,
     Visit,
     edge_t,
+    is_near_whole,
     walk_cells,
 )
 from scenegen.conditions.device.host import cast_voxel_rays, to_host
@@ -169,7 +170,7 @@ def _gaps_above(masks: np.ndarray, num_levels: int) -> np.ndarray:
 def _is_near_level(z: Tensor, top: int) -> Tensor:
     """Return whether heights in voxels are within TIE of a plane between two levels."""
     nearest = torch.round(z)
-    return ((z - nearest).abs() < TIE) & (nearest >= 1) & (nearest <= top)
+    return is_near_whole(z) & (nearest >= 1) & (nearest <= top)
 
 
 def _clip(

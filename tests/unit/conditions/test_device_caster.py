@@ -18,7 +18,7 @@ from scenegen.types import Camera, CameraRig, Semantic, ShapeSet, World
 from tests.unit.conditions.device_cases import Case, built_case, check_same, check_same_but_for_ties, small_rig, turned
 from tests.unit.conditions.random_worlds import noon, random_rig, random_shapes, random_world
 from tests.unit.conditions.test_lenses import bent_rig
-from tests.unit.conditions.test_shared_walks import upright
+from tests.unit.conditions.test_shared_walks import upright, walk_each
 
 NUM_AGENTS = 8
 DEVICES = [
@@ -137,6 +137,47 @@ def test_rays_that_are_too_close_to_call_are_cast_alone(device: str, monkeypatch
     monkeypatch.setattr(voxels, "cast_voxel_rays", count)
     check_same(case_of(rng, world, rig), device=device)
     assert 0 < sum(alone) < 0.2 * 6 * 48 * 40
+
+
+def see_static(world: World, rig: CameraRig) -> np.ndarray:
+    """Return the depth of ground and voxels alone."""
+    world = replace(world, shapes=ShapeSet.empty())
+    renderer = ConditionRenderer(world, rig=rig, lighting=noon(), num_agents=0, device="cpu")
+    return renderer.render_semantic_depth([ShapeSet.empty()], world_from_ego=np.eye(4)[None]).depth_m[:, 0]
+
+
+def test_a_ray_along_an_edge_stays_on_its_side() -> None:
+    """It leaves the edge by so little that rounding would not tell its side from the other."""
+    rng = np.random.default_rng(17)
+    world = random_world(rng)
+    world.semantics[...] = Semantic.FREE
+    world.semantics[11, 0, :] = Semantic.MANMADE
+    world = replace(world, grid=replace(world.grid, origin_m=(0.0, 0.0, 0.0)))
+    place = world.grid.voxel_m * np.array([11, 18.5, 5.5])
+    camera = random_rig(rng, num_cameras=1, size_px=(25, 20)).cameras[0]
+    K = np.array([[20.0, 0.0, 12.5], [0.0, 20.0, 10.5], [0.0, 0.0, 1.0]])
+    camera = upright(replace(camera, K=K), 1.5 * np.pi, place)
+    assert -1e-15 < camera.ego_from_cam[0, 2] < 0.0
+    depth_m = see_static(world, CameraRig(name="one", cameras=(camera,)))[0]
+    np.testing.assert_array_equal(depth_m, walk_each(world, camera, camera.ego_from_cam, (25, 20)))
+    assert depth_m[10, 12] == pytest.approx(17.5 * world.grid.voxel_m)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_round_places_headings_and_focal_lengths(seed: int) -> None:
+    """Rays that meet planes of two axes at once, against a walk of their own."""
+    rng = np.random.default_rng(600 + seed)
+    world = random_world(rng)
+    size_px = (22, 18)
+    cameras = []
+    for camera in random_rig(rng, num_cameras=8, size_px=size_px).cameras:
+        focal_px = float(rng.integers(4, 40))
+        K = np.array([[focal_px, 0.0, 11.5], [0.0, focal_px, 9.0], [0.0, 0.0, 1.0]])
+        place = np.array(world.grid.origin_m) + world.grid.voxel_m * rng.integers(1, 28, 3) / 2
+        cameras.append(upright(replace(camera, K=K), rng.integers(8) * np.pi / 4, place))
+    depth_m = see_static(world, CameraRig(name="round", cameras=tuple(cameras)))
+    for view, camera in enumerate(cameras):
+        np.testing.assert_array_equal(depth_m[view], walk_each(world, camera, camera.ego_from_cam, size_px))
 
 
 @pytest.mark.parametrize("filled", [Semantic.FREE, Semantic.MANMADE])
