@@ -20,7 +20,6 @@ from scenegen.orchestration.dispatch import (
 from scenegen.orchestration.failures import FailureKind
 from scenegen.orchestration.planning import PlannedScene
 from scenegen.painting import open_backbone
-from scenegen.video.threads import let_waiting_threads_sleep
 
 POLL_S = 0.5
 PROGRESS_EVERY_S = 2.0
@@ -33,7 +32,6 @@ class SceneWorker:
     """The inside of an actor. Two threads: one makes scenes, one answers how far it is."""
 
     def __init__(self, config: GenerateConfig) -> None:
-        let_waiting_threads_sleep()
         self._config = config
         self._backbone = open_backbone(config)
         self._progress = ("", 0, 0)

@@ -206,6 +206,9 @@ def open_occupancy(config: OccupancyConfig) -> OccupancyModel | None:
 
 def open_backbone(config: GenerateConfig) -> VideoBackbone:
     """Load the model that the configuration names."""
+    from scenegen.video.threads import let_waiting_threads_sleep
+
+    let_waiting_threads_sleep()
     from scenegen.video.build import load_backbone
 
     video = config.video
