@@ -9,7 +9,7 @@ PIP     = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c co
 # bfloat16 halves the time where the processor multiplies it, and is many times slower elsewhere.
 PRECISION ?= $(shell grep -qw avx512_bf16 /proc/cpuinfo 2>/dev/null && echo bf16 || echo fp32)
 
-.PHONY: help setup setup-dev system-libs demo test faults bench check weights weights-video weights-judge weights-occupancy clean
+.PHONY: help setup setup-dev system-libs demo test faults bench check weights weights-video weights-lean weights-judge weights-occupancy clean
 
 help:
 	@echo "make demo    set up, then generate the library scene crossing_pedestrian (30 s, six cameras) into out/demo"
@@ -89,6 +89,14 @@ weights-occupancy:
 	cp out/weights/tokenizer/occupancy_tokenizer.safetensors scenegen/weights/
 	$(BIN)/scenegen train recipe=occupancy $(WORLDS) output=out/weights/occupancy
 	cp out/weights/occupancy/occupancy_masked.safetensors scenegen/weights/
+
+# On fewer layouts than the others: it is what made the shipped file.
+weights-lean: setup-dev
+	test -f out/weights/excerpts-lean/manifest.json || $(BIN)/python -m scenegen.training.excerpts \
+	    --layouts procedural:1001-1160 --output out/weights/excerpts-lean
+	$(BIN)/scenegen train recipe=video size=lean data=out/weights/excerpts-lean windows=out/weights/windows-lean \
+	    run.num_threads=1 precision=$(PRECISION) progress=plain output=out/weights/lean
+	cp out/weights/lean/native.safetensors scenegen/weights/native_lean.safetensors
 
 weights-judge:
 	$(BIN)/scenegen train recipe=judge $(RECIPE) output=out/weights/judge

@@ -19,7 +19,7 @@ from scenegen.errors import ConfigError, WeightsError
 from scenegen.geometry.rigid import planar_pose
 from scenegen.types import AppearanceTable, ConditionMaps, Sampling
 from scenegen.video.backbones.native import NativeBackbone, load_network, sampler_notes, save_network
-from scenegen.video.build import load_backbone
+from scenegen.video.build import SHIPPED_SIZES, load_backbone
 from scenegen.video.history import carry_forward
 from scenegen.video.interface import SceneContext
 from scenegen.video.network import SIZES, VideoNetwork
@@ -270,3 +270,15 @@ def test_reading_pixels_in_tiles_changes_nothing() -> None:
     encoder = VideoNetwork(SIZES["nano"]).pixel
     planes, style = torch.randn(2, NUM_PLANES, 100, 48), torch.randn(2, 13)
     torch.testing.assert_close(encoder.in_tiles(planes, style), encoder(planes, style))
+
+
+def test_shipped_sizes_are_chosen_by_name(tmp_path: Path) -> None:
+    tiny, lean = (load_backbone("native", weights=None, size=size) for size in SHIPPED_SIZES)
+    assert [tiny.model_id, lean.model_id] == ["native-tiny", "native-lean"]
+    assert load_backbone("native", weights=None).weights_sha256 == tiny.weights_sha256 != lean.weights_sha256
+    with pytest.raises(WeightsError, match=r"shipped weights of a student of size lean.*recipe=rtdmd"):
+        load_backbone("native", weights=None, size="lean", model="student")
+    with pytest.raises(ConfigError, match=r"no video\.size beside video\.weights"):
+        load_backbone("native", weights=str(tmp_path / "own.safetensors"), size="lean")
+    with pytest.raises(ConfigError, match="no size with video=preview"):
+        load_backbone("preview", weights=None, size="lean")
