@@ -88,9 +88,11 @@ def measure_in_this_process(*overrides: str) -> Measured:
         backbone = open_backbone(config)
         model = resident_bytes()
         warm_config = compose_config(GenerateConfig, "generate", [*options, f"duration_s={WARM_S}"])
-        for record in plan_scenes(warm_config, backbone):
+        for scene in plan_scenes(warm_config, backbone):
+            record = scene.read_header(warm_config)
             generate_scene(record, config=warm_config, backbone=backbone, on_chunk=lambda *progress: None)
-        (record,) = plan_scenes(config, backbone)
+        (scene,) = plan_scenes(config, backbone)
+        record = scene.read_header(config)
         with watched_scene() as seen:
             generate_scene(record, config=config, backbone=backbone, on_chunk=lambda *progress: None)
         return Measured(model=model, baseline=seen["baseline"], peak=resident_bytes("VmHWM"), chunk=seen["chunk"])
@@ -102,11 +104,11 @@ def watched_scene() -> Iterator[dict[str, int]]:
     from scenegen import painting
     from scenegen.heap import give_back_memory
 
-    build_stage, to_store = painting.build_stage, painting.finish_chunk
+    build_stage, to_store = painting.SceneStage, painting.finish_chunk
     seen: dict[str, int] = {"chunk": 0}
 
-    def build(record: Any) -> Any:
-        stage = build_stage(record)
+    def build(*arguments: Any, **options: Any) -> Any:
+        stage = build_stage(*arguments, **options)
         give_back_memory()
         Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
         seen["baseline"] = resident_bytes()
@@ -117,7 +119,7 @@ def watched_scene() -> Iterator[dict[str, int]]:
         return to_store(labels, rgb, config)
 
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(painting, "build_stage", build))
+        stack.enter_context(mock.patch.object(painting, "SceneStage", build))
         stack.enter_context(mock.patch.object(painting, "finish_chunk", weigh))
         yield seen
 
