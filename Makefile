@@ -45,7 +45,7 @@ system-libs: $(VENV)/installed-dev
 	@$(BIN)/python .ci/system_libs.py
 
 demo: setup
-	$(BIN)/scenegen generate video.model=student video.precision=$(PRECISION) output=out/demo
+	$(BIN)/scenegen generate video.model=student video.temperature=0.3 video.precision=$(PRECISION) output=out/demo
 
 test: setup-dev system-libs
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -220,6 +220,7 @@ def open_backbone(config: GenerateConfig) -> VideoBackbone:
         steps=video.steps,
         eta=video.eta,
         precision=video.precision,
+        temperature=video.temperature,
         weights=video.weights,
         history=video.history,
         weights_sha256=video.weights_sha256,

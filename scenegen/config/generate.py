@@ -89,6 +89,7 @@ class VideoConfig:
         steps: sampling steps per frame; None likewise.
         eta: share of new noise in each step of `cps`, 0..1; None likewise.
         precision: of the network's products: `fp32`, or `bf16`, faster where the processor multiplies bfloat16.
+        temperature: what all noise is multiplied by, 0..1: less is steadier and flatter; None is the model's own.
         weights: a safetensors file; None for the shipped one. Its size of network stands in the file.
         weights_sha256: what the file must hash to; None takes any.
         history: carry the previous frame forward; false paints every step from its conditions alone.
@@ -104,6 +105,7 @@ class VideoConfig:
     weights_sha256: str | None
     history: bool
     size: str | None = None
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
         require_choice(self, "name", VIDEO_NAMES)
@@ -116,6 +118,8 @@ class VideoConfig:
         require_choice(self, "precision", VIDEO_PRECISIONS)
         if self.steps is not None:
             require_positive(self, "steps")
+        if self.temperature is not None and not 0.0 <= self.temperature <= 1.0:
+            raise ConfigError("video.temperature between 0 and 1", found=str(self.temperature))
         if self.eta is not None and not 0.0 <= self.eta <= 1.0:
             raise ConfigError("video.eta between 0 and 1", found=str(self.eta))
         if self.eta is not None and self.sampler == "euler":

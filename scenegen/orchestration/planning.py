@@ -160,6 +160,8 @@ def plan_scene(
         decisive = (*decisive, provenance.sampling)
         if provenance.sampling.precision != FULL_PRECISION:
             decisive = (*decisive, provenance.sampling.precision)
+        if provenance.sampling.temperature is not None:
+            decisive = (*decisive, f"temperature {provenance.sampling.temperature!r}")
     if occupancy is not None:
         decisive = (*decisive, provenance.occupancy_id, provenance.occupancy_sha256)
     if config.quality.is_asked:

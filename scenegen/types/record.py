@@ -27,6 +27,7 @@ class Sampling:
         steps: network evaluations per frame.
         eta: share of the noise drawn anew in each step, 0..1; None for `euler`, which draws none.
         precision: of the network's products: `fp32`, or `bf16` (bfloat16).
+        temperature: what all noise was multiplied by, 0..1; None for what the model takes by itself.
     """
 
     model: str
@@ -34,12 +35,15 @@ class Sampling:
     steps: int
     eta: float | None
     precision: str = field(default=FULL_PRECISION, repr=False)
+    temperature: float | None = field(default=None, repr=False)
 
     def as_attributes(self) -> dict[str, str | int | float | None]:
-        """Return what a scene stores; full precision goes without saying."""
+        """Return what a scene stores; full precision and the model's own temperature go without saying."""
         attributes = asdict(self)
         if self.precision == FULL_PRECISION:
             del attributes["precision"]
+        if self.temperature is None:
+            del attributes["temperature"]
         return attributes
 
 

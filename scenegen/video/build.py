@@ -23,6 +23,7 @@ def load_backbone(
     steps: int | None = None,
     eta: float | None = None,
     precision: str = FULL_PRECISION,
+    temperature: float | None = None,
     history: bool = True,
     weights_sha256: str | None = None,
 ) -> VideoBackbone:
@@ -37,6 +38,7 @@ def load_backbone(
         steps: sampling steps per frame; None likewise.
         eta: share of new noise in each step of `cps`; None likewise.
         precision: of the network's products, `fp32` or `bf16` (native).
+        temperature: what all noise is multiplied by, 0..1; None for the model's own (native).
         history: carry the previous frame forward (native).
         weights_sha256: what the file must hash to; None takes any (native).
 
@@ -52,6 +54,7 @@ def load_backbone(
             "model": model,
             "sampler": sampler,
             "eta": eta,
+            "temperature": temperature,
         }
         if precision != FULL_PRECISION:
             given["precision"] = precision
@@ -82,6 +85,7 @@ def load_backbone(
             steps=steps,
             eta=eta,
             precision=precision,
+            temperature=temperature,
             use_history=history,
         )
         if weights_sha256 not in (None, backbone.weights_sha256):

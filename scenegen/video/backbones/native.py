@@ -50,7 +50,7 @@ class NativeBackbone:
         weights_sha256: hash of the weight file.
         role: `teacher`, or `student` of one, distilled to few steps.
         use_history: carry the previous frame forward; False paints every step from conditions alone.
-        temperature: what all noise is multiplied by, 0..1.
+        temperature: what all noise is multiplied by, 0..1; None for TEMPERATURE.
         precision: `fp32`, or `bf16`: products in bfloat16, sums and norms in single precision (autocast).
     """
 
@@ -65,7 +65,7 @@ class NativeBackbone:
         weights_sha256: str,
         role: str = TEACHER,
         use_history: bool = True,
-        temperature: float = TEMPERATURE,
+        temperature: float | None = None,
         precision: str = FULL_PRECISION,
     ) -> None:
         if not 1 <= sampler.steps <= MAX_STEPS:
@@ -75,7 +75,7 @@ class NativeBackbone:
         self.role = role
         self.weights_sha256 = weights_sha256
         self.use_history = use_history
-        self.temperature = temperature
+        self.temperature = TEMPERATURE if temperature is None else temperature
         self.precision = precision
         self.model_id = f"native-{size_name}"
 
@@ -84,7 +84,14 @@ class NativeBackbone:
         """What is stored of how frames are sampled."""
         eta = self.sampler.eta if self.sampler.name == "cps" else None
         sampler = self.sampler
-        return Sampling(model=self.role, sampler=sampler.name, steps=sampler.steps, eta=eta, precision=self.precision)
+        return Sampling(
+            model=self.role,
+            sampler=sampler.name,
+            steps=sampler.steps,
+            eta=eta,
+            precision=self.precision,
+            temperature=None if self.temperature == TEMPERATURE else self.temperature,
+        )
 
     def products(self) -> torch.autocast:
         """Return the context in which the network multiplies."""
@@ -230,6 +237,7 @@ def load_native(
     steps: int | None = None,
     eta: float | None = None,
     precision: str = FULL_PRECISION,
+    temperature: float | None = None,
     use_history: bool = True,
 ) -> NativeBackbone:
     """Load the native backbone from a safetensors file; from now on the process keeps the memory it frees.
@@ -241,6 +249,7 @@ def load_native(
         steps: sampling steps per frame.
         eta: share of new noise in each step of `cps`.
         precision: `fp32` or `bf16`.
+        temperature: what all noise is multiplied by, 0..1; None for TEMPERATURE.
         use_history: carry the previous frame forward.
 
     Raises:
@@ -264,6 +273,7 @@ def load_native(
         role=role,
         weights_sha256=file.sha256,
         precision=precision,
+        temperature=temperature,
         use_history=use_history,
     )
 

@@ -282,3 +282,16 @@ def test_shipped_sizes_are_chosen_by_name(tmp_path: Path) -> None:
         load_backbone("native", weights=str(tmp_path / "own.safetensors"), size="lean")
     with pytest.raises(ConfigError, match="no size with video=preview"):
         load_backbone("preview", weights=None, size="lean")
+
+
+def test_less_noise_is_part_of_what_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "nano.safetensors"
+    save_network(VideoNetwork(SIZES["nano"]), path, notes={"steps": "900"})
+    own = load_backbone("native", weights=str(path))
+    steady = load_backbone("native", weights=str(path), temperature=0.3)
+    assert "temperature" not in own.sampling.as_attributes() and own.temperature == 0.6
+    assert steady.sampling.as_attributes()["temperature"] == steady.temperature == 0.3
+    again = load_backbone("native", weights=str(path), **steady.sampling.as_attributes())
+    assert again.sampling == steady.sampling != own.sampling
+    with pytest.raises(ConfigError, match="no temperature with video=preview"):
+        load_backbone("preview", weights=None, temperature=0.5)
