@@ -11,6 +11,7 @@ from scenegen.cli.compose import compose_config
 from scenegen.config import GenerateConfig
 from scenegen.errors import LayoutError
 from scenegen.orchestration.planning import PlannedScene, plan_scenes
+from scenegen.types import Sampling
 from scenegen.types.layout_json import layout_sha256
 from tests.unit.pipeline.conftest import GreyBackbone
 
@@ -63,3 +64,14 @@ def test_another_layout_than_the_planned_one_is_refused() -> None:
     scene = replace(plan_one(), reference="procedural:4")
     with pytest.raises(LayoutError, match=r"procedural:4.*same version of scenegen"):
         scene.read_header(compose())
+
+
+def test_how_frames_are_sampled_is_part_of_the_id() -> None:
+    def name(**sampling: str | float) -> str:
+        backbone = GreyBackbone()
+        backbone.sampling = Sampling(model="teacher", sampler="euler", steps=2, eta=None, **sampling)  # type: ignore[arg-type]
+        (scene,) = plan_scenes(compose(), backbone)
+        return scene.scene_id
+
+    assert name() == name(temperature=None)  # type: ignore[arg-type]
+    assert len({name(), name(temperature=0.3), name(temperature=0.2), name(precision="bf16")}) == 4
