@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 import zarr
 
+from scenegen.dataset.attributes_schema import scene_attributes_schema, scene_schema_text
 from scenegen.dataset.schema import (
     ANNOTATED2D_ARRAYS,
     ARRAYS,
     CAMERA_FIELD,
     LIDAR_TIMES,
-    scene_attributes_schema,
-    scene_schema_text,
 )
 from tests.unit.dataset.tiny_scene import tiny_chunk, tiny_record
 
