@@ -20,9 +20,9 @@ from scenegen.diffusion.sampler import Sampler
 from scenegen.diffusion.tensor_file import write_tensors
 from scenegen.diffusion.weight_file import WeightFile, read_weights
 from scenegen.errors import ConfigError, WeightsError
+from scenegen.heap import keep_freed_memory
 from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, Sampling, random_key
 from scenegen.types.record import FULL_PRECISION, HALF_PRECISION
-from scenegen.video.allocator import keep_freed_memory
 from scenegen.video.cross_view import find_partners
 from scenegen.video.history import HISTORY_KEEP, CarriedFrame, carry_forward, contract_history, no_history
 from scenegen.video.interface import SceneContext

@@ -10,7 +10,7 @@ import pytest
 PROBE = """
 import resource, sys
 import numpy as np
-from scenegen.video.allocator import keep_freed_memory
+from scenegen.heap import keep_freed_memory
 if sys.argv[1] == "kept" and not keep_freed_memory():
     print("refused")
     sys.exit()
