@@ -1,8 +1,8 @@
 """When glibc gives freed memory back to the system: not between two layers, and all of it between two chunks.
 
-A layer's features are tens of megabytes. glibc by itself takes each such block from the kernel anew and gives it back when
-it is freed, so that every page is cleared and mapped again in every layer: a seventh of painting's processor time. What
-is kept lies in pieces that the next chunk's arrays often do not fit, so it goes back when a chunk is done.
+A layer's features are tens of megabytes. glibc by itself takes each such block from the kernel anew and gives it back
+when it is freed, so that every page is cleared and mapped again in every layer: a seventh of painting's processor time.
+What is kept lies in pieces that the next chunk's arrays often do not fit, so it goes back when a chunk is done.
 """
 
 from __future__ import annotations
