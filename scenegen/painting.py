@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 from scenegen.config import GenerateConfig, OccupancyConfig
 from scenegen.cost import SceneCost, StageClock
 from scenegen.errors import QualityError
-from scenegen.heap import give_back_memory
+from scenegen.heap import give_back_memory, keep_freed_memory
 from scenegen.interrupts import hold_interrupts
 from scenegen.open_painting import Resumption, forget_checkpoints, open_painting
 from scenegen.scene import ChunkLabels, SceneStage
@@ -212,6 +212,8 @@ def open_backbone(config: GenerateConfig) -> VideoBackbone:
     from scenegen.video.build import load_backbone
 
     video = config.video
+    if video.name == "native":
+        keep_freed_memory()
     return load_backbone(
         video.name,
         size=video.size,

@@ -20,7 +20,6 @@ from scenegen.diffusion.sampler import Sampler
 from scenegen.diffusion.tensor_file import write_tensors
 from scenegen.diffusion.weight_file import WeightFile, read_weights
 from scenegen.errors import ConfigError, WeightsError
-from scenegen.heap import keep_freed_memory
 from scenegen.types import STATIC_INSTANCE_OFFSET, ConditionMaps, Sampling, random_key
 from scenegen.types.record import FULL_PRECISION, HALF_PRECISION
 from scenegen.video.cross_view import find_partners
@@ -240,7 +239,7 @@ def load_native(
     temperature: float | None = None,
     use_history: bool = True,
 ) -> NativeBackbone:
-    """Load the native backbone from a safetensors file; from now on the process keeps the memory it frees.
+    """Load the native backbone from a safetensors file.
 
     Args:
         weights: the file.
@@ -256,7 +255,6 @@ def load_native(
         WeightsError: the file is missing, damaged, of another network, or of the other role.
         ConfigError: steps or eta out of range.
     """
-    keep_freed_memory()
     network, file = _read_network(weights)
     own = trained_sampler(file)
     if (own is not None) != (role == STUDENT):
