@@ -17,7 +17,7 @@ help:
 	@echo "make faults  the fault battery, TIER=change, nightly or release; report in out/faults"
 	@echo "make bench   every benchmark of speed with its bound, about ten minutes; writes out/bench.json and README's table"
 	@echo "make check   lint, format, types, import rules"
-	@echo "make weights retrain the shipped weights from nothing: about four hours on two cores"
+	@echo "make weights retrain the default weights from nothing (video, judge, occupancy): about four hours on two cores"
 	@echo "make clean   remove the environment and caches"
 
 $(VENV)/created:
